@@ -1,0 +1,35 @@
+"""The errors a user of the dataset builder can meet, as one small tree.
+
+Law: every message is one sentence that names the field or file, its value, what is allowed and the remedy.
+The command line and the page show these and nothing else; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class DatasetError(Exception):
+    """Base of everything the dataset builder reports to its user."""
+
+
+class InvalidJob(DatasetError):
+    """A field of a job has a value that cannot be used."""
+
+
+class ConfigChanged(DatasetError):
+    """The folder holds a dataset of another configuration."""
+
+
+class FolderBusy(DatasetError):
+    """Another run is writing to the folder."""
+
+
+class UnreadableDataset(DatasetError):
+    """The folder holds no finished dataset, or one of its files is damaged."""
+
+
+class StorageFailed(DatasetError):
+    """A file could not be written: disk full, folder read-only, and the like."""
+
+
+class WorkerLost(DatasetError):
+    """Worker processes were killed more often than the run accepts."""
