@@ -1,0 +1,7 @@
+"""What every test stands on: one thread, no network, no telemetry. Set before torch or gradio can be imported."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

