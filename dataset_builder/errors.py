@@ -1,7 +1,7 @@
 """The errors a user of the dataset builder can meet, as one small tree.
 
 Law: every message is one sentence that names the field or file, its value, what is allowed and the remedy.
-The command line and the page show these and nothing else; any other exception is a bug and keeps its traceback.
+The command line and the page show these only; any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class ClipScores:
         for field, value in asdict(self).items():
             # A hair of rounding above one is what float cosines give; anything else is no cosine.
             if not math.isfinite(value) or abs(value) > 1.001:
-                raise InvalidJob(f"{field} is {value!r}, but a cosine lies in -1 to 1; compute the score again.")
+                raise InvalidJob(f"{field} is {value!r}, but a cosine lies in -1 to 1; compute it again.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,229 @@
+"""Draw scenes, or exact edit pairs, into the shards of a dataset.
+
+The pairs are exact by construction: original and edited picture come from two scenes that differ in one field, and
+every layer draws from its own generator (see `dataset_builder.scenes`). That gives what InstructPix2Pix (Brooks,
+Holynski, Efros, 2023, arXiv:2211.09800) had to generate, with a known target and a mask of what may change.
+
+Law: the bytes depend on the configuration alone: not on the number of jobs, nor on kills and resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from dataset_builder import records, scenes
+from dataset_builder.build import build_shards
+from dataset_builder.errors import DatasetError, InvalidJob
+from dataset_builder.shards import Sample, ShardReport, png_bytes
+from dataset_builder.storage import canonical_json, hash_bytes, hash_json
+
+Split = Literal["train", "held_out"]
+MAX_SAMPLES: Final = 10_000_000
+MAX_JOBS: Final = 256
+MAX_SEED: Final = 2**32 - 1
+# A scene may allow no edit, or one that nobody can see: then the next scene of the same sample number is tried.
+ATTEMPTS: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneJob:
+    """A dataset to draw.
+
+    Attributes:
+        out: Folder for the shards; made if missing.
+        world: Name of the world that the scenes come from.
+        num: Number of samples.
+        size: Side of the pictures in pixels.
+        seed: Start of all randomness.
+        split: Which part of the world: the trained one, or the combinations held out from it.
+        pairs: Draw edit pairs instead of single scenes.
+        jobs: Number of processes; None takes every core. Does not change a byte.
+        samples_per_shard: Samples in one file, and lost work at most when a run is killed, per job.
+    """
+
+    out: Path
+    world: str = "small"
+    num: int = 1000
+    size: int = 64
+    seed: int = 0
+    split: Split = "train"
+    pairs: bool = False
+    jobs: int | None = None
+    samples_per_shard: int = 500
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        if self.world not in scenes.WORLDS:
+            raise InvalidJob(
+                f"world is {self.world!r}, but must be one of {', '.join(scenes.WORLDS)}; choose one."
+            )
+        sizes = scenes.WORLDS[self.world].sizes
+        if self.size not in sizes:
+            allowed = ", ".join(map(str, sizes))
+            raise InvalidJob(
+                f"size is {self.size!r}, but world {self.world} is drawn at {allowed}; choose one."
+            )
+        if self.split not in get_args(Split):
+            raise InvalidJob(
+                f"split is {self.split!r}, but must be one of {', '.join(get_args(Split))}; choose one."
+            )
+        _check_whole("num", self.num, 1, MAX_SAMPLES)
+        _check_whole("seed", self.seed, 0, MAX_SEED)
+        _check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
+        if self.jobs is not None:
+            _check_whole("jobs", self.jobs, 1, MAX_JOBS)
+
+    def config(self) -> dict[str, Any]:
+        """Return what the bytes depend on: neither folder nor jobs, but the sources that draw."""
+        return {
+            "kind": "pairs" if self.pairs else "scenes",
+            "num": self.num,
+            "painter": _painter_hash(),
+            "samples_per_shard": self.samples_per_shard,
+            "seed": self.seed,
+            "size": self.size,
+            "split": self.split,
+            "world": self.world,
+        }
+
+
+def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
+    """Draw what is missing of a dataset.
+
+    Run it again after a kill and it goes on; run it on a finished dataset and it does nothing. Close the generator
+    to stop. The dataset can be read (`shards.read_dataset`) when the generator is exhausted.
+
+    Args:
+        job: What to draw, and where.
+
+    Yields:
+        One report a shard: first those that earlier runs drew (`drawn` is False), then the others as they finish.
+
+    Raises:
+        ConfigChanged: The folder holds a dataset of another configuration.
+        FolderBusy: Another run is writing to the folder.
+        StorageFailed: The system refused to write.
+        MissingArtwork: The world needs artwork that is not on this machine.
+        WorkerLost: Worker processes were killed again and again.
+    """
+    yield from build_shards(
+        job.out,
+        config=job.config(),
+        draw=partial(_draw_pair if job.pairs else _draw_scene, job),
+        num=job.num,
+        samples_per_shard=job.samples_per_shard,
+        jobs=job.jobs,
+    )
+
+
+def _check_whole(field: str, value: object, low: int, high: int) -> None:
+    """Refuse anything but a whole number in a range."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InvalidJob(f"{field} is {value!r}, but must be a whole number from {low} to {high}; change it.")
+
+
+def _painter_hash() -> str:
+    """Return one hash over the sources that draw: pictures of two versions never mix in one dataset."""
+    folder = Path(scenes.__file__).parent
+    sources = {path.name: hash_bytes(path.read_bytes()) for path in sorted(folder.glob("*.py"))}
+    return hash_json(sources)
+
+
+def sample_seed(job: SceneJob, number: int, attempt: int = 0) -> int:
+    """Return the seed of a sample: H(run seed, split, sample number, attempt), in 48 bits."""
+    return int(hash_json([job.seed, job.split, number, attempt])[:12], 16)
+
+
+def _key(number: int) -> str:
+    """Return the name of a sample."""
+    return f"{number:08d}"
+
+
+def _draw_scene(job: SceneJob, number: int) -> Sample:
+    """Draw one captioned scene."""
+    scene = scenes.sample_scene(sample_seed(job, number), world=scenes.WORLDS[job.world], split=job.split)
+    picture = scenes.render_scene(scene, job.size).image  # (H, W, 3) uint8
+    words = {
+        records.CAPTION: scenes.caption(scene),
+        records.SCENE: scene.to_json(),
+        records.SPLIT: job.split,
+    }
+    parts = {f"{records.IMAGE}.png": png_bytes(picture), "json": canonical_json(words).encode()}
+    return Sample(key=_key(number), parts=parts)
+
+
+def _draw_pair(job: SceneJob, number: int) -> Sample | str:
+    """Draw one exact edit pair, or say why none came out in sixteen attempts."""
+    reason = "no_edit"
+    for attempt in range(ATTEMPTS):
+        seed = sample_seed(job, number, attempt)
+        scene = scenes.sample_scene(seed, world=scenes.WORLDS[job.world], split=job.split)
+        edit = scenes.sample_edit(scene, seed)
+        if edit is None:
+            continue
+        drawn = scenes.render_edit(edit, job.size)
+        changed = np.any(drawn.original_image != drawn.edited_image, axis=-1)  # (H, W)
+        if not changed.any():
+            reason = "no_visible_change"
+        elif np.any(changed & ~drawn.mask):
+            reason = "change_outside_mask"
+        else:
+            return _pair_sample(job, number, edit, drawn)
+    return reason
+
+
+def _pair_sample(job: SceneJob, number: int, edit: scenes.SceneEdit, drawn: scenes.RenderedEdit) -> Sample:
+    """Put a drawn edit pair into columns."""
+    words = {
+        records.ORIGINAL_PROMPT: scenes.caption(edit.original),
+        records.EDIT_PROMPT: edit.edit_prompt,
+        records.EDITED_PROMPT: scenes.caption(edit.edited),
+        records.KIND: edit.kind,
+        records.ORIGINAL_SCENE: edit.original.to_json(),
+        records.EDITED_SCENE: edit.edited.to_json(),
+        records.SPLIT: job.split,
+    }
+    parts = {
+        f"{records.ORIGINAL_IMAGE}.png": png_bytes(drawn.original_image),
+        f"{records.EDITED_IMAGE}.png": png_bytes(drawn.edited_image),
+        f"{records.MASK}.png": png_bytes(drawn.mask),
+        "json": canonical_json(words).encode(),
+    }
+    return Sample(key=_key(number), parts=parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw a dataset from the command line; `wordbrush data scenes` is the same with a progress bar."""
+    parser = argparse.ArgumentParser(prog="python -m dataset_builder.build_scenes", description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--world", default="small")
+    for option, default in (("num", 1000), ("size", 64), ("seed", 0), ("samples-per-shard", 500)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--pairs", action="store_true")
+    started, count = time.monotonic(), 0
+    try:
+        job = SceneJob(**vars(parser.parse_args(arguments)))
+        for report in build_scenes(job):
+            count += report.stop - report.start
+            sys.stderr.write(f"{report.name} {count}/{job.num} {time.monotonic() - started:.0f} s\n")
+    except (DatasetError, scenes.SceneError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

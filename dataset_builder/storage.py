@@ -1,0 +1,127 @@
+"""Files that are there whole or not at all, hashes, and the lock on a folder.
+
+Law: after a kill or a power cut a path holds its old content or its new content, never a part of either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from dataset_builder.errors import FolderBusy, StorageFailed
+
+TEMPORARY_MARK: Final = ".tmp-"
+LOCK_FILE: Final = ".lock"
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one spelling of a JSON value that is hashed and stored."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def hash_json(value: Any) -> str:
+    """Return the sha256 of a JSON value's canonical spelling."""
+    return hash_bytes(canonical_json(value).encode())
+
+
+def hash_bytes(content: bytes) -> str:
+    """Return the sha256 of some bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    Raises:
+        StorageFailed: The system refused; the old file, if any, is as it was.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageFailed(
+            f"{path} could not be written ({error.strerror or error}); free space or choose another folder."
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system can (Windows cannot open folders)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, in its canonical spelling."""
+    write_atomically(path, f"{canonical_json(value)}\n".encode())
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of killed runs. Call it under the lock only."""
+    for leftover in folder.glob(f"*{TEMPORARY_MARK}*"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run. The system lets go of it when the process ends, however it ends.
+
+    Raises:
+        FolderBusy: Another run holds it.
+        StorageFailed: The folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("ab")
+    except OSError as error:
+        raise StorageFailed(
+            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
+        ) from error
+    with file:
+        if not _try_lock(file.fileno()):
+            raise FolderBusy(
+                f"another run is writing to {folder}; wait for it, end it, or choose another folder."
+            )
+        yield
+
+
+def _try_lock(handle: int) -> bool:
+    """Take the system's lock on an open file, if it is free."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
