@@ -1,0 +1,42 @@
+"""Editing pictures by saying what to change: what an edit is, and how one is made. Inference only.
+
+Law: importing this package imports no torch; the editors load when they are first named (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
+from .errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
+
+if TYPE_CHECKING:
+    from .instruct_pix2pix import InstructPix2PixEditor
+    from .prompt_to_prompt import PromptToPromptEditor
+
+__all__ = [
+    "AlignmentError",
+    "EditFailed",
+    "EditResult",
+    "EditorError",
+    "IncompatibleModel",
+    "InstructPix2PixEditor",
+    "InstructionEdit",
+    "InvalidEdit",
+    "LocalBlend",
+    "PromptEdit",
+    "PromptToPromptEditor",
+    "Step",
+]
+
+_HEAVY = {"InstructPix2PixEditor": ".instruct_pix2pix", "PromptToPromptEditor": ".prompt_to_prompt"}
+"""Public name -> the module that brings torch with it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HEAVY[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

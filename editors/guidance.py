@@ -1,0 +1,83 @@
+"""Guidance as arithmetic: how predictions with and without their conditions become one.
+
+References: Jonathan Ho, Tim Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598);
+Tim Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing
+Instructions" (2023, arXiv 2211.09800), Eq. 3.
+
+Law: `dual` with two equal scales is `cfg`, with two ones it is the fully conditioned prediction, and a branch
+whose
+coefficient is zero may be left out (None) without changing the result.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Branches(NamedTuple):
+    """Which of the three predictions of `dual` have a coefficient other than zero."""
+
+    uncond: bool
+    image: bool
+    full: bool
+
+
+def cfg(e_uncond: Tensor | None, e_cond: Tensor | None, guidance_scale: float) -> Tensor:
+    """Guide by one condition: `e(∅) + s·(e(c) − e(∅))`.
+
+    Args:
+        e_uncond: Prediction without the condition, (B, C, h, w). May be None at scale 1.
+        e_cond: Prediction under the condition, (B, C, h, w). May be None at scale 0.
+        guidance_scale: s; 0 forgets the condition, 1 follows it plainly, more exaggerates it.
+
+    Returns:
+        The guided prediction, (B, C, h, w).
+    """
+    uncond, cond = _stand_in(e_uncond, e_cond)
+    return uncond + guidance_scale * (cond - uncond)
+
+
+def dual(
+    e_uncond: Tensor | None,
+    e_image: Tensor | None,
+    e_full: Tensor | None,
+    image_guidance_scale: float,
+    guidance_scale: float,
+) -> Tensor:
+    """Guide by picture and by text: `e(∅,∅) + s_I·(e(I,∅) − e(∅,∅)) + s_T·(e(I,T) − e(I,∅))` (Eq. 3).
+
+    Args:
+        e_uncond: e(∅,∅), neither picture nor text, (B, C, h, w). May be None where s_I = 1.
+        e_image: e(I,∅), picture alone, (B, C, h, w). May be None where s_I = s_T.
+        e_full: e(I,T), picture and text, (B, C, h, w). May be None where s_T = 0.
+        image_guidance_scale: s_I, any number from 0.
+        guidance_scale: s_T, any number from 0.
+
+    Returns:
+        The guided prediction, (B, C, h, w).
+    """
+    # An absent prediction has coefficient zero, so a neighbour may stand in: the difference it takes part in
+    # vanishes, and what is left is the formula without it, in the order that loses least to rounding.
+    uncond, image, full = _stand_in(e_uncond, e_image, e_full)
+    return uncond + guidance_scale * (full - image) + image_guidance_scale * (image - uncond)
+
+
+def branches(image_guidance_scale: float, guidance_scale: float) -> Branches:
+    """Tell which predictions `dual` needs: their coefficients are 1 − s_I, s_I − s_T and s_T."""
+    return Branches(
+        uncond=image_guidance_scale != 1,
+        image=image_guidance_scale != guidance_scale,
+        full=guidance_scale != 0,
+    )
+
+
+def _stand_in(*predictions: Tensor | None) -> list[Tensor]:
+    """Put the nearest present prediction, earlier ones first, in the place of each absent one."""
+    present = [prediction for prediction in predictions if prediction is not None]
+    if not present:
+        raise ValueError("Guidance needs at least one prediction.")
+    chosen, last = [], present[0]
+    for prediction in predictions:
+        last = prediction if prediction is not None else last
+        chosen.append(last)
+    return chosen

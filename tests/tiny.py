@@ -1,0 +1,214 @@
+"""Toy models built from the real classes, offline: seconds become milliseconds, nothing else changes.
+
+Two families, as the editors meet them: "clip" is Stable Diffusion's layout (BPE, CLIP text model, a VAE of 4
+channels), "bert" is pocket's (WordPiece, BERT with its attention mask, a VAE of 16 channels, v-prediction).
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from PIL import Image
+from transformers import BertConfig, BertModel, BertTokenizer, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+Text = Literal["clip", "bert"]
+Prediction = Literal["epsilon", "v_prediction"]
+
+SCHEDULERS: dict[str, Any] = {
+    "ddim": DDIMScheduler,
+    "pndm": PNDMScheduler,
+    "dpm++2m": DPMSolverMultistepScheduler,
+    "euler": EulerDiscreteScheduler,
+    "euler-a": EulerAncestralDiscreteScheduler,
+}
+
+WORDS = [
+    "a",
+    "the",
+    "in",
+    "on",
+    "of",
+    "to",
+    "and",
+    "with",
+    "cat",
+    "dog",
+    "bird",
+    "house",
+    "snow",
+    "night",
+    "park",
+    "beach",
+    "red",
+    "blue",
+    "gold",
+    "car",
+    "tree",
+    "man",
+    "sitting",
+    "make",
+    "it",
+    "turn",
+    "into",
+    "remove",
+    "add",
+    "photo",
+    "painting",
+    "sketch",
+    "bench",
+    "forest",
+    "city",
+    "square",
+    "##s",
+    "##ing",
+    "##y",
+]
+"""Words that are one token each; any other falls into letters, so swaps can change their token count."""
+
+NUM_WORDS_IN_WINDOW = {"clip": 77, "bert": 32}
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Build with fixed weights without touching the caller's random state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """A byte-level BPE that knows `WORDS`."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    symbols = [chr(c) for c in printable] + [chr(256 + n) for n in range(256 - len(printable))]
+    merges: list[tuple[str, str]] = []
+    for word in WORDS:
+        pieces = [*word[:-1], f"{word[-1]}</w>"]
+        for end in range(1, len(pieces)):
+            merge = ("".join(pieces[:end]), pieces[end])
+            if not word.startswith("##") and merge not in merges:
+                merges.append(merge)
+    tokens = symbols + [f"{s}</w>" for s in symbols] + list(dict.fromkeys("".join(m) for m in merges))
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary, rules = Path(folder, "vocab.json"), Path(folder, "merges.txt")
+        vocabulary.write_text(json.dumps({token: n for n, token in enumerate(tokens)}), encoding="utf-8")
+        lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+        rules.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return CLIPTokenizer(str(vocabulary), str(rules), model_max_length=NUM_WORDS_IN_WINDOW["clip"])
+
+
+def bert_tokenizer() -> BertTokenizer:
+    """A WordPiece tokenizer that knows `WORDS`."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{c}" for c in letters)]
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary = Path(folder, "vocab.txt")
+        vocabulary.write_text("\n".join(dict.fromkeys(tokens)) + "\n", encoding="utf-8")
+        return BertTokenizer(str(vocabulary), model_max_length=NUM_WORDS_IN_WINDOW["bert"])
+
+
+def text_encoder(text: Text, vocabulary: int) -> Any:
+    """A text encoder of two layers, 32 wide."""
+    size = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
+    window = NUM_WORDS_IN_WINDOW[text]
+    if text == "clip":
+        last = vocabulary - 1
+        ends = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
+        config = CLIPTextConfig(vocab_size=vocabulary, max_position_embeddings=window, **size, **ends)
+        return CLIPTextModel(config).eval()
+    bert = BertConfig(vocab_size=vocabulary, max_position_embeddings=window, use_attention_mask=True, **size)
+    return BertModel(bert, add_pooling_layer=False).eval()
+
+
+def components(
+    *,
+    kind: Literal["base", "edit"] = "edit",
+    text: Text = "clip",
+    scheduler: str = "ddim",
+    prediction: Prediction | None = None,
+    sample_size: int | None = 8,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Build what a Stable Diffusion pipeline is made of.
+
+    The VAE halves twice (f4), so `sample_size` 8 makes a model native to 32 px; the UNet has two levels.
+    """
+    latent_channels = 4 if text == "clip" else 16
+    tokenizer = clip_tokenizer() if text == "clip" else bert_tokenizer()
+    with seeded(seed):
+        unet = UNet2DConditionModel(
+            sample_size=sample_size,
+            in_channels=latent_channels * (2 if kind == "edit" else 1),
+            out_channels=latent_channels,
+            block_out_channels=(16, 32),
+            layers_per_block=1,
+            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=32,
+            attention_head_dim=8,
+            norm_num_groups=4,
+        ).eval()
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            latent_channels=latent_channels,
+            norm_num_groups=4,
+            scaling_factor=0.18215 if text == "clip" else 1.0,
+        ).eval()
+        encoder = text_encoder(text, len(tokenizer))
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    spacing = {"timestep_spacing": "leading", "steps_offset": 1} if scheduler != "dpm++2m" else {}
+    extra: dict[str, Any] = {
+        "ddim": {"clip_sample": False, "set_alpha_to_one": False},
+        "pndm": {"skip_prk_steps": True, "set_alpha_to_one": False},
+    }.get(scheduler, {})
+    told = prediction or ("epsilon" if text == "clip" else "v_prediction")
+    return {
+        "tokenizer": tokenizer,
+        "text_encoder": encoder,
+        "vae": vae,
+        "unet": unet,
+        "scheduler": SCHEDULERS[scheduler](prediction_type=told, **betas, **spacing, **extra),
+    }
+
+
+def pipeline(**options: Any) -> Any:
+    """Build a bare diffusers pipeline: InstructPix2Pix for kind "edit", text-to-image for "base"."""
+    kinds = {"edit": StableDiffusionInstructPix2PixPipeline, "base": StableDiffusionPipeline}
+    pipe = kinds[options.get("kind", "edit")](
+        **components(**options),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def photo(size: tuple[int, int] = (32, 32), seed: int = 0) -> Image.Image:
+    """Draw a smooth random RGB picture of (width, height)."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    return coarse.resize(size, Image.Resampling.BICUBIC)
+
+
+def generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One CPU generator per seed."""
+    return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
