@@ -1,7 +1,7 @@
 """Fill a folder with shards: what is there stays, what is missing is drawn, and nothing is drawn twice.
 
-Law: the bytes depend on the configuration alone: not on the number of jobs, nor on kills and resumes. A finished
-job run again does nothing.
+Law: the bytes depend on the configuration alone: not on the number of jobs, nor on kills and resumes. A
+finished job run again does nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def build_shards(
         jobs: Number of processes; None takes every core.
 
     Yields:
-        One report a shard: first those that earlier runs drew (`drawn` is False), then the others as they finish.
+        One report a shard: first those of earlier runs (`drawn` is False), then the others as they finish.
 
     Raises:
         ConfigChanged: The folder holds a dataset of another configuration.

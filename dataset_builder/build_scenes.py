@@ -1,8 +1,9 @@
 """Draw scenes, or exact edit pairs, into the shards of a dataset.
 
-The pairs are exact by construction: original and edited picture come from two scenes that differ in one field, and
-every layer draws from its own generator (see `dataset_builder.scenes`). That gives what InstructPix2Pix (Brooks,
-Holynski, Efros, 2023, arXiv:2211.09800) had to generate, with a known target and a mask of what may change.
+The pairs are exact by construction: both pictures of a pair come from two scenes that differ in one field,
+and every layer draws from its own generator (see `dataset_builder.scenes`). That gives what InstructPix2Pix
+(Brooks, Holynski, Efros, 2023, arXiv:2211.09800) had to generate, with a known target and a mask of what may
+change.
 
 Law: the bytes depend on the configuration alone: not on the number of jobs, nor on kills and resumes.
 """
@@ -30,7 +31,7 @@ Split = Literal["train", "held_out"]
 MAX_SAMPLES: Final = 10_000_000
 MAX_JOBS: Final = 256
 MAX_SEED: Final = 2**32 - 1
-# A scene may allow no edit, or one that nobody can see: then the next scene of the same sample number is tried.
+# A scene may allow no edit, or one that nobody can see: then the sample's next scene is tried.
 ATTEMPTS: Final = 16
 
 
@@ -99,14 +100,14 @@ class SceneJob:
 def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
     """Draw what is missing of a dataset.
 
-    Run it again after a kill and it goes on; run it on a finished dataset and it does nothing. Close the generator
-    to stop. The dataset can be read (`shards.read_dataset`) when the generator is exhausted.
+    Run it again after a kill and it goes on; run it on a finished dataset and it does nothing. Close the
+    generator to stop. The dataset can be read (`shards.read_dataset`) when the generator is exhausted.
 
     Args:
         job: What to draw, and where.
 
     Yields:
-        One report a shard: first those that earlier runs drew (`drawn` is False), then the others as they finish.
+        One report a shard: first those of earlier runs (`drawn` is False), then the others as they finish.
 
     Raises:
         ConfigChanged: The folder holds a dataset of another configuration.

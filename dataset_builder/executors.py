@@ -24,7 +24,7 @@ SpecT = TypeVar("SpecT")
 ResultT = TypeVar("ResultT")
 
 # A worker that was killed (by a person, or for memory) is replaced this often before the run gives up.
-MAX_LOST_WORKERS: Final = 5
+MAX_LOST_WORKERS: Final = 3
 
 
 def run(function: Callable[[SpecT], ResultT], specs: Sequence[SpecT], *, jobs: int) -> Iterator[ResultT]:
@@ -38,7 +38,7 @@ def run(function: Callable[[SpecT], ResultT], specs: Sequence[SpecT], *, jobs: i
         jobs: Number of processes; 1 computes here.
 
     Raises:
-        WorkerLost: Workers were killed more than five times.
+        WorkerLost: Workers were killed more than three times.
     """
     if jobs == 1 or len(specs) <= 1:
         yield from map(function, specs)
