@@ -1,0 +1,241 @@
+"""One light per scene: where it stands, its colour, and what it does to objects and to the ground below them.
+
+The light is a directional source plus an ambient term (Lambert's model, J. H. Lambert, Photometria, 1760), chosen
+from the scene's seed (place), the time of day (height, colour) and the weather (how much is diffused).
+
+Law: objects, land and cast shadows of one scene use one ``Light``; its direction points at the sun or moon that the
+sky shows, and its horizontal place depends on the seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import hypot
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from dataset_builder.scenes.canvas import Array, Colour, desaturate, generator
+
+TIMES_OF_DAY: Final = ("day", "sunset", "dawn", "night")
+WEATHERS: Final = ("clear", "cloudy", "rain", "snow", "fog", "thunderstorm", "rainbow")
+FACING: Final = 0.85  # share of the light's colour that level ground and a sprite's front receive
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Light:
+    """The light of a scene.
+
+    Attributes:
+        direction: unit vector in the picture plane from the scene towards the light (x right, y down).
+        elevation: height above the horizon in radians.
+        colour: directional light per channel.
+        ambient: diffuse light per channel.
+        shadow: strength of cast shadows in [0, 1].
+        saturation: colour left over in this light (eyes see little colour at night).
+    """
+
+    direction: tuple[float, float]
+    elevation: float
+    colour: Colour
+    ambient: Colour
+    shadow: float
+    saturation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if abs(hypot(*self.direction) - 1) > 1e-3:
+            raise ValueError(f"direction must be a unit vector, got {self.direction}; divide it by its length")
+        if not 0 <= self.shadow <= 1:
+            raise ValueError(f"shadow must lie in [0, 1], got {self.shadow}")
+
+    @property
+    def level(self) -> Array:
+        """The light on level ground: ``ambient + FACING * colour`` as ``(3,)``."""
+        return np.array(self.ambient, np.float32) + np.float32(FACING) * np.array(self.colour, np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Hour:
+    """The clear-sky light of a time of day; ``height`` is the range of the sun's place in the sky (0 = horizon)."""
+
+    ambient: Colour
+    colour: Colour
+    height: tuple[float, float]
+    elevation: float
+    shadow: float
+    saturation: float
+
+
+_HOURS: Final[Mapping[str, _Hour]] = MappingProxyType(
+    {
+        "day": _Hour(
+            ambient=(0.52, 0.55, 0.61),
+            colour=(0.57, 0.53, 0.46),
+            height=(0.62, 0.84),
+            elevation=0.95,
+            shadow=0.50,
+            saturation=1.0,
+        ),
+        "sunset": _Hour(
+            ambient=(0.43, 0.37, 0.47),
+            colour=(0.72, 0.43, 0.13),
+            height=(0.08, 0.26),
+            elevation=0.35,
+            shadow=0.48,
+            saturation=1.0,
+        ),
+        "dawn": _Hour(
+            ambient=(0.50, 0.51, 0.64),
+            colour=(0.52, 0.36, 0.30),
+            height=(0.04, 0.18),
+            elevation=0.30,
+            shadow=0.34,
+            saturation=0.88,
+        ),
+        "night": _Hour(
+            ambient=(0.19, 0.24, 0.42),
+            colour=(0.09, 0.12, 0.20),
+            height=(0.62, 0.84),
+            elevation=0.85,
+            shadow=0.40,
+            saturation=0.55,
+        ),
+    }
+)
+
+# weather: how bright, how much of the direct light is diffused, its tint, and the colour that is left
+_VEILS: Final[Mapping[str, tuple[float, float, Colour, float]]] = MappingProxyType(
+    {
+        "clear": (1.0, 0.0, (1.0, 1.0, 1.0), 1.0),
+        "rainbow": (0.97, 0.2, (1.0, 1.0, 1.0), 1.0),
+        "cloudy": (0.87, 0.8, (0.98, 1.0, 1.02), 0.9),
+        "rain": (0.70, 0.92, (0.95, 1.0, 1.07), 0.76),
+        "snow": (0.93, 0.92, (0.97, 1.0, 1.06), 0.82),
+        "fog": (0.90, 0.96, (1.0, 1.0, 1.0), 0.75),
+        "thunderstorm": (0.52, 0.9, (0.96, 0.98, 1.10), 0.72),
+    }
+)
+
+
+def sun_place(seed: int, time_of_day: str) -> tuple[float, float]:
+    """Return the place of the sun or moon: x as a fraction of the width, height as a fraction of the sky."""
+    x, height = generator(seed, "sun").random(2)
+    low, high = _HOURS[time_of_day].height
+    return 0.12 + 0.76 * float(x), low + (high - low) * float(height)
+
+
+def scene_light(seed: int, *, time_of_day: str, weather: str, horizon: float, indoor: bool = False) -> Light:
+    """Return the one light of a scene."""
+    hour = _HOURS[time_of_day]
+    brightness, diffused, tint, saturation = _VEILS[weather]
+    x, height = sun_place(seed, time_of_day)
+    # seen from the middle of the ground, in picture coordinates
+    dx, dy = x - 0.5, horizon * (1 - height) - 0.5 * (1 + horizon)
+    length = hypot(dx, dy)
+    ambient = np.array(hour.ambient)
+    colour = np.array(hour.colour)
+    shadow, left_over = hour.shadow, hour.saturation * saturation
+    if indoor:
+        # lamps: rooms keep most of their brightness, and turn dim and warm at night
+        warm = np.array([0.36, 0.29, 0.25]) if time_of_day == "night" else ambient * 0.5 + 0.28
+        ambient, colour = warm, colour * 0.35 + (0.12 if time_of_day == "night" else 0.18)
+        shadow, left_over = 0.4, max(left_over, 0.85)
+    level = ambient + FACING * colour
+    grey = level.mean() * 0.45 + level * 0.55
+    soft = level + (grey - level) * diffused
+    kept = colour * (1 - diffused)
+    scale = brightness * np.array(tint)
+    ambient, colour = (soft - FACING * kept) * scale, kept * scale
+    return Light(
+        direction=(dx / length, dy / length),
+        elevation=hour.elevation,
+        colour=(float(colour[0]), float(colour[1]), float(colour[2])),
+        ambient=(float(ambient[0]), float(ambient[1]), float(ambient[2])),
+        shadow=shadow * (1 - 0.8 * diffused),
+        saturation=left_over,
+    )
+
+
+STUDIO: Final = Light(
+    direction=(-0.6, -0.8),
+    elevation=0.9,
+    colour=(0.47, 0.47, 0.47),
+    ambient=(0.60, 0.60, 0.60),
+    shadow=0.34,
+)
+
+
+def _relief(alpha: Array, direction: tuple[float, float]) -> Array:
+    """Return how far each pixel of a cut-out faces the light, in [-1, 1], taking it for a rounded body."""
+    height, width = alpha.shape
+    picture = Image.fromarray((alpha * 255).astype(np.uint8))
+    radius = max(height, width) * 0.10
+    padded = Image.new("L", (width + 2 * int(radius) + 2, height + 2 * int(radius) + 2))
+    inset = int(radius) + 1
+    padded.paste(picture, (inset, inset))
+    soft = np.asarray(padded.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
+    down, right = np.gradient(soft)
+    slope = -(right * direction[0] + down * direction[1]) * np.float32(radius * 2.2)
+    bulge = slope[inset : inset + height, inset : inset + width]
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * np.float32(direction[0])
+    along = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(direction[1])
+    return np.asarray(np.clip(0.75 * bulge + 0.30 * (across + along), -1, 1), np.float32)
+
+
+def shade(rgba: Array, light: Light) -> Array:
+    """Light a cut-out ``(h, w, 4)`` in [0, 1]: ``rgb * (ambient + colour * (FACING + 0.5 * relief))``.
+
+    Objects get a little more light than the land at night, as photographers give it, so that they stay readable.
+    """
+    colour = np.array(light.colour, np.float32)
+    ambient = np.array(light.ambient, np.float32)
+    level = float(light.level.mean())
+    gain = np.float32(1.0 if level > 0.6 else 1.0 + 0.55 * (0.6 - level))
+    relief = _relief(rgba[..., 3], light.direction)[..., None]
+    # some of the shaping survives in diffuse light: the sky is brighter than the ground
+    lit = ambient * (1 + np.float32(0.10) * relief) + colour * (np.float32(FACING) + np.float32(0.5) * relief)
+    out = np.empty_like(rgba, np.float32)
+    out[..., :3] = np.clip(desaturate(rgba[..., :3] * lit * gain, light.saturation), 0, 1)
+    out[..., 3] = rgba[..., 3]
+    return out
+
+
+def cast_shadow(canvas: Array, alpha_mask: Array, foot_y: float, light: Light) -> Array:
+    """Darken the ground where an object keeps the light off.
+
+    Args:
+        canvas: ``(H, W, 3)`` picture so far.
+        alpha_mask: ``(H, W)`` coverage of the object that will be put on it.
+        foot_y: where it stands, as a fraction of the height.
+        light: the scene's light.
+
+    A point at height h above the foot falls ``h * slant`` to the side away from the light and ``h * squash`` towards
+    the viewer: the light stands behind the scene, in the sky that the picture shows. A soft contact shadow is added.
+    """
+    size = canvas.shape[0]
+    foot = foot_y * size
+    mask = Image.fromarray((np.clip(alpha_mask, 0, 1) * 255).astype(np.uint8))
+    length = min(1.0, 0.5 / max(np.tan(light.elevation), 0.25))
+    slant = -light.direction[0] * length * 1.1
+    squash = 0.10 + 0.16 * length
+    # output (x, y) -> input: h = (y - foot) / squash, input y = foot - h, input x = x - slant * h
+    cast = mask.transform(
+        mask.size,
+        Image.Transform.AFFINE,
+        (1.0, -slant / squash, slant * foot / squash, 0.0, -1.0 / squash, foot + foot / squash),
+        Image.Resampling.BILINEAR,
+    )
+    contact = mask.transform(
+        mask.size, Image.Transform.AFFINE, (1.0, 0.0, 0.0, 0.0, 5.0, foot - 0.02 * size - 5.0 * foot), Image.Resampling.BILINEAR
+    )
+    contact_soft = np.asarray(contact.filter(ImageFilter.GaussianBlur(size * 0.012)), np.float32)
+    cast_soft = np.asarray(cast.filter(ImageFilter.GaussianBlur(size * 0.010)), np.float32)
+    depth = np.maximum(cast_soft * np.float32(light.shadow), contact_soft * np.float32(0.30 + 0.3 * light.shadow))
+    depth *= np.float32(1 / 255)
+    # shadows keep the ambient light, so they lean towards its colour
+    ambient = np.array(light.ambient, np.float32)
+    tint = 1 - 0.25 * ambient / max(float(ambient.max()), 1e-3)
+    return np.asarray(canvas * (1 - depth[..., None] * tint), np.float32)
