@@ -22,7 +22,7 @@ from dataset_builder.scenes.canvas import (
     smoothstep,
     wavy,
 )
-from dataset_builder.scenes.layout import Layout, Painter, fade_below, slope
+from dataset_builder.scenes.layout import Layout, Painter, crumpled, fade_below, slope
 
 
 def _waterplane(painter: Painter, horizon: float, near: Array, far: Array, mirror: float) -> None:
@@ -82,7 +82,7 @@ def snow(seed: int, size: int) -> Layout:
     horizon = random.uniform(0.46, 0.56)
     far = ridge(random, horizon + 0.02, random.uniform(0.08, 0.2), 1.0, size)
     hazy = rgb(176, 196, 222) + (p.noise("mid", "far") * np.float32(7 / 255))[..., None]
-    p.lay(below(far, size), hazy, depth=0.8, flat=0.5, relief=slope(far) * np.float32(1.4))
+    p.lay(below(far, size), hazy, depth=0.8, flat=0.5, relief=crumpled(far, p.noise("mid", "far")) * np.float32(0.8))
     for index in range(2):
         bank = p.random(f"bank {index}")
         base = horizon + 0.03 + index * 0.07
@@ -149,7 +149,7 @@ def mountains(seed: int, size: int) -> Layout:
         cap = smoothstep(0.11, 0.03, p.yy - line[None, :] + rough * np.float32(0.02))
         cap = cap * (p.yy < horizon - 0.12 + 0.04 * index)
         rock = mix(rock, rgb(246, 249, 255), cap[..., None])
-        relief = slope(line) * np.float32(0.75) + rough * np.float32(0.12)
+        relief = crumpled(line, rough) * np.float32(0.7) + rough * np.float32(0.12)
         p.lay(below(line, size), rock, depth=0.85 - 0.2 * index, flat=0.3, relief=relief)
     _hills(p, (rgb(96, 144, 78), rgb(106, 160, 72)), top=horizon, height=0.05, step=0.08, far=0.5)
     trees = p.random("pines")
@@ -202,7 +202,7 @@ def lake(seed: int, size: int) -> Layout:
     horizon = random.uniform(0.42, 0.50)
     line = ridge(random, horizon - 0.005, random.uniform(0.14, 0.26), 1.1, size)
     hills = rgb(92, 126, 122) + (p.noise("mid", "hills") * np.float32(8 / 255))[..., None]
-    p.lay(below(line, size), hills, depth=0.75, flat=0.4, relief=slope(line) * np.float32(1.1))
+    p.lay(below(line, size), hills, depth=0.75, flat=0.4, relief=crumpled(line, p.noise("mid", "hills")) * np.float32(0.8))
     trees = p.random("pines")
     for _ in range(int(trees.integers(5, 11))):
         stand(p, "pine", trees, x=trees.uniform(0, 1), foot=horizon + 0.01, height=trees.uniform(0.07, 0.15), depth=0.5)

@@ -22,6 +22,7 @@ from dataset_builder.scenes.layout import Painter
 
 VARIANTS: Final = 6  # different drawings of each kind
 _UNIT: Final = 4  # supersampling of a prop
+_STEP: Final = 1.12  # ratio of neighbouring heights
 
 Fill = tuple[int, int, int]
 Brush = Callable[[ImageDraw.ImageDraw, float, float, np.random.Generator], None]
@@ -190,7 +191,7 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
 )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _prop(kind: str, variant: int, height: int) -> Prop:
     """Draw one prop ``height`` pixels tall (cached, read-only)."""
     spec = _KINDS[kind]
@@ -220,7 +221,8 @@ def stand(
     painter: Painter, kind: str, random: np.random.Generator, *, x: float, foot: float, height: float, depth: float
 ) -> None:
     """Stand a random variant of a prop in a place; ``height`` is a fraction of the picture."""
-    pixels = max(4, 2 * round(height * painter.size / 2))
+    # heights go up in steps, so that few drawings serve all
+    pixels = round(_STEP ** round(np.log(max(height * painter.size, 4.0)) / np.log(_STEP)))
     prop = _prop(kind, int(random.integers(VARIANTS)), pixels)
     down = np.linspace(1.0, 0.25, pixels, dtype=np.float32)[:, None]
     painter.stamp(

@@ -88,10 +88,10 @@ NOISE: Final[Mapping[str, NoiseKind]] = MappingProxyType(
         "soft": NoiseKind(slope=1.9),
         "mid": NoiseKind(slope=1.3),
         "fine": NoiseKind(slope=0.6),
-        "wave": NoiseKind(slope=1.1, stretch_x=0.25, stretch_y=2.2),
-        "cloud": NoiseKind(slope=1.75, stretch_x=0.8, stretch_y=1.7, variants=4),
-        "grain": NoiseKind(slope=1.0, stretch_x=0.2, stretch_y=3.0, variants=2),
-        "tall": NoiseKind(slope=0.9, stretch_x=2.4, stretch_y=0.5, variants=2),
+        "wave": NoiseKind(slope=1.1, stretch_x=2.2, stretch_y=0.25),
+        "cloud": NoiseKind(slope=1.75, stretch_x=1.6, stretch_y=0.8, variants=4),
+        "grain": NoiseKind(slope=1.0, stretch_x=3.0, stretch_y=0.2, variants=2),
+        "tall": NoiseKind(slope=0.9, stretch_x=0.5, stretch_y=2.4, variants=2),
     }
 )
 _MASTER: Final = 1024  # side of a noise master; a picture shows half of it, so crops differ

@@ -84,7 +84,7 @@ _AIR: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "cloudy": (0.15, 0.0),
         "rain": (0.8, 0.02),
         "snow": (0.7, 0.02),
-        "fog": (4.2, 0.22),
+        "fog": (2.6, 0.16),
         "thunderstorm": (0.5, 0.0),
     }
 )
@@ -119,7 +119,7 @@ def _weathered(layout: Layout, seed: int, weather: str) -> Array:
     """Return the surface colours after snowfall or rain."""
     if weather == "snow":
         patches = noise("mid", generator(seed, "weather/snow cover"), layout.albedo.shape[0])
-        settled = np.clip(layout.flat * (np.float32(0.86) + np.float32(0.18) * patches), 0, 0.94)
+        settled = np.clip(layout.flat * (np.float32(0.98) + np.float32(0.12) * patches), 0, 0.94)
         return mix(layout.albedo, rgb(240, 244, 250), settled[..., None])
     if weather in ("rain", "thunderstorm"):
         return np.asarray(layout.albedo * (1 - np.float32(0.25) * layout.flat)[..., None], np.float32)
@@ -131,7 +131,7 @@ def _lit(surface: Array, relief: Array, light: Light) -> Array:
     side = np.float32(0.75 * light.direction[0] / max(0.35, abs(light.direction[0]) + 0.2))
     facing = np.float32(FACING) + relief * side
     lit = np.array(light.ambient, np.float32) + facing[..., None] * np.array(light.colour, np.float32)
-    return desaturate(np.asarray(surface * lit, np.float32), light.saturation)
+    return np.asarray(desaturate(surface, light.saturation) * lit, np.float32)
 
 
 def _veiled(image: Array, layout: Layout, time_of_day: str, weather: str) -> Array:
@@ -156,7 +156,7 @@ def _mirrored(image: Array, layout: Layout, seed: int) -> Array:
     mirror = image[above, np.clip(columns, 0, size - 1)]
     out = image.copy()
     band = out[start : start + rows]
-    fade = np.linspace(1.0, 0.55, rows, dtype=np.float32)[:, None]
+    fade = np.linspace(1.0, 0.3, rows, dtype=np.float32)[:, None] ** 1.5
     out[start : start + rows] = mix(band, mirror, (layout.water[start : start + rows] * fade)[..., None])
     return out
 
@@ -309,6 +309,13 @@ def slope(line: Array) -> Array:
     """Return the relief of land under a skyline ``(W,)``: a rising line faces left."""
     size = line.shape[0]
     return np.clip(np.gradient(line) * size * np.float32(0.9), -1, 1)[None, :].astype(np.float32)
+
+
+def crumpled(line: Array, rough: Array) -> Array:
+    """Return the relief ``(H, W)`` of rock under a skyline: its slopes, shifted sideways by ``rough`` noise."""
+    size = line.shape[0]
+    columns = np.arange(size)[None, :] + (rough * np.float32(size * 0.03)).astype(np.int64)
+    return np.asarray(slope(line)[0][np.clip(columns, 0, size - 1)], np.float32)
 
 
 def fade_below(line: Array, reach: float, size: int) -> Array:

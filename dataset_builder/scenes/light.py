@@ -80,8 +80,8 @@ _HOURS: Final[Mapping[str, _Hour]] = MappingProxyType(
             saturation=1.0,
         ),
         "sunset": _Hour(
-            ambient=(0.43, 0.37, 0.47),
-            colour=(0.72, 0.43, 0.13),
+            ambient=(0.42, 0.37, 0.49),
+            colour=(0.62, 0.36, 0.12),
             height=(0.08, 0.26),
             elevation=0.35,
             shadow=0.48,
@@ -141,13 +141,14 @@ def scene_light(seed: int, *, time_of_day: str, weather: str, horizon: float, in
     if indoor:
         # lamps: rooms keep most of their brightness, and turn dim and warm at night
         warm = np.array([0.36, 0.29, 0.25]) if time_of_day == "night" else ambient * 0.5 + 0.28
-        ambient, colour = warm, colour * 0.35 + (0.12 if time_of_day == "night" else 0.18)
+        ambient, colour = warm, colour * 0.35 + (0.12 if time_of_day == "night" else 0.30)
         shadow, left_over = 0.4, max(left_over, 0.85)
     level = ambient + FACING * colour
     grey = level.mean() * 0.45 + level * 0.55
     soft = level + (grey - level) * diffused
     kept = colour * (1 - diffused)
-    scale = brightness * np.array(tint)
+    # moonlight is dim already: weather takes less of it away
+    scale = brightness ** (0.4 if time_of_day == "night" else 1.0) * np.array(tint)
     ambient, colour = (soft - FACING * kept) * scale, kept * scale
     return Light(
         direction=(dx / length, dy / length),
@@ -198,7 +199,7 @@ def shade(rgba: Array, light: Light) -> Array:
     # some of the shaping survives in diffuse light: the sky is brighter than the ground
     lit = ambient * (1 + np.float32(0.10) * relief) + colour * (np.float32(FACING) + np.float32(0.5) * relief)
     out = np.empty_like(rgba, np.float32)
-    out[..., :3] = np.clip(desaturate(rgba[..., :3] * lit * gain, light.saturation), 0, 1)
+    out[..., :3] = np.clip(desaturate(rgba[..., :3], light.saturation) * lit * gain, 0, 1)
     out[..., 3] = rgba[..., 3]
     return out
 

@@ -87,6 +87,14 @@ _RAINBOW: Final = tuple(
 )
 
 
+def _tint(time_of_day: str, weather: str) -> Array:
+    """Return the hour's tint of an overcast sky; fog and snow scatter more of the little light of the night."""
+    tint = _HOUR_TINT[time_of_day]
+    if time_of_day == "night" and weather in ("fog", "snow"):
+        return tint * np.float32(1.7 if weather == "fog" else 1.25)
+    return tint
+
+
 def possible(time_of_day: str, weather: str) -> bool:
     """Say whether a weather can be seen at a time of day: there is no rainbow at night."""
     return not (weather == "rainbow" and time_of_day == "night")
@@ -95,7 +103,7 @@ def possible(time_of_day: str, weather: str) -> bool:
 def horizon_colour(time_of_day: str, weather: str) -> Array:
     """Return the colour of the sky at the horizon, which distant land and fog take."""
     if weather in _OVERCAST:
-        return np.asarray(np.clip(_OVERCAST[weather][1] * _HOUR_TINT[time_of_day], 0, 1), np.float32)
+        return np.asarray(np.clip(_OVERCAST[weather][1] * _tint(time_of_day, weather), 0, 1), np.float32)
     return _CLEAR[time_of_day][-1][1]
 
 
@@ -105,7 +113,7 @@ def paint(seed: int, *, time_of_day: str, weather: str, size: int, horizon: floa
     height = np.clip(yy / np.float32(max(horizon, 0.05)), 0, 1)  # 0 at the top, 1 at the horizon
     overcast = weather in _OVERCAST
     if overcast:
-        top, bottom = (colour * _HOUR_TINT[time_of_day] for colour in _OVERCAST[weather])
+        top, bottom = (colour * _tint(time_of_day, weather) for colour in _OVERCAST[weather])
         stops: Stops = ((0.0, top), (1.0, bottom))
     else:
         stops = _CLEAR[time_of_day]
@@ -174,11 +182,12 @@ def _clouds(image: Array, seed: int, time_of_day: str, weather: str, height: Arr
     shading = np.clip((belly - field) * np.float32(0.12 * 40 / size * shift), -0.11, 0.05)
     if weather in _OVERCAST:
         top, bottom = _OVERCAST[weather]
-        cloud = (0.35 * top + 0.65 * bottom) * _HOUR_TINT[time_of_day]
+        tint = _tint(time_of_day, weather)
+        cloud = (0.35 * top + 0.65 * bottom) * tint
         if weather == "cloudy":
-            cloud = cloud * np.float32(1.04)
-            shading = shading * np.float32(2.2)
-        scale = float(_HOUR_TINT[time_of_day].mean())
+            cloud = cloud * np.float32(1.03)
+            shading = shading * np.float32(1.3) + np.clip(field, -1.5, 1.5) * np.float32(0.035)
+        scale = float(tint.mean())
     else:
         cloud, scale = _CLOUDS[time_of_day], 1.0 if time_of_day != "night" else 0.3
     return mix(image, cloud + (shading * np.float32(scale))[..., None], amount[..., None])
