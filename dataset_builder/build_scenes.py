@@ -77,11 +77,11 @@ class SceneJob:
             raise InvalidJob(
                 f"split is {self.split!r}, but must be one of {', '.join(get_args(Split))}; choose one."
             )
-        _check_whole("num", self.num, 1, MAX_SAMPLES)
-        _check_whole("seed", self.seed, 0, MAX_SEED)
-        _check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
+        check_whole("num", self.num, 1, MAX_SAMPLES)
+        check_whole("seed", self.seed, 0, MAX_SEED)
+        check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
         if self.jobs is not None:
-            _check_whole("jobs", self.jobs, 1, MAX_JOBS)
+            check_whole("jobs", self.jobs, 1, MAX_JOBS)
 
     def config(self) -> dict[str, Any]:
         """Return what the bytes depend on: neither folder nor jobs, but the sources that draw."""
@@ -126,7 +126,7 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
     )
 
 
-def _check_whole(field: str, value: object, low: int, high: int) -> None:
+def check_whole(field: str, value: object, low: int, high: int) -> None:
     """Refuse anything but a whole number in a range."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise InvalidJob(f"{field} is {value!r}, but must be a whole number from {low} to {high}; change it.")
