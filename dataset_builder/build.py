@@ -6,14 +6,15 @@ finished job run again does nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dataset_builder import executors
-from dataset_builder.errors import ConfigChanged
+from dataset_builder.errors import ConfigChanged, DatasetError
 from dataset_builder.shards import (
     INDEX_FILE,
     Sample,
@@ -26,6 +27,9 @@ from dataset_builder.shards import (
 )
 from dataset_builder.storage import hash_json, locked, remove_leftovers, write_json
 
+# A night of work is not lost to one odd sample; a shard with over 2 % of them has a bug worth stopping for.
+MAX_FAULTS: Final = 0.02
+_LOGGER: Final = logging.getLogger(__name__)
 Draw = Callable[[int], Sample | str]
 
 
@@ -94,7 +98,26 @@ def build_shards(
 
 def _draw_shard(task: _Task) -> ShardReport:
     """Draw a shard and publish it; the work of one worker."""
-    return commit_shard(task.folder, task.spec, map(task.draw, range(task.spec.start, task.spec.stop)))
+    return commit_shard(task.folder, task.spec, _draw_samples(task))
+
+
+def _draw_samples(task: _Task) -> Iterator[Sample | str]:
+    """Draw the samples of a shard; a few that fail for no known reason are counted, many end the run."""
+    start, stop = task.spec.start, task.spec.stop
+    faults = 0
+    for number in range(start, stop):
+        try:
+            drawn = task.draw(number)
+        except DatasetError:
+            raise
+        except Exception as error:
+            faults += 1
+            error.add_note(f"while drawing sample {number} of {task.spec.name}")
+            if faults > max(1, MAX_FAULTS * (stop - start)):
+                raise
+            _LOGGER.warning("sample %d of %s was left out", number, task.spec.name, exc_info=True)
+            drawn = f"fault {type(error).__name__}"
+        yield drawn
 
 
 def _open_index(

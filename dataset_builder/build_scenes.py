@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for report in build_scenes(job):
             count += report.stop - report.start
             sys.stderr.write(f"{report.name} {count}/{job.num} {time.monotonic() - started:.0f} s\n")
-    except (DatasetError, scenes.SceneError) as error:
+    except DatasetError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

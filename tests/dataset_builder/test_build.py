@@ -31,6 +31,8 @@ class ToyDraw:
 
     def __call__(self, number: int) -> Sample | str:
         time.sleep(self.seconds)
+        if self.fault is not None and self.fault.suffix == ".rotten":
+            raise ValueError("rotten")
         if self.fault is not None and number == 11:
             if self.fault.suffix == ".raise":
                 raise ValueError("eleven")
@@ -109,7 +111,7 @@ def test_a_finished_job_does_nothing(tmp_path: Path, undisturbed: dict[str, byte
     build(tmp_path)
     times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     # Any drawing would raise.
-    reports = build(tmp_path, draw=ToyDraw(fault=tmp_path / "any.raise"))
+    reports = build(tmp_path, draw=ToyDraw(fault=tmp_path / "any.rotten"))
     assert not any(report.drawn for report in reports)
     assert times == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
@@ -165,12 +167,18 @@ def test_workers_that_always_die_end_the_run(tmp_path: Path) -> None:
         build(tmp_path, num=20, jobs=2, draw=ToyDraw(fault=tmp_path / "kill.always"))
 
 
+def test_one_odd_sample_is_counted_and_the_job_finishes(tmp_path: Path) -> None:
+    reports = build(tmp_path, draw=ToyDraw(fault=tmp_path / "any.raise"))
+    assert [report.rejects.get("fault ValueError", 0) for report in reports] == [0, 0, 1, 0, 0, 0, 0, 0]
+    assert all(report.count + sum(report.rejects.values()) == 5 for report in reports)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_error_in_a_draw_is_raised_and_nothing_half_written_stays(tmp_path: Path, jobs: int) -> None:
-    with pytest.raises(ValueError, match="eleven"):
-        build(tmp_path, jobs=jobs, draw=ToyDraw(fault=tmp_path / "any.raise"))
-    build(tmp_path)
-    assert not list(tmp_path.glob("*.tmp-*"))
+def test_a_broken_draw_ends_the_run_and_nothing_half_written_stays(tmp_path: Path, jobs: int) -> None:
+    with pytest.raises(ValueError, match="rotten") as caught:
+        build(tmp_path, jobs=jobs, draw=ToyDraw(fault=tmp_path / "any.rotten"))
+    assert "while drawing sample" in "".join(caught.value.__notes__)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "dataset.json"]
 
 
 def test_counts_and_rejects_add_up(tmp_path: Path) -> None:
