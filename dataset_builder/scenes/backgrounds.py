@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from dataset_builder.scenes import backgrounds_built as built
 from dataset_builder.scenes import backgrounds_nature as nature
+from dataset_builder.scenes.backgrounds_photo import PHOTOS, photo_layout
 from dataset_builder.scenes.backgrounds_plain import PLAIN_COLOURS, plain
 from dataset_builder.scenes.canvas import Array
 from dataset_builder.scenes.layout import Layout, Range, illuminate
@@ -33,6 +34,7 @@ class Background:
         times: times of day it can be painted at.
         weathers: weathers it can be painted in.
         sprites: nouns whose artwork it needs (none of the registered places needs any).
+        artwork: artwork sets it needs (the photographed places need `panoramas`).
         layout: paints its layout from (seed, size).
     """
 
@@ -43,6 +45,7 @@ class Background:
     weathers: tuple[str, ...]
     layout: LayoutPainter
     sprites: tuple[str, ...] = ()
+    artwork: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not set(self.times) <= set(TIMES_OF_DAY) or not self.times:
@@ -124,7 +127,19 @@ _PLACES: Final = (
         for colour in PLAIN_COLOURS
     ),
 )
-BACKGROUNDS: Final[Mapping[str, Background]] = MappingProxyType({place.name: place for place in _PLACES})
+_PHOTOS: Final = tuple(
+    Background(
+        name=photo.name,
+        phrase=photo.phrase,
+        kind="photo",
+        times=TIMES_OF_DAY,
+        weathers=_CLEAR if photo.indoor else _ALL,
+        layout=partial(photo_layout, photo),
+        artwork=("panoramas",),
+    )
+    for photo in PHOTOS
+)
+BACKGROUNDS: Final[Mapping[str, Background]] = MappingProxyType({place.name: place for place in (*_PLACES, *_PHOTOS)})
 
 
 @lru_cache(maxsize=12)

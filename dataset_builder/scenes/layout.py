@@ -51,6 +51,7 @@ class Layout:
         float_range: range of y where boats can float, if there is water.
         haze: how much clear air veils the distance.
         indoor: lit by lamps; its sky is only seen through windows.
+        sky: ``(H, W, 3)`` the sky of a clear day, where the place brings its own.
     """
 
     albedo: Array
@@ -65,6 +66,7 @@ class Layout:
     float_range: Range | None = None
     haze: float = 0.35
     indoor: bool = False
+    sky: Array | None = None
 
     def __post_init__(self) -> None:
         low, high = self.ground
@@ -94,13 +96,13 @@ _LAMPS_ON: Final[Mapping[str, float]] = MappingProxyType({"day": 0.0, "sunset": 
 def illuminate(layout: Layout, light: Light, *, seed: int, time_of_day: str, weather: str) -> Array:
     """Paint a layout in a light: ``(H, W, 3)`` in [0, 1]."""
     size = layout.albedo.shape[0]
-    heavens = sky.paint(
-        seed,
-        time_of_day=time_of_day,
-        weather=weather,
-        size=size,
-        horizon=1.0 if layout.indoor else layout.horizon,
-    )
+    if layout.sky is not None and (time_of_day, weather) == ("day", "clear"):
+        heavens = layout.sky
+    elif layout.cover.min() < 1:
+        reach = 1.0 if layout.indoor else layout.horizon
+        heavens = sky.paint(seed, time_of_day=time_of_day, weather=weather, size=size, horizon=reach)
+    else:
+        heavens = layout.albedo  # no sky is seen
     surface = _weathered(layout, seed, weather)
     image = _lit(surface, layout.relief, light)
     if not layout.indoor:
@@ -244,6 +246,11 @@ class Painter:
             view = channel[top:bottom]
             view += (wanted - view) * part
 
+    def open_sky(self, mask: Array) -> None:
+        """Let the sky show through everything laid so far where ``mask (H, W)`` is 1."""
+        self._cover *= 1 - mask
+        self._flat *= 1 - mask
+
     def stamp(
         self,
         colour: Array,
@@ -287,6 +294,7 @@ class Painter:
         float_range: Range | None = None,
         haze: float = 0.35,
         indoor: bool = False,
+        sky: Array | None = None,
     ) -> Layout:
         """Return the finished layout."""
         return Layout(
@@ -302,6 +310,7 @@ class Painter:
             float_range=float_range,
             haze=haze,
             indoor=indoor,
+            sky=sky,
         )
 
 
