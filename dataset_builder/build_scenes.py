@@ -47,6 +47,7 @@ class SceneJob:
         seed: Start of all randomness.
         split: Which part of the world: the trained one, or the combinations held out from it.
         pairs: Draw edit pairs instead of single scenes.
+        paraphrase: Word the instructions in ways that are never trained on; pairs of split "held_out" only.
         jobs: Number of processes; None takes every core. Does not change a byte.
         samples_per_shard: Samples in one file, and lost work at most when a run is killed, per job.
     """
@@ -58,6 +59,7 @@ class SceneJob:
     seed: int = 0
     split: Split = "train"
     pairs: bool = False
+    paraphrase: bool = False
     jobs: int | None = None
     samples_per_shard: int = 500
 
@@ -77,6 +79,10 @@ class SceneJob:
             raise InvalidJob(
                 f"split is {self.split!r}, but must be one of {', '.join(get_args(Split))}; choose one."
             )
+        if self.paraphrase and (not self.pairs or self.split != "held_out"):
+            raise InvalidJob(
+                "paraphrase is True, but only held-out pairs may be worded so; set pairs and split held_out."
+            )
         check_whole("num", self.num, 1, MAX_SAMPLES)
         check_whole("seed", self.seed, 0, MAX_SEED)
         check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
@@ -89,6 +95,7 @@ class SceneJob:
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,
             "painter": _painter_hash(),
+            "paraphrase": self.paraphrase,
             "samples_per_shard": self.samples_per_shard,
             "seed": self.seed,
             "size": self.size,
@@ -168,7 +175,7 @@ def _draw_pair(job: SceneJob, number: int) -> Sample | str:
     for attempt in range(ATTEMPTS):
         seed = sample_seed(job, number, attempt)
         scene = scenes.sample_scene(seed, world=scenes.WORLDS[job.world], split=job.split)
-        edit = scenes.sample_edit(scene, seed)
+        edit = scenes.sample_edit(scene, seed, paraphrase=job.paraphrase)
         if edit is None:
             continue
         drawn = scenes.render_edit(edit, job.size)
@@ -212,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--split", default="train")
     parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("--paraphrase", action="store_true")
     started, count = time.monotonic(), 0
     try:
         job = SceneJob(**vars(parser.parse_args(arguments)))

@@ -50,6 +50,7 @@ class EvalJob:
         num: Number of pairs.
         world: World of the pairs to draw, where `data` is None.
         size: Their side in pixels.
+        paraphrase: Word their instructions in ways that were never trained on.
         seed: Their seed, and that of the edits: pair n is edited with seed + n.
         guidance_scale: As in `InstructionEdit`.
         image_guidance_scale: As in `InstructionEdit`.
@@ -63,6 +64,7 @@ class EvalJob:
     num: int = 300
     world: str = "small"
     size: int = 64
+    paraphrase: bool = False
     seed: int = 0
     guidance_scale: float = _EDIT_DEFAULTS["guidance_scale"]
     image_guidance_scale: float = _EDIT_DEFAULTS["image_guidance_scale"]
@@ -89,6 +91,7 @@ class EvalJob:
             seed=self.seed,
             split="held_out",
             pairs=True,
+            paraphrase=self.paraphrase,
         )
 
     def request(self, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from editors.models import DiffusionModel
 from numpy.typing import NDArray
 
 from dataset_builder import records
@@ -26,6 +25,7 @@ from dataset_builder.report import GridRow, draw_grid
 from dataset_builder.shards import DatasetInfo, ShardReport, png_bytes, read_dataset
 from dataset_builder.storage import write_atomically, write_json
 from editors import diffusion, guidance, models
+from editors.models import DiffusionModel
 
 _BATCH: Final = 16
 MAX_SCENES: Final = 100_000
@@ -178,14 +178,15 @@ def _draw(job: PartsJob, model: DiffusionModel, captions: list[str], seed: int) 
     states = torch.cat([words[:1].expand(len(captions), -1, -1), words[1:]])  # (2B, T, C)
 
     def predict(noisy: torch.Tensor, timestep: torch.Tensor, _index: int) -> torch.Tensor:
-        output = model.unet(torch.cat([noisy, noisy]), timestep, encoder_hidden_states=states).sample
+        rows = torch.cat([noisy, noisy]).to(model.dtype)
+        output = model.unet(rows, timestep, encoder_hidden_states=states).sample.float()
         uncond, cond = output.chunk(2)
         return guidance.cfg(uncond, cond, job.guidance_scale)
 
     steps = diffusion.denoise(
         predict,
         scheduler=model.new_scheduler(),
-        latents=latents.to(model.dtype),
+        latents=latents,
         num_inference_steps=job.num_inference_steps,
         generators=generators,
     )
@@ -194,7 +195,6 @@ def _draw(job: PartsJob, model: DiffusionModel, captions: list[str], seed: int) 
     return _levels(model.decode(latents))
 
 
-@torch.no_grad()
 def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Send pictures through an autoencoder and back: what it cannot keep, no editor on it can draw.
 
@@ -205,17 +205,14 @@ def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np
     Returns:
         (B, H, W, 3) uint8.
     """
-    vae = model.vae
-    first = next(vae.parameters())
-    pixels = torch.from_numpy(pictures).to(first.device).permute(0, 3, 1, 2).to(first.dtype) / 127.5 - 1
-    back = vae.decode(vae.encode(pixels).latent_dist.mode()).sample  # (B, 3, H, W) in [-1, 1]
-    return _levels(back.float() / 2 + 0.5)
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1  # (B, 3, H, W) in [-1, 1]
+    return _levels(model.decode_unscaled(model.encode_image(pixels).mode()))
 
 
 def _levels(pixels: torch.Tensor) -> NDArray[np.uint8]:
     """Turn (B, 3, H, W) in [0, 1] into (B, H, W, 3) uint8."""
     levels: NDArray[np.uint8] = (
-        (pixels.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     )
     return levels
 
