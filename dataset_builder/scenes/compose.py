@@ -1,7 +1,7 @@
 """Draw a scene: backdrop, objects in one light with their shadows, weather in front, style over everything.
 
-Everything is painted at twice the size and box-filtered once. Each layer draws from its own generator, seeded by
-(scene seed, layer), so an edit of one field changes only its layer.
+Everything is painted at twice the size and box-filtered once. Each layer draws from its own generator,
+seeded by (scene seed, layer), so an edit of one field changes only its layer.
 
 Law: a picture is a pure function of (scene, size); two scenes that differ in one object's colour, material or
 clothes differ in no pixel outside that object's silhouettes.
@@ -38,7 +38,8 @@ class RenderedScene:
 
     Attributes:
         image: uint8 ``(H, W, 3)``.
-        object_masks: One bool ``(H, W)`` for each object of the scene, in its order: the pixels it can be seen in.
+        object_masks: One bool ``(H, W)`` for each object of the scene, in its order: the pixels it can be
+            seen in.
     """
 
     image: npt.NDArray[np.uint8]
@@ -109,7 +110,13 @@ def _cutout(item: SceneObject, backdrop: Backdrop, side: int, random: np.random.
         bottom += (pixels.shape[0] - height) / 2
     middle = CENTRE / WIDTH if item.is_character else 0.5
     left = round(item.x * side - pixels.shape[1] * (1 - middle if item.flip else middle))
-    return _Cutout(shade(np.ascontiguousarray(pixels), backdrop.light), silhouette, left, round(bottom) - pixels.shape[0], foot)
+    return _Cutout(
+        shade(np.ascontiguousarray(pixels), backdrop.light),
+        silhouette,
+        left,
+        round(bottom) - pixels.shape[0],
+        foot,
+    )
 
 
 def _window(cut: _Cutout, side: int) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
@@ -123,7 +130,9 @@ def _window(cut: _Cutout, side: int) -> tuple[tuple[slice, slice], tuple[slice, 
     return (slice(top, bottom), slice(left, right)), inner
 
 
-def _lay(canvas: Pixels, cut: _Cutout, item: SceneObject, backdrop: Backdrop) -> tuple[Pixels, Pixels, Pixels]:
+def _lay(
+    canvas: Pixels, cut: _Cutout, item: SceneObject, backdrop: Backdrop
+) -> tuple[Pixels, Pixels, Pixels]:
     """Lay one object and its shadow on the canvas; returns canvas, silhouette and opacity ``(H, W)``."""
     side = canvas.shape[0]
     outline, opacity = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
@@ -155,6 +164,7 @@ def render_scene(scene: Scene, size: int = 128) -> RenderedScene:
     """Draw a scene at a size.
 
     Args:
+        scene: What to draw.
         size: Side of the square picture in pixels, from 32 to 512.
 
     Raises:

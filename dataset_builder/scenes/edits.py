@@ -1,30 +1,24 @@
 """Exact edits: a scene, what to change about it in words, and the scene that results.
 
-Law: both scenes share the seed, and differ only in what `kind` names, so their pictures differ only in the layers
-that it touches. An edit of a training scene leads to a training scene.
+Law: both scenes share the seed, and differ only in what `kind` names, so their pictures differ only in the
+layers that it touches. An edit of a training scene leads to a training scene.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-import numpy as np
-
-from .backgrounds import BACKGROUNDS
+from . import changes
 from .canvas import generator
-from .characters import Worn
+from .changes import ChangeMaker
 from .errors import InvalidScene
-from .grammar import choose, home_weight, is_airborne
-from .heldout import depiction_held_out, split_of
+from .grammar import choose
+from .heldout import split_of
 from .phrasings import PHRASINGS
-from .scene import MAX_OBJECTS, Scene, SceneObject, World
-from .sky import possible
-from .styles import STYLES
-from .vocabulary import ACCESSORIES, Noun, noun
-from .words import groups, object_phrase, place_phrase
+from .scene import Scene, World
 from .worlds import WORLDS
 
 EditKind = Literal[
@@ -51,8 +45,8 @@ _WEIGHTS: Mapping[str, float] = MappingProxyType(
         "style": 1.3,
         "time_of_day": 1.6,
         "weather": 1.5,
-        "add_accessory": 1.6,
-        "remove_accessory": 0.7,
+        "add_accessory": 6.0,  # few scenes allow it
+        "remove_accessory": 3.0,
         "add_object": 0.7,
         "remove_object": 0.7,
     }
@@ -79,7 +73,9 @@ class SceneEdit:
         if self.kind not in EDIT_KINDS:
             raise InvalidScene(f"kind is '{self.kind}', but must be one of {', '.join(EDIT_KINDS)}.")
         if self.original.seed != self.edited.seed:
-            raise InvalidScene("the two scenes of an edit must share one seed, or everything in them would differ.")
+            raise InvalidScene(
+                "the two scenes of an edit must share one seed, or everything in them would differ."
+            )
 
     @property
     def is_global(self) -> bool:
@@ -87,242 +83,19 @@ class SceneEdit:
         return self.kind in GLOBAL_KINDS
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What an edit leads to, which phrasings ask for it, and the words that fill them."""
-
-    edited: Scene
-    ask: str
-    words: Mapping[str, str]
-
-
-_Maker = Callable[[Scene, World, np.random.Generator], _Change | None]
-
-
-def _replace_group(scene: Scene, item: SceneObject, change: Callable[[SceneObject], SceneObject]) -> Scene:
-    """Change an object and all that are counted with it."""
-    return replace(scene, objects=tuple(change(o) if o.same_kind(item) else o for o in scene.objects))
-
-
-def _picked(scene: Scene, random: np.random.Generator) -> tuple[SceneObject, dict[str, str]] | None:
-    """Draw the object that is edited, and the words for it."""
-    found = groups(scene)
-    if not found:
-        return None
-    item, count = choose(random, found)
-    entry = noun(item.noun)
-    return item, {
-        "noun": entry.plural if count > 1 else entry.name,
-        "it": "them" if count > 1 else "it",
-        "its": "their" if count > 1 else "its",
-        "count": str(count),
-    }
-
-
-def _colourless(scene: Scene) -> bool:
-    return scene.style is not None and STYLES[scene.style].colourless
-
-
-def _colour(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    picked = _picked(scene, random)
-    if picked is None or _colourless(scene) or picked[0].material or not noun(picked[0].noun).colourable:
-        return None
-    item, words = picked
-    choices = [name for name in world.colours if name != item.colour]
-    if not choices:
-        return None
-    colour = choose(random, choices)
-    edited = _replace_group(scene, item, lambda o: replace(o, colour=colour))
-    return _Change(edited, "colour", {**words, "colour": colour})
-
-
-def _material(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    picked = _picked(scene, random)
-    if picked is None or _colourless(scene) or picked[0].worn or picked[0].shirt:
-        return None
-    item, words = picked
-    choices = [name for name in world.materials if name != item.material]
-    if not choices:
-        return None
-    material = choose(random, choices)
-    edited = _replace_group(scene, item, lambda o: replace(o, material=material, colour=None))
-    return _Change(edited, "material", {**words, "material": material})
-
-
-def _depiction_for(entry: Noun, item: SceneObject, world: World, train: bool) -> str | None:
-    """Choose the drawing of another noun: the same set and form where there is one."""
-    head = item.is_character
-    names = [name for name in entry.depictions(world.drawing_sets) if name.endswith(":head") == head]
-    if train:
-        names = [name for name in names if not depiction_held_out(entry.name, name)]
-    return item.depiction if item.depiction in names else (names[0] if names else None)
-
-
-def _swap(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    picked = _picked(scene, random)
-    if picked is None:
-        return None
-    item, words = picked
-    here, train = noun(item.noun), split_of(scene) == "train"
-    place = BACKGROUNDS[scene.background]
-    present = {o.noun for o in scene.objects}
-    others = []
-    for name in world.nouns:
-        entry = noun(name)
-        # something that stands where the old one stood, and can carry what the old one had
-        alike = entry.kind == here.kind or (item.is_character and entry.head_code)
-        fits = not item.colour or entry.colourable
-        if name not in present and alike and fits and is_airborne(entry, place) == item.airborne:
-            depiction = _depiction_for(entry, item, world, train)
-            if depiction is not None:
-                others.append((name, depiction))
-    if not others:
-        return None
-    name, depiction = choose(random, others)
-    edited = _replace_group(scene, item, lambda o: replace(o, noun=name, depiction=depiction))
-    count = int(words["count"])
-    new = object_phrase(SceneObject(noun=name, depiction=depiction, x=0.5, y=0.5, size=0.5), count)
-    return _Change(edited, "swap", {**words, "new": new})
-
-
-def _background(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    old = BACKGROUNDS[scene.background]
-    choices, weights = [], []
-    for name in world.backgrounds:
-        place = BACKGROUNDS[name]
-        # the light stays as it is: only the place changes
-        same_light = scene.time_of_day in place.times and scene.weather in place.weathers
-        same_stand = all(is_airborne(noun(o.noun), place) == is_airborne(noun(o.noun), old) for o in scene.objects)
-        if name == scene.background or not same_light or not same_stand or (not scene.objects and place.kind == "plain"):
-            continue
-        choices.append(place)
-        weights.append(min([home_weight(noun(o.noun), place) for o in scene.objects], default=1.0))
-    if not choices:
-        return None
-    place = choose(random, choices, weights)
-    edited = replace(scene, background=place.name)
-    words = {"where": place.phrase, "place": place_phrase(place.name), "it": "them" if len(scene.objects) > 1 else "it"}
-    if place.kind == "plain":
-        return _Change(edited, "background plain", {**words, "tint": place.name.removeprefix("plain ")})
-    return _Change(edited, "background" if scene.objects else "background of nothing", words)
-
-
-def _style(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    # a styled picture cannot be given back what its style took away
-    if scene.style is not None:
-        return None
-    choices = [n for n in world.styles if not (STYLES[n].coarse and scene.weather in ("rain", "snow", "thunderstorm"))]
-    if not choices:
-        return None
-    style = choose(random, choices)
-    return _Change(replace(scene, style=style), "style", {"style": STYLES[style].phrase})
-
-
-def _time_of_day(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    times = BACKGROUNDS[scene.background].times
-    choices = [
-        name
-        for name in times
-        if name != scene.time_of_day and name in world.times_of_day and possible(name, scene.weather)
-    ]
-    if not choices:
-        return None
-    weights = {"night": 2.0, "sunset": 1.4}
-    time_of_day = choose(random, choices, [weights.get(name, 1.0) for name in choices])
-    return _Change(replace(scene, time_of_day=time_of_day), f"time_of_day/{time_of_day}", {})
-
-
-def _weather(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    weathers = BACKGROUNDS[scene.background].weathers
-    coarse = scene.style is not None and STYLES[scene.style].coarse
-    choices = [
-        name
-        for name in weathers
-        if name != scene.weather and name in world.weathers and possible(scene.time_of_day, name)
-    ]
-    if not choices or coarse:
-        return None
-    weather = choose(random, choices)
-    night = " night" if weather == "clear" and scene.time_of_day == "night" else ""
-    return _Change(replace(scene, weather=weather), f"weather/{weather}{night}", {})
-
-
-def _add_accessory(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    bare = [pair for pair in groups(scene) if pair[0].is_character and not pair[0].material and not pair[0].worn]
-    if not bare or not world.accessories:
-        return None
-    item, count = choose(random, bare)
-    accessory = ACCESSORIES[choose(random, world.accessories)]
-    tinted = accessory.colours and not _colourless(scene) and random.random() < 0.35
-    worn = Worn(name=accessory.name, colour=choose(random, accessory.colours) if tinted else None)
-    edited = _replace_group(scene, item, lambda o: replace(o, worn=(worn,)))
-    entry = noun(item.noun)
-    words = {"noun": entry.plural if count > 1 else entry.name, "it": "them" if count > 1 else "it"}
-    return _Change(edited, "add_accessory", {**words, "thing": accessory.phrase_in(worn.colour)})
-
-
-def _remove_accessory(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    dressed = [item for item, _ in groups(scene) if item.worn]
-    if not dressed:
-        return None
-    item = choose(random, dressed)
-    worn = choose(random, item.worn)
-    edited = _replace_group(scene, item, lambda o: replace(o, worn=tuple(w for w in o.worn if w != worn)))
-    return _Change(edited, "remove_accessory", {"bare": ACCESSORIES[worn.name].phrase.removeprefix("a ")})
-
-
-def _add_object(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    """Add a thing where there is room: anywhere in an empty scene, else beside what stands to one side."""
-    place, train = BACKGROUNDS[scene.background], split_of(scene) == "train"
-    if len(scene.objects) >= min(2, world.max_objects, MAX_OBJECTS) or place.kind == "plain" and not scene.objects:
-        return None
-    if scene.objects and (scene.objects[0].size > 0.62 or scene.objects[0].size_word):
-        return None
-    nouns = [noun(name) for name in world.nouns if name not in {o.noun for o in scene.objects}]
-    entry = choose(random, nouns, [home_weight(candidate, place) for candidate in nouns])
-    names = [
-        name for name in entry.depictions(world.drawing_sets) if not (train and depiction_held_out(entry.name, name))
-    ]
-    airborne = is_airborne(entry, place)
-    if not names:
-        return None
-    x, size, y = float(random.uniform(0.35, 0.65)), 0.52, 0.9
-    if scene.objects:
-        x, size, y = (0.80 if scene.objects[0].x < 0.5 else 0.20), 0.36, 0.86
-    added = SceneObject(
-        noun=entry.name,
-        depiction=choose(random, names),
-        x=x,
-        y=0.46 + size / 2 if airborne else y,
-        size=size,
-        airborne=airborne,
-    )
-    edited = replace(scene, objects=(*scene.objects, added))
-    return _Change(edited, "add_object", {"thing": object_phrase(added)})
-
-
-def _remove_object(scene: Scene, world: World, random: np.random.Generator) -> _Change | None:
-    picked = _picked(scene, random)
-    if picked is None or BACKGROUNDS[scene.background].kind == "plain" and len(groups(scene)) == 1:
-        return None
-    item, words = picked
-    left = tuple(o for o in scene.objects if not o.same_kind(item))
-    return _Change(replace(scene, objects=left), "remove_object", words)
-
-
-_MAKERS: Mapping[EditKind, _Maker] = MappingProxyType(
+_MAKERS: Mapping[EditKind, ChangeMaker] = MappingProxyType(
     {
-        "colour": _colour,
-        "material": _material,
-        "swap": _swap,
-        "background": _background,
-        "style": _style,
-        "time_of_day": _time_of_day,
-        "weather": _weather,
-        "add_accessory": _add_accessory,
-        "remove_accessory": _remove_accessory,
-        "add_object": _add_object,
-        "remove_object": _remove_object,
+        "colour": changes.colour_change,
+        "material": changes.material_change,
+        "swap": changes.swap_change,
+        "background": changes.background_change,
+        "style": changes.style_change,
+        "time_of_day": changes.time_of_day_change,
+        "weather": changes.weather_change,
+        "add_accessory": changes.add_accessory_change,
+        "remove_accessory": changes.remove_accessory_change,
+        "add_object": changes.add_object_change,
+        "remove_object": changes.remove_object_change,
     }
 )
 
@@ -341,6 +114,8 @@ def make_edit(
     """Make one edit of a kind, or return None where the scene has nothing of that kind to edit.
 
     Args:
+        scene: The scene to edit.
+        kind: What about it.
         seed: Decides what it is changed to, and how it is said.
         world: Where new things come from; None means the world that the scene names.
         paraphrase: Ask in a way that is never trained on.
@@ -356,7 +131,9 @@ def make_edit(
             continue
         ways = PHRASINGS[change.ask]
         prompt = choose(random, ways.held_out if paraphrase else ways.train).format_map(change.words)
-        return SceneEdit(kind=kind, edit_prompt=prompt, original=scene, edited=change.edited, paraphrase=paraphrase)
+        return SceneEdit(
+            kind=kind, edit_prompt=prompt, original=scene, edited=change.edited, paraphrase=paraphrase
+        )
     return None
 
 

@@ -51,7 +51,15 @@ _AFFINITY: dict[str, dict[str, float]] = {
     "animal": {"underwater": 0.2, "sea": 0.05, "air": 0.05, "space": 0.5},
     "character": {"underwater": 0.3, "sea": 0.05, "air": 0.05},
     "flyer": {"room": 0.3, "underwater": 0.1, "air": 3.0, "space": 1.5},
-    "vessel": {"sea": 10.0, "beach": 3.0, "lake": 4.0, "island": 4.0, "land": 0.05, "photo": 0.1, "room": 0.05},
+    "vessel": {
+        "sea": 10.0,
+        "beach": 3.0,
+        "lake": 4.0,
+        "island": 4.0,
+        "land": 0.05,
+        "photo": 0.1,
+        "room": 0.05,
+    },
     "fish": {"underwater": 12.0, "sea": 2.0, "land": 0.1, "photo": 0.15, "room": 0.1, "air": 0.3},
     "vehicle": {"room": 0.15, "underwater": 0.15, "sea": 0.05, "air": 0.05, "city": 2.5, "road": 3.0},
     "food": {"kitchen": 3.0, "underwater": 0.2, "sea": 0.1, "air": 0.1},
@@ -78,9 +86,14 @@ def home_weight(entry: Noun, place: Background) -> float:
     return base * {"plain": 0.35, "photo": 0.6, "space": 0.5}.get(place.kind, 1.0)
 
 
+def has_ground(place: Background) -> bool:
+    """Say whether things stand on something in such a place."""
+    return place.kind not in ("space", "air") and place.name != "underwater"
+
+
 def is_airborne(entry: Noun, place: Background) -> bool:
     """Say whether a thing hangs free in such a place: it flies, or swims under water, or is in space."""
-    if place.kind in ("space", "air") or place.name == "underwater":
+    if not has_ground(place):
         return entry.kind not in ("plant", "building") or place.kind != "water"
     return entry.kind == "flyer"
 
@@ -90,6 +103,7 @@ def sample_scene(seed: int, *, world: World, split: Split) -> Scene:
 
     Args:
         seed: Any number from 0 to 2^63 - 1; the same seed gives the same scene.
+        world: What it may contain.
         split: `train` or `held_out`.
 
     Raises:
@@ -102,7 +116,9 @@ def sample_scene(seed: int, *, world: World, split: Split) -> Scene:
         scene = _Draft(seed, world, random).scene()
         if split_of(scene) == split:
             return scene
-    raise InvalidScene(f"world '{world.name}' gave no scene of split '{split}' in {_ATTEMPTS} tries; give it more words.")
+    raise InvalidScene(
+        f"world '{world.name}' gave no scene of split '{split}' in {_ATTEMPTS} tries; give it more words."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,11 @@ class _Draft:
         first = self._noun()
         place = self._place(first)
         time_of_day, weather = self._circumstance(place)
-        style = choose(self.random, self.world.styles) if self.world.styles and self.random.random() < 0.17 else None
+        style = (
+            choose(self.random, self.world.styles)
+            if self.world.styles and self.random.random() < 0.17
+            else None
+        )
         if style and STYLES[style].coarse:
             weather = "clear"
         objects = self._objects(first, place, coloured=not (style and STYLES[style].colourless))
@@ -234,7 +254,9 @@ class _Draft:
         return tuple(items)
 
     def _second(self, item: SceneObject, place: Background, size: float, *, coloured: bool) -> SceneObject:
-        entry = self._noun(but=item.noun, like=("animal", "character", "vehicle", "food", "thing", "plant", "flyer"))
+        entry = self._noun(
+            but=item.noun, like=("animal", "character", "vehicle", "food", "thing", "plant", "flyer")
+        )
         other = self._object(entry, place, coloured=coloured and self.random.random() < 0.6)
         return replace(other, size=size, y=max(other.y, size + 0.02))
 
@@ -252,9 +274,10 @@ class _Draft:
         near, far = float(self.random.uniform(0.42, 0.50)), float(self.random.uniform(0.52, 0.60))
         if self.random.random() < 0.5:
             near, far = 1 - near, 1 - far
+        hang = not has_ground(place)
         return (
-            replace(item, x=near, size=0.40, y=0.94, airborne=False, turn=0.0),
-            replace(other, x=far, size=0.54, y=0.80, airborne=False, turn=0.0),
+            replace(item, x=near, size=0.40, y=0.94, airborne=hang, turn=0.0),
+            replace(other, x=far, size=0.54, y=0.80, airborne=hang, turn=0.0),
         )
 
     def _three(self, item: SceneObject, place: Background, *, coloured: bool) -> tuple[SceneObject, ...]:

@@ -38,7 +38,7 @@ def _set_aside(kind: str, *words: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def depiction_held_out(name: str, depiction: str) -> bool:
-    """Say whether a drawing of a noun is held out; a noun's first drawing never is, so that each can be learnt."""
+    """Say whether a drawing of a noun is held out; its first one never is, so that each can be learnt."""
     first_of_part = next(
         known
         for known in noun(name).depictions(DRAWING_SETS)

@@ -1,8 +1,9 @@
-"""Make a drawing out of gold, wood, ice, ...: its silhouette becomes a relief, lit and coloured as the material.
+"""Make a drawing out of gold, wood, ice, ...: its silhouette becomes a relief, lit as the material.
 
-The relief is the sum of blurred silhouettes (a rounded body) and of the drawing's own luminance (its details), after
-the bump maps of J. Blinn, "Simulation of Wrinkled Surfaces" (1978). Shiny materials reflect a small procedural studio
-(bright sky, dark horizon, a window), matte ones get Lambert's light; a ramp of three colours turns light into colour.
+The relief is the sum of blurred silhouettes (a rounded body) and of the drawing's own luminance (its
+details), after the bump maps of J. Blinn, "Simulation of Wrinkled Surfaces" (1978). Shiny materials reflect
+a small procedural studio (bright sky, dark horizon, a window), matte ones get Lambert's light; a ramp of
+three colours turns light into colour.
 
 Law: the silhouette never changes: alpha is the drawing's alpha times the material's opacity.
 """
@@ -47,15 +48,33 @@ class Material:
 
 MATERIALS: Mapping[str, Material] = MappingProxyType(
     {
-        "gold": Material(dark=(92, 48, 2), middle=(230, 168, 30), light=(255, 247, 190), gloss=0.9, detail=0.42),
-        "silver": Material(dark=(42, 46, 56), middle=(164, 170, 182), light=(255, 255, 255), gloss=0.95, detail=0.4),
-        "bronze": Material(dark=(44, 24, 14), middle=(140, 86, 46), light=(240, 190, 136), gloss=0.7, detail=0.45),
-        "copper": Material(dark=(88, 28, 12), middle=(208, 102, 62), light=(255, 216, 184), gloss=0.8, detail=0.4),
+        "gold": Material(
+            dark=(92, 48, 2), middle=(230, 168, 30), light=(255, 247, 190), gloss=0.9, detail=0.42
+        ),
+        "silver": Material(
+            dark=(42, 46, 56), middle=(164, 170, 182), light=(255, 255, 255), gloss=0.95, detail=0.4
+        ),
+        "bronze": Material(
+            dark=(44, 24, 14), middle=(140, 86, 46), light=(240, 190, 136), gloss=0.7, detail=0.45
+        ),
+        "copper": Material(
+            dark=(88, 28, 12), middle=(208, 102, 62), light=(255, 216, 184), gloss=0.8, detail=0.4
+        ),
         "wood": Material(
-            dark=(84, 48, 22), middle=(166, 108, 60), light=(216, 164, 108), gloss=0.1, detail=0.8, texture="grain"
+            dark=(84, 48, 22),
+            middle=(166, 108, 60),
+            light=(216, 164, 108),
+            gloss=0.1,
+            detail=0.8,
+            texture="grain",
         ),
         "stone": Material(
-            dark=(56, 56, 60), middle=(132, 132, 134), light=(204, 204, 206), gloss=0.0, detail=0.65, texture="rough"
+            dark=(56, 56, 60),
+            middle=(132, 132, 134),
+            light=(204, 204, 206),
+            gloss=0.0,
+            detail=0.65,
+            texture="rough",
         ),
         "ice": Material(
             dark=(78, 148, 208),
@@ -66,15 +85,33 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
             texture="frost",
             opacity=0.82,
         ),
-        "chocolate": Material(dark=(44, 22, 12), middle=(98, 56, 34), light=(190, 136, 104), gloss=0.35, detail=0.75),
-        "clay": Material(dark=(98, 44, 28), middle=(190, 104, 72), light=(236, 168, 132), gloss=0.0, detail=0.65),
-        "jade": Material(dark=(6, 56, 36), middle=(64, 152, 104), light=(218, 246, 228), gloss=0.45, detail=0.5),
-        "marble": Material(
-            dark=(140, 138, 140), middle=(226, 224, 220), light=(255, 255, 253), gloss=0.2, detail=0.5, texture="veins"
+        "chocolate": Material(
+            dark=(44, 22, 12), middle=(98, 56, 34), light=(190, 136, 104), gloss=0.35, detail=0.75
         ),
-        "ruby": Material(dark=(48, 0, 8), middle=(176, 14, 40), light=(255, 165, 176), gloss=0.7, detail=0.42),
+        "clay": Material(
+            dark=(98, 44, 28), middle=(190, 104, 72), light=(236, 168, 132), gloss=0.0, detail=0.65
+        ),
+        "jade": Material(
+            dark=(6, 56, 36), middle=(64, 152, 104), light=(218, 246, 228), gloss=0.45, detail=0.5
+        ),
+        "marble": Material(
+            dark=(140, 138, 140),
+            middle=(226, 224, 220),
+            light=(255, 255, 253),
+            gloss=0.2,
+            detail=0.5,
+            texture="veins",
+        ),
+        "ruby": Material(
+            dark=(48, 0, 8), middle=(176, 14, 40), light=(255, 165, 176), gloss=0.7, detail=0.42
+        ),
         "glass": Material(
-            dark=(96, 136, 150), middle=(206, 228, 232), light=(255, 255, 255), gloss=0.85, detail=0.45, opacity=0.6
+            dark=(96, 136, 150),
+            middle=(206, 228, 232),
+            light=(255, 255, 255),
+            gloss=0.85,
+            detail=0.45,
+            opacity=0.6,
         ),
     }
 )
@@ -99,13 +136,13 @@ def _normals(alpha: Array, luminance: Array) -> tuple[Array, Array, Array]:
 
 
 def _studio(right: Array, down: Array, front: Array) -> Array:
-    """Return the light mirrored towards the viewer from a studio: bright above, dark at the horizon, one window."""
+    """Return what a studio mirrors to the viewer: bright above, dark at the horizon, one window."""
     reflected_right, reflected_down = 2 * front * right, 2 * front * down
     sky = smoothstep(0.05, -0.75, reflected_down)
     floor = 0.45 * smoothstep(0.1, 0.85, reflected_down)
     away = np.hypot(reflected_right + np.float32(0.45), reflected_down + np.float32(0.5))
     window = smoothstep(0.38, 0.2, away)
-    return np.clip(0.12 + 0.75 * sky + floor + 0.6 * window, 0, 1)
+    return np.asarray(np.clip(0.12 + 0.75 * sky + floor + 0.6 * window, 0, 1), np.float32)
 
 
 def _tile(kind: str, random: np.random.Generator, shape: tuple[int, int]) -> Array:
@@ -120,7 +157,9 @@ def _textured(colour: Array, texture: Texture, random: np.random.Generator) -> A
     if texture == "grain":
         grain = _tile("grain", random, (height, width))
         rows = np.linspace(0, 30 * height / max(height, width), height, dtype=np.float32)[:, None]
-        return np.asarray(colour * (1 + 0.13 * np.sin(grain * 2.2 + rows) + 0.05 * grain)[..., None], np.float32)
+        return np.asarray(
+            colour * (1 + 0.13 * np.sin(grain * 2.2 + rows) + 0.05 * grain)[..., None], np.float32
+        )
     if texture == "rough":
         return np.asarray(colour * (1 + 0.09 * _tile("fine", random, (height, width)))[..., None], np.float32)
     if texture == "veins":
@@ -151,7 +190,9 @@ def make_of(pixels: Pixels, material: str, random: np.random.Generator) -> Pixel
     lambert = np.clip(-0.42 * right - 0.62 * down + 0.66 * front, 0, 1)
     gloss = np.float32(look.gloss)
     light = gloss * 0.72 * _studio(right, down, front) + (1 - gloss * 0.6) * lambert * 0.85 + 0.03
-    light = np.clip(light * (0.62 + 0.38 * front) + gloss * smoothstep(0.94, 1.0, lambert) * 0.35, 0, 1)[..., None]
+    light = np.clip(light * (0.62 + 0.38 * front) + gloss * smoothstep(0.94, 1.0, lambert) * 0.35, 0, 1)[
+        ..., None
+    ]
     dark, middle, bright = rgb(*look.dark), rgb(*look.middle), rgb(*look.light)
     colour = np.where(light < 0.5, mix(dark, middle, light * 2), mix(middle, bright, light * 2 - 1))
     colour = _textured(np.asarray(colour, np.float32), look.texture, random)

@@ -1,7 +1,7 @@
 """The list of everything that can stand in a scene: one line a noun, grouped by class.
 
-A line reads `name = code slug` and, where a drawing of the head alone exists, `; head code slug`. `code` is the
-Unicode character the artwork sets draw, `slug` its Unicode name in dashes. Heads get a generated body
+A line reads `name = code slug` and, where a drawing of the head alone exists, `; head code slug`. `code` is
+the Unicode character the artwork sets draw, `slug` its Unicode name in dashes. Heads get a generated body
 (`characters`), which gives hats and scarves exact places.
 
 Law: a noun's drawings are found by this table and nothing else; `vocabulary` turns it into values.
@@ -82,10 +82,10 @@ ladybird = 1f41e lady-beetle
 sailboat = 26f5 sailboat
 ship = 1f6f3 passenger-ship
 speedboat = 1f6a4 speedboat
+[fish]
 whale = 1f433 spouting-whale
 dolphin = 1f42c dolphin
 shark = 1f988 shark
-[fish]
 fish = 1f41f fish
 tropical fish = 1f420 tropical-fish
 jellyfish = 1fabc jellyfish
@@ -202,8 +202,8 @@ factory = 1f3ed factory
 fountain = 26f2 fountain
 """
 
-# Drawings that do not show what their name says, at least not at 64 pixels: faces where a whole animal is wanted,
-# a rider on the motorcycle, two things in one drawing, outlines that vanish.
+# Drawings that do not show what their name says, at least not at 64 pixels: faces where a whole animal is
+# wanted, a rider on the motorcycle, two things in one drawing, outlines that vanish.
 BLACKLIST: dict[str, str] = {
     "cat": "fxemoji emojione",
     "dog": "fxemoji emojione",
@@ -235,9 +235,7 @@ MISSING: dict[str, str] = {
         "peacock, llama, lobster, kite, flying saucer, parrot, jellyfish, skateboard, teapot, cupcake, "
         "broccoli, pretzel, chair, suitcase, teddy bear, magnet, broom, bucket, axe, potted plant, hut"
     ),
-    "noto-v1:head": (
-        "polar bear"
-    ),
+    "noto-v1:head": ("polar bear"),
     "fxemoji": (
         "sheep, camel, deer, kangaroo, giraffe, zebra, rabbit, hedgehog, owl, duck, flamingo, swan, "
         "dinosaur, tyrannosaurus, crab, hippopotamus, rhinoceros, gorilla, peacock, llama, lobster, "
@@ -247,17 +245,13 @@ MISSING: dict[str, str] = {
         "teddy bear, basketball, scissors, tennis ball, magnet, broom, bucket, globe, shield, axe, pine "
         "tree, potted plant, house, castle, hut"
     ),
-    "fxemoji:head": (
-        "rabbit, fox, lion, polar bear, hamster, robot"
-    ),
+    "fxemoji:head": ("rabbit, fox, lion, polar bear, hamster, robot"),
     "emojione": (
         "kangaroo, giraffe, zebra, hedgehog, flamingo, swan, dinosaur, tyrannosaurus, hippopotamus, "
         "peacock, llama, lobster, kite, flying saucer, parrot, jellyfish, skateboard, teapot, cupcake, "
         "broccoli, pretzel, chair, suitcase, teddy bear, magnet, broom, bucket, axe, potted plant, hut"
     ),
-    "emojione:head": (
-        "polar bear"
-    ),
+    "emojione:head": ("polar bear"),
     "streamline-emojis": (
         "deer, kangaroo, giraffe, zebra, hedgehog, owl, duck, flamingo, swan, dinosaur, tyrannosaurus, "
         "crab, hippopotamus, rhinoceros, gorilla, peacock, llama, lobster, spider, butterfly, eagle, "
@@ -268,7 +262,5 @@ MISSING: dict[str, str] = {
         "bulb, hammer, scissors, magnet, broom, bucket, shield, axe, tree, pine tree, potted plant, "
         "house, church, hut"
     ),
-    "streamline-emojis:head": (
-        "fox, polar bear, robot"
-    ),
+    "streamline-emojis:head": ("fox, polar bear, robot"),
 }

@@ -1,7 +1,8 @@
 """Draw an exact edit: the picture before, the picture after, and the mask of what may differ.
 
-Law: no pixel outside the mask differs. For an edit of the whole picture the mask is the whole picture; for an edit of
-an object it is the object's silhouette before and after, with the shadow and the style's spill that changed with it.
+Law: no pixel outside the mask differs. For an edit of the whole picture the mask is the whole picture; for
+an edit of an object it is the object's silhouette before and after, with the shadow and the style's spill
+that changed with it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .edits import SceneEdit
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RenderedEdit:
-    """A drawn edit: two uint8 pictures ``(H, W, 3)`` and the bool mask ``(H, W)`` that holds their differences."""
+    """A drawn edit: two uint8 pictures ``(H, W, 3)`` and the bool mask ``(H, W)`` of their differences."""
 
     original_image: npt.NDArray[np.uint8]
     edited_image: npt.NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """How people ask for an edit: several ways to say each, a few of them never trained on.
 
-A template is filled from what the edit changes: `{noun}` ("cat", "cats"), `{new}` ("a dog", "two dogs"), `{colour}`,
-`{material}`, `{place}` ("a beach"), `{where}` ("on a beach"), `{style}` ("a watercolour painting"), `{thing}`
-("a red cap"), `{bare}` ("red cap"), `{it}` and `{its}` by number.
+A template is filled from what the edit changes: `{noun}` ("cat", "cats"), `{new}` ("a dog", "two dogs"),
+`{colour}`, `{material}`, `{place}` ("a beach"), `{where}` ("on a beach"), `{style}` ("a watercolour
+painting"), `{thing}` ("a red cap"), `{bare}` ("red cap"), `{it}`, `{its}` and `{they}` by number.
 
 Law: the held-out phrasings of an edit are none of its training phrasings.
 """
@@ -67,7 +67,7 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             change the background to {place}
             make the background {place}
             {where}
-            as if {it} were {where}""",
+            as if {they} were {where}""",
             """show {it} {where}
             set the scene {where}""",
         ),

@@ -1,8 +1,8 @@
 """Give a drawing another colour: its dominant hue is moved, and its light and shade are kept.
 
-The dominant hue is the peak of the hue histogram weighted by saturation and brightness. Pixels near that hue take
-the new colour at their own luminance; eyes, tyres and windows, whose hue is another, stay. A drawing without hues
-(a grey elephant) is tinted in all its middle and bright tones.
+The dominant hue is the peak of the hue histogram weighted by saturation and brightness. Pixels near that hue
+take the new colour at their own luminance; eyes, tyres and windows, whose hue is another, stay. A drawing
+without hues (a grey elephant) is tinted in all its middle and bright tones.
 
 Law: alpha never changes, and the result depends on the drawing and the colour alone.
 """
@@ -45,11 +45,11 @@ def _body_mask(pixels: Pixels) -> Pixels:
     # a circular window of 29 bins: neighbouring hues of one shaded surface count together
     window = np.convolve(np.concatenate([histogram[-14:], histogram, histogram[:14]]), np.ones(29), "valid")
     distance = np.abs((hue - float(window.argmax()) + 128) % 256 - 128)
-    return smoothstep(36, 22, distance) * smoothstep(0.10, 0.28, saturation)
+    return np.asarray(smoothstep(36, 22, distance) * smoothstep(0.10, 0.28, saturation), np.float32)
 
 
 def ramp(colour: Colour, luminance: Pixels, middle: float) -> Pixels:
-    """Paint luminances ``(h, w)`` in a colour: `middle` becomes the colour itself, darker and lighter tones follow."""
+    """Paint luminances ``(h, w)`` in a colour: `middle` becomes the colour itself, the others follow."""
     if colour.hue is None:
         contrast = 0.45 if colour.name == "white" else 0.6
         grey = np.clip(colour.luminance + (luminance - middle) * contrast, 0, 1)

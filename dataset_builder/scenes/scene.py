@@ -1,7 +1,7 @@
-"""A scene as a value: what is in the picture, where, in which light; and the worlds that scenes are drawn from.
+"""A scene as a value: what is in the picture, where, in which light; and the worlds scenes come from.
 
-Law: `Scene.from_json(scene.to_json()) == scene`; a scene that exists is valid: every word in it is known and every
-combination can be drawn. A picture is a pure function of its scene and size.
+Law: `Scene.from_json(scene.to_json()) == scene`; a scene that exists is valid: every word in it is known and
+every combination can be drawn. A picture is a pure function of its scene and size.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from .artwork import ARTWORK_SETS
+from .artwork_sets import ARTWORK_SETS
 from .backgrounds import BACKGROUNDS
 from .characters import Worn
 from .errors import InvalidScene
 from .materials import MATERIALS
+from .sky import possible
 from .styles import STYLES
 from .vocabulary import ACCESSORIES, COLOURS, SHIRT_COLOURS, noun
 
@@ -62,7 +63,9 @@ class World:
     def __post_init__(self) -> None:
         for name in self.nouns:
             if not noun(name).depictions(self.drawing_sets):
-                raise InvalidScene(f"noun '{name}' has no drawing in the artwork sets {', '.join(self.artwork_sets)}.")
+                raise InvalidScene(
+                    f"noun '{name}' has no drawing in the artwork sets {', '.join(self.artwork_sets)}."
+                )
         allowed: tuple[tuple[str, tuple[str, ...], Any], ...] = (
             ("background", self.backgrounds, BACKGROUNDS),
             ("colour", self.colours, COLOURS),
@@ -86,8 +89,8 @@ class SceneObject:
     Attributes:
         depiction: Which drawing of the noun: an artwork set, or `<set>:head` for a character.
         x: Middle, as a fraction of the picture's width.
-        y: Feet, as a fraction of the picture's height; a nearer thing stands lower. The painter moves it to where
-            the background has ground.
+        y: Feet, as a fraction of the picture's height; a nearer thing stands lower. The painter moves it to
+            where the background has ground.
         size: Longest side (of a character: height without hat) as a fraction of the picture.
         turn: Degrees of rotation, for what flies or floats.
         size_word: "tiny" or "giant" where the caption says so.
@@ -130,9 +133,13 @@ class SceneObject:
 
     def _check_dress(self) -> None:
         if (self.worn or self.shirt) and not self.is_character:
-            raise InvalidScene(f"only a character can wear things; '{self.noun}' is drawn whole ('{self.depiction}').")
+            raise InvalidScene(
+                f"only a character can wear things; '{self.noun}' is drawn whole ('{self.depiction}')."
+            )
         if self.material and (self.colour or self.worn or self.shirt):
-            raise InvalidScene(f"a {self.noun} made of {self.material} can have no colour, shirt or accessory.")
+            raise InvalidScene(
+                f"a {self.noun} made of {self.material} can have no colour, shirt or accessory."
+            )
         for item in self.worn:
             _known("accessory", item.name, ACCESSORIES)
             if item.colour is not None and item.colour not in ACCESSORIES[item.name].colours:
@@ -150,8 +157,8 @@ class SceneObject:
 
     def same_kind(self, other: SceneObject) -> bool:
         """Say whether two objects are counted together ("three red cats"): alike but for their place."""
-        here = dict(x=other.x, y=other.y, size=other.size, flip=other.flip, turn=other.turn, airborne=other.airborne)
-        return replace(self, **here) == other
+        moved = replace(self, x=other.x, y=other.y, size=other.size)
+        return replace(moved, flip=other.flip, turn=other.turn, airborne=other.airborne) == other
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,6 +187,10 @@ class Scene:
             raise InvalidScene(
                 f"weather '{self.weather}' does not go with background '{self.background}'; "
                 f"choose one of {', '.join(place.weathers)}."
+            )
+        if not possible(self.time_of_day, self.weather):
+            raise InvalidScene(
+                f"weather '{self.weather}' cannot be seen at {self.time_of_day}; choose another of the two."
             )
         if self.style is not None:
             _known("style", self.style, STYLES)
@@ -219,7 +230,11 @@ class Scene:
 
 def _without_defaults(item: SceneObject) -> dict[str, Any]:
     record = asdict(item)
-    kept = {key: value for key, value in record.items() if value not in (None, False, ()) and (key, value) != ("turn", 0.0)}
+    kept = {
+        key: value
+        for key, value in record.items()
+        if value not in (None, False, ()) and (key, value) != ("turn", 0.0)
+    }
     if item.worn:
         kept["worn"] = [{key: value for key, value in asdict(worn).items() if value} for worn in item.worn]
     return kept

@@ -14,7 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 _GAP, _LINE, _LINES = 4, 11, 3
 
 
-def _wrapped(text: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+def _wrapped(
+    text: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -38,13 +40,17 @@ def contact_sheet(
     Args:
         pictures: uint8 ``(H, W, 3)``, all of one size.
         captions: One for each picture; long ones are cut after `lines` lines.
+        columns: Pictures in a row.
         enlarge: Whole number of sheet pixels for a picture's pixel.
+        lines: Lines of caption shown.
 
     Raises:
         ValueError: There are no pictures, or not one caption for each.
     """
     if not pictures or len(pictures) != len(captions):
-        raise ValueError(f"need one caption for each picture, got {len(captions)} for {len(pictures)} pictures.")
+        raise ValueError(
+            f"need one caption for each picture, got {len(captions)} for {len(pictures)} pictures."
+        )
     columns = max(1, min(columns, len(pictures)))
     height, width = (side * enlarge for side in pictures[0].shape[:2])
     cell_w, cell_h = width + _GAP, height + _GAP + _LINE * lines

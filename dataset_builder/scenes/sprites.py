@@ -1,4 +1,4 @@
-"""Drawings as pixels: an artwork set's SVG or bitmap becomes a trimmed RGBA master, once, and is cached on disk.
+"""Drawings as pixels: an artwork set's SVG or bitmap becomes a trimmed RGBA master, cached on disk.
 
 A master is kept at one of a few sizes (`MASTER_SIZES`); a scene scales it down with a Lanczos filter on
 premultiplied colour. Pixels are float32 ``(h, w, 4)`` in [0, 1], straight (not premultiplied) alpha.
@@ -47,6 +47,7 @@ def noun_master(noun: Noun, depiction: str, size: int) -> Image.Image:
     """Return the trimmed drawing of a noun.
 
     Args:
+        noun: The noun.
         depiction: An artwork set, or `<set>:head` for the drawing of the head alone.
         size: Longest side in pixels, one of `MASTER_SIZES`.
 
@@ -57,7 +58,9 @@ def noun_master(noun: Noun, depiction: str, size: int) -> Image.Image:
     name, _, part = depiction.partition(":")
     code, slug = (noun.head_code, noun.head_slug) if part == "head" else (noun.code, noun.slug)
     if not code or part not in ("", "head"):
-        raise InvalidScene(f"depiction '{depiction}' is not one of '{noun.name}'; use Noun.depictions to list them.")
+        raise InvalidScene(
+            f"depiction '{depiction}' is not one of '{noun.name}'; use Noun.depictions to list them."
+        )
     return _master(name, code, slug, size)
 
 
@@ -95,10 +98,17 @@ def _draw(name: str, code: str, slug: str, size: int) -> Image.Image:
             image = bitmap.convert("RGBA")
     else:
         image = _rasterise(found, size)
+    return _trimmed(image, name, slug, size)
+
+
+def _trimmed(image: Image.Image, name: str, slug: str, size: int) -> Image.Image:
+    """Cut away the empty rim and bring the longest side to `size`."""
     alpha = np.asarray(image)[..., 3] > 12
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     if rows.size == 0:
-        raise MissingArtwork(f"the drawing of '{slug}' in artwork set '{name}' is empty; choose another depiction.")
+        raise MissingArtwork(
+            f"the drawing of '{slug}' in artwork set '{name}' is empty; choose another depiction."
+        )
     image = image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
     scale = size / max(image.size)
     return image.resize(
@@ -110,7 +120,9 @@ def _rasterise(svg: str, size: int) -> Image.Image:
     try:
         import resvg_py
     except ImportError:
-        raise MissingArtwork("drawings are rendered by resvg-py; run `pip install 'wordbrush[scenes]'`.") from None
+        raise MissingArtwork(
+            "drawings are rendered by resvg-py; run `pip install 'wordbrush[scenes]'`."
+        ) from None
     data = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=round(size * 1.25)))
     return Image.open(io.BytesIO(data)).convert("RGBA")
 
@@ -121,7 +133,7 @@ def _write_atomically(image: Image.Image, file: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as stream:
         image.save(stream, format="PNG")
-    os.replace(temporary, file)
+    Path(temporary).replace(file)
 
 
 def scaled(image: Image.Image, scale: float) -> Image.Image:

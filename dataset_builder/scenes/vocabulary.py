@@ -46,7 +46,7 @@ class Noun:
     colourable: bool = True
 
     def depictions(self, sets: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the drawings of this noun in some sets: `noto` is the whole thing, `noto:head` head and body."""
+        """Name this noun's drawings in some sets: `noto` is the whole thing, `noto:head` head and body."""
         whole = [name for name in sets if self.code]
         heads = [f"{name}:head" for name in sets if self.head_code]
         return tuple(name for name in whole + heads if name not in self.without)
@@ -77,14 +77,16 @@ class Accessory:
         """Name the accessory in a colour: "a red cap", "yellow glasses"."""
         if colour is None:
             return self.phrase
-        return f"{with_article(f'{colour} {self.phrase[2:]}')}" if self.phrase.startswith("a ") else (
-            f"{colour} {self.phrase}"
+        return (
+            f"{with_article(f'{colour} {self.phrase[2:]}')}"
+            if self.phrase.startswith("a ")
+            else (f"{colour} {self.phrase}")
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Colour:
-    """A colour word: its hue in degrees (None for black, white and grey), saturation, and middle luminance."""
+    """A colour word: hue in degrees (None for black, white, grey), saturation, and middle luminance."""
 
     name: str
     hue: float | None
@@ -142,7 +144,15 @@ ACCESSORIES: Mapping[str, Accessory] = MappingProxyType(
                 colours=_BRIGHT,
                 sets=_ALL_SETS,
             ),
-            Accessory(name="crown", phrase="a crown", place="head", width=0.66, code="1f451", slug="crown", sets=_ALL_SETS),
+            Accessory(
+                name="crown",
+                phrase="a crown",
+                place="head",
+                width=0.66,
+                code="1f451",
+                slug="crown",
+                sets=_ALL_SETS,
+            ),
             Accessory(
                 name="cap",
                 phrase="a cap",
@@ -210,13 +220,21 @@ _IRREGULAR = {
 _NO_ARTICLE = frozenset({"cherries", "scissors", "corn", "broccoli", "cheese"})
 # What has its colour in its name or on its face; a recoloured one would be another thing.
 _OWN_COLOUR = frozenset(
-    "zebra panda pizza hamburger taxi ambulance broccoli jack-o-lantern snowman globe rooster peacock".split()
-    + ["fire engine", "police car", "birthday cake", "christmas tree", "hot dog", "soccer ball", "ice cream"]
+    ["zebra", "panda", "pizza", "hamburger", "taxi", "ambulance", "broccoli", "jack-o-lantern", "snowman", "globe", "rooster", "peacock", "fire engine", "police car", "birthday cake", "christmas tree", "hot dog", "soccer ball", "ice cream"]
 )
 _SIZES = {"elephant": 1.12, "giraffe": 1.12, "castle": 1.14, "house": 1.12, "church": 1.12, "whale": 1.12}
-_SIZES |= {"bee": 0.86, "ladybird": 0.86, "mouse": 0.88, "strawberry": 0.88, "key": 0.9, "tree": 1.14, "chick": 0.88}
+_SIZES |= {
+    "bee": 0.86,
+    "ladybird": 0.86,
+    "mouse": 0.88,
+    "strawberry": 0.88,
+    "key": 0.9,
+    "tree": 1.14,
+    "chick": 0.88,
+}
 _LINE = re.compile(
-    r"(?P<name>[a-z -]+) = (?P<code>[0-9a-f-]+) (?P<slug>[a-z-]+)(; head (?P<hcode>[0-9a-f-]+) (?P<hslug>[a-z-]+))?"
+    r"(?P<name>[a-z -]+) = (?P<code>[0-9a-f-]+) (?P<slug>[a-z-]+)"
+    r"(; head (?P<hcode>[0-9a-f-]+) (?P<hslug>[a-z-]+))?"
 )
 
 
@@ -283,4 +301,6 @@ def noun(name: str) -> Noun:
     try:
         return NOUNS[name]
     except KeyError:
-        raise InvalidScene(f"noun '{name}' is not in the vocabulary; see dataset_builder.scenes.NOUNS.") from None
+        raise InvalidScene(
+            f"noun '{name}' is not in the vocabulary; see dataset_builder.scenes.NOUNS."
+        ) from None

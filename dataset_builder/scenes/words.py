@@ -1,7 +1,7 @@
 """How a scene is said: its exact caption, and the phrases that captions and edit prompts share.
 
-Law: a caption names exactly what can be seen. A style without colour takes the colour words out; a time or weather
-that the background cannot show is not named; plain day and clear weather go without saying.
+Law: a caption names exactly what can be seen. A style without colour takes the colour words out; a time or
+weather that the background cannot show is not named; plain day and clear weather go without saying.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _relation(first: SceneObject, second: SceneObject) -> str:
 def _subject(scene: Scene) -> str:
     style = STYLES[scene.style] if scene.style else None
     named = [
-        (item, object_phrase(item, count, colours=not (style and style.colourless))) for item, count in groups(scene)
+        (item, object_phrase(item, count, colours=not (style and style.colourless)))
+        for item, count in groups(scene)
     ]
     if len(named) == 2 and len(scene.objects) == 2:
         return f"{named[0][1]} {_relation(named[0][0], named[1][0])} {named[1][1]}"

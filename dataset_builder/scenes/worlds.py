@@ -1,4 +1,4 @@
-"""The worlds that scenes are drawn from: everything, what trains on two CPU cores, and what needs no download.
+"""The worlds scenes are drawn from: everything, what trains on two CPU cores, what needs no download.
 
 Law: every name in a world is in the vocabulary; `World` checks it when this module is read.
 """
