@@ -115,7 +115,9 @@ def _draw_samples(task: _Task) -> Iterator[Sample | str]:
             error.add_note(f"while drawing sample {number} of {task.spec.name}")
             if faults > max(1, MAX_FAULTS * (stop - start)):
                 raise
-            _LOGGER.warning("sample %d of %s was left out", number, task.spec.name, exc_info=True)
+            _LOGGER.warning(
+                "sample %d of %s was left out: %r", number, task.spec.name, error, exc_info=faults == 1
+            )
             drawn = f"fault {type(error).__name__}"
         yield drawn
 
