@@ -1,14 +1,12 @@
 """The sampling loop as a generator, and the noise it starts from.
 
 References: Jonathan Ho, Ajay Jain, Pieter Abbeel, "Denoising Diffusion Probabilistic Models" (2020, arXiv
-2006.11239);
-Jiaming Song, Chenlin Meng, Stefano Ermon, "Denoising Diffusion Implicit Models" (2020, arXiv 2010.02502); Tim
-Salimans, Jonathan Ho, "Progressive Distillation for Fast Sampling of Diffusion Models" (2022, arXiv
-2202.00512) for v-prediction.
+2006.11239); Jiaming Song, Chenlin Meng, Stefano Ermon, "Denoising Diffusion Implicit Models" (2020, arXiv
+2010.02502); Tim Salimans, Jonathan Ho, "Progressive Distillation for Fast Sampling of Diffusion Models"
+(2022, arXiv 2202.00512) for v-prediction.
 
 Law: a step is data. Whoever wants to show, count or stop iterates; only `after_step` may change the latents.
-The loop
-is that of diffusers' pipelines, so the same weights, noise and scheduler give the same picture.
+The loop is that of diffusers' pipelines, so the same weights, noise and scheduler give the same picture.
 """
 
 import inspect

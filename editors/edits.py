@@ -1,13 +1,12 @@
 """What an edit is: the requests, what comes out of them, and what every editor can do.
 
 References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Daniel Cohen-Or,
-"Prompt-to-Prompt Image
-Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander Holynski, Alexei A.
-Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions" (2023, arXiv 2211.09800).
+"Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander
+Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions" (2023, arXiv
+2211.09800).
 
 Law: a request is valid from the moment it exists. Every rule lives here, once, and no door (command line,
-page,
-Python) can go round it. Importing this module imports no torch.
+page, Python) can go round it. Importing this module imports no torch.
 """
 
 from __future__ import annotations

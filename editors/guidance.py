@@ -1,12 +1,11 @@
 """Guidance as arithmetic: how predictions with and without their conditions become one.
 
-References: Jonathan Ho, Tim Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598);
-Tim Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing
-Instructions" (2023, arXiv 2211.09800), Eq. 3.
+References: Jonathan Ho, Tim Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598); Tim
+Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions"
+(2023, arXiv 2211.09800), Eq. 3.
 
 Law: `dual` with two equal scales is `cfg`, with two ones it is the fully conditioned prediction, and a branch
-whose
-coefficient is zero may be left out (None) without changing the result.
+whose coefficient is zero may be left out (None) without changing the result.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,7 @@
 """The rules that fields of a request obey: a valid value passes, any other is one sentence.
 
 Law: a sentence names the field, the value, what is allowed and so the remedy; NaN, infinities, booleans and
-numbers
-in strings never pass for numbers, and nothing is corrected silently.
+numbers in strings never pass for numbers, and nothing is corrected silently.
 """
 
 import hashlib

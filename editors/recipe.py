@@ -1,0 +1,152 @@
+"""A picture carries its recipe: how to make it again, in the PNG itself.
+
+Two chunks: `parameters`, the line that the common web interfaces write and read, and `wordbrush`, everything
+as JSON. The upload goes in by a hash of its pixels, never by its path, which would tell of the user's
+folders.
+
+Law: what `save_png` writes, `read_recipe` reads; a file is either whole or not there.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from .edits import EditResult, InstructionEdit, PromptEdit
+from .errors import EditFailed, InvalidEdit
+from .rules import reference
+
+CHUNK = "wordbrush"
+VERSION = 1
+_MAX_CHUNK = 200_000
+"""Characters: more than any recipe has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What a picture says of how it was made.
+
+    Attributes:
+        parameters: The line of the common web interfaces.
+        edit: The request as `to_json` writes it, with its pictures by reference.
+        model: Name of the model.
+        scheduler: Class name of the scheduler.
+        size: (width, height) of the picture.
+    """
+
+    parameters: str
+    edit: str
+    model: str
+    scheduler: str
+    size: tuple[int, int]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields of the request, without its pictures."""
+        record: dict[str, Any] = json.loads(self.edit)
+        return {name: value for name, value in record.items() if name not in ("original_image", "mask")}
+
+
+def save_png(result: EditResult, path: str | Path) -> None:
+    """Write the edited picture with its recipe.
+
+    Raises:
+        EditFailed: The file cannot be written; nothing is left of it.
+    """
+    target = Path(path)
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("parameters", parameters(result))
+    info.add_itxt(CHUNK, json.dumps(record(result), ensure_ascii=False))
+    partial = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with partial.open("xb") as file:
+            result.edited_image.save(file, "PNG", pnginfo=info)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise EditFailed(f"{target.name}: cannot be written ({reason}); choose another place.") from None
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a picture's recipe.
+
+    Raises:
+        InvalidEdit: There is no such file, or it carries no recipe of ours.
+    """
+    name = Path(path).name
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            image.load()  # chunks may stand behind the pixels
+            texts, size = dict(getattr(image, "text", {})), image.size
+        held = json.loads(texts[CHUNK]) if len(texts.get(CHUNK, "")) <= _MAX_CHUNK else None
+        return Recipe(
+            parameters=str(texts.get("parameters", "")),
+            edit=json.dumps(_one_of_ours(held["edit"]), ensure_ascii=False),
+            model=str(held["model"]),
+            scheduler=str(held["scheduler"]),
+            size=size,
+        )
+    except FileNotFoundError:
+        raise InvalidEdit(f"{name}: there is no such file; check the path.") from None
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidEdit(f"{name}: carries no recipe; give a PNG that was saved here.") from None
+
+
+def parameters(result: EditResult) -> str:
+    """Write the line of the common web interfaces: the prompt, then settings."""
+    edit = result.edit
+    width, height = result.edited_image.size
+    settings: dict[str, object] = {
+        "Steps": edit.num_inference_steps,
+        "Sampler": result.scheduler,
+        "CFG scale": edit.guidance_scale,
+        "Seed": result.seed,
+        "Size": f"{width}x{height}",
+        "Model": result.model,
+    }
+    if isinstance(edit, InstructionEdit):
+        settings["Image CFG scale"] = edit.image_guidance_scale
+        prompt = edit.edit_prompt
+    else:
+        prompt = edit.edited_prompt
+        settings["Original prompt"] = edit.original_prompt
+    return f"{prompt}\n" + ", ".join(f"{name}: {_quoted(str(value))}" for name, value in settings.items())
+
+
+def record(result: EditResult) -> dict[str, Any]:
+    """Gather the recipe: the request, and with what it was carried out."""
+    edit: dict[str, Any] = json.loads(result.edit.to_json())
+    if "original_image" in edit and result.original_image is not None:
+        edit["original_image"] = reference(result.original_image)
+    if isinstance(edit.get("mask"), str) and not edit["mask"].startswith("sha256:"):
+        edit["mask"] = Path(edit["mask"]).name
+    return {
+        "version": VERSION,
+        "edit": edit,
+        "model": Path(result.model).name if Path(result.model).is_absolute() else result.model,
+        "scheduler": result.scheduler,
+        "num_unet_rows": result.num_unet_rows,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _one_of_ours(edit: dict[str, Any]) -> dict[str, Any]:
+    """Keep the fields that a request has, of a record whose "edit" names one."""
+    kinds = {kind.__name__: kind for kind in (InstructionEdit, PromptEdit)}
+    known = {"edit", *(item.name for item in fields(kinds[edit["edit"]]))}
+    return {name: value for name, value in edit.items() if name in known}
+
+
+def _quoted(value: str) -> str:
+    """Quote a value that would be taken for several, as the web interfaces do."""
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ',:\n"') else value
