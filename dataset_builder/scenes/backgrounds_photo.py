@@ -30,6 +30,7 @@ class Photo:
         own_sky: whether the photographed sky is shown on a clear day.
         windows: whether its houses have windows that are lit after dark.
         depth: distance of what stands above the horizon, in [0, 1].
+        mirror: how much its ground is water that mirrors the sky; nothing stands above the horizon then.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Photo:
     own_sky: bool = False
     windows: bool = False
     depth: float = 0.7
+    mirror: float = 0.0
 
     @property
     def indoor(self) -> bool:
@@ -55,14 +57,14 @@ PHOTOS: Final = (
     Photo(name="rocky ground", phrase="on rocky ground", file="dawn", neutral=0.8),
     Photo(name="savanna", phrase="on the savanna", file="night", neutral=0.45),
     Photo(name="field", phrase="in a field", file="sunrise", neutral=0.3, own_sky=True),
-    Photo(name="old town square", phrase="on an old town square", file="sunset", windows=True, neutral=0.7),
-    Photo(name="harbour", phrase="by the harbour", file="venice", neutral=0.8, windows=True),
-    Photo(name="still water", phrase="over still water", file="sky", neutral=0.1, own_sky=True),
+    Photo(name="old town square", phrase="on an old town square", file="sunset", windows=True, neutral=0.7, yaw=(-20, 170)),
+    Photo(name="harbour", phrase="by the harbour", file="venice", neutral=0.8, windows=True, yaw=(195, 310)),
+    Photo(name="still water", phrase="over still water", file="sky", neutral=0.1, own_sky=True, mirror=0.75),
     Photo(name="empty room", phrase="in an empty room", file="apartment", openings="windows", neutral=0.35),
     Photo(name="lobby", phrase="in a lobby", file="lobby", openings="lamps", neutral=0.35),
     Photo(name="warehouse", phrase="in a warehouse", file="warehouse", openings="lamps", neutral=0.4),
     Photo(name="ballroom", phrase="in a ballroom", file="hall", openings="lamps", neutral=0.4),
-    Photo(name="laboratory", phrase="in a laboratory", file="lab", openings="windows", neutral=0.2),
+    Photo(name="laboratory", phrase="in a laboratory", file="lab", openings="lamps", neutral=0.2),
     Photo(name="workshop", phrase="in a workshop", file="workshop", openings="lamps", neutral=0.3),
     Photo(name="shopping mall", phrase="in a shopping mall", file="esplanade", openings="lamps", neutral=0.4),
 )
@@ -102,7 +104,7 @@ def photo_layout(photo: Photo, seed: int, size: int) -> Layout:
     Raises:
         MissingArtwork: the artwork set `panoramas` is not on this machine.
     """
-    found = panorama(photo.file, indoor=photo.indoor, neutral=photo.neutral)
+    found = panorama(photo.file, indoor=photo.indoor, neutral=photo.neutral, whole_sky=photo.mirror > 0)
     camera = _camera(photo, found, seed)
     seen = crop(_planes(found, photo.own_sky), camera, size)
     surface, opening = np.ascontiguousarray(seen[..., :3]), np.ascontiguousarray(seen[..., 3])
@@ -111,13 +113,16 @@ def photo_layout(photo: Photo, seed: int, size: int) -> Layout:
     ground_depth = painter.distance(horizon) * np.float32(photo.depth)
     depth = np.where(painter.yy < horizon, np.float32(photo.depth), ground_depth)
     level = smoothstep(horizon + 0.01, horizon + 0.12, painter.yy)
+    flat = level * np.float32(0.0 if photo.mirror else 0.85)
     cover = np.ones((size, size), np.float32) if photo.openings == "lamps" else 1 - opening
     lamps: Array | float = 0.0
     if photo.openings == "lamps":
         lamps = opening * np.float32(0.9)
     elif photo.windows:
         lamps = _window_lights(photo, camera, cover, surface, seed, size)
-    painter.lay(np.ones((size, size), np.float32), surface, depth=depth, flat=level * np.float32(0.85), lamps=lamps)
+    painter.lay(np.ones((size, size), np.float32), surface, depth=depth, flat=flat, lamps=lamps)
+    if photo.mirror:
+        painter.lay(level, surface, depth=depth, water=photo.mirror)
     if photo.openings != "lamps":
         painter.open_sky(opening)
     return painter.finish(

@@ -86,7 +86,7 @@ _AIR: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "cloudy": (0.15, 0.0),
         "rain": (0.8, 0.02),
         "snow": (0.7, 0.02),
-        "fog": (2.6, 0.16),
+        "fog": (2.1, 0.10),
         "thunderstorm": (0.5, 0.0),
     }
 )

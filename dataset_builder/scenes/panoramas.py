@@ -27,7 +27,7 @@ from dataset_builder.scenes.artwork import artwork_file, cache_folder
 from dataset_builder.scenes.canvas import LUMINANCE, Array, smoothstep
 from dataset_builder.scenes.errors import MissingArtwork
 
-_DECODER: Final = "2"  # changes whenever decoding does, so that old caches are not read
+_DECODER: Final = "3"  # changes whenever decoding does, so that old caches are not read
 _EMBEDDED: Final = re.compile(r"base64,([A-Za-z0-9+/=]+)")
 
 
@@ -68,7 +68,15 @@ def decode(path: Path) -> Array:
         file.write_bytes(base64.b64decode(match.group(1)))
         channels = OpenEXR.File(str(file)).channels()
         pixels = np.asarray(channels["RGB"].pixels, np.float32)[..., :3].copy()
-    return np.clip(np.nan_to_num(pixels, nan=0.0, posinf=200.0, neginf=0.0), 0, 200)
+    return _mended(np.clip(np.nan_to_num(pixels, nan=0.0, posinf=200.0, neginf=0.0), 0, 200))
+
+
+def _mended(linear: Array) -> Array:
+    """Fill the black rings that lossy compression leaves around lamps with the light of their surroundings."""
+    peaks = scipy.ndimage.maximum_filter(linear.max(-1), 7)
+    closed = scipy.ndimage.grey_closing(linear, size=(5, 5, 1))
+    beside_lamp = peaks > 6 * float(np.median(linear.max(-1)))
+    return np.where(beside_lamp[..., None], np.maximum(closed, linear), linear).astype(np.float32)
 
 
 def _toned(linear: Array) -> Array:
@@ -110,16 +118,21 @@ def _shining(linear: Array) -> Array:
     return shining
 
 
-def separate(linear: Array, *, indoor: bool, neutral: float) -> Panorama:
+def separate(linear: Array, *, indoor: bool, neutral: float, whole_sky: bool = False) -> Panorama:
     """Split a linear panorama into surfaces and sky, each well exposed.
 
     Args:
         linear: ``(H, W, 3)`` linear light.
         indoor: whether bright parts are windows and lamps instead of the sky.
         neutral: how much of the light's colour cast is taken out, in [0, 1].
+        whole_sky: whether everything above the horizon is sky.
     """
     height = linear.shape[0]
-    opening = _shining(linear) if indoor else _sky_mask(linear)
+    if whole_sky:
+        rows = (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) / height
+        opening = np.repeat(smoothstep(0.502, 0.498, rows), linear.shape[1], 1)
+    else:
+        opening = _shining(linear) if indoor else _sky_mask(linear)
     land = opening < 0.3
     lower = land.copy()
     lower[: int(height * 0.45)] = False
@@ -127,12 +140,12 @@ def separate(linear: Array, *, indoor: bool, neutral: float) -> Panorama:
     balanced = _neutral(linear, lower, neutral)
     grey = balanced @ LUMINANCE
     # objects above the horizon stand against the light: expose land for all of it, not for the ground alone
-    exposure = 0.30 / max(float(np.percentile(grey[land], 55)), 1e-4)
+    exposure = 0.23 / max(float(np.percentile(grey[land], 55)), 1e-4)
     surface = _toned(balanced * np.float32(exposure))
     above = opening > 0.7
     sky = surface
     if not indoor and above.any():
-        sky = _toned(linear * np.float32(0.62 / max(float(np.median((linear @ LUMINANCE)[above])), 1e-4)))
+        sky = _toned(linear * np.float32(0.40 / max(float(np.median((linear @ LUMINANCE)[above])), 1e-4)))
     brightness = scipy.ndimage.gaussian_filter(linear @ LUMINANCE, 3, mode=("nearest", "wrap"))
     sun = float(np.unravel_index(int(brightness.argmax()), brightness.shape)[1]) / linear.shape[1]
     return Panorama(surface=surface, sky=sky, open=opening, sun=sun)
@@ -143,7 +156,7 @@ def _bytes(plane: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 @lru_cache(maxsize=24)
-def panorama(name: str, *, indoor: bool, neutral: float) -> Panorama:
+def panorama(name: str, *, indoor: bool, neutral: float, whole_sky: bool = False) -> Panorama:
     """Return one panorama, from the cache where it was decoded before.
 
     Raises:
@@ -152,7 +165,7 @@ def panorama(name: str, *, indoor: bool, neutral: float) -> Panorama:
     source = artwork_file("panoramas", f"{name}.exr.js")
     stored = cache_folder() / "panoramas" / f"{name}-{_DECODER}.npz"
     if not stored.is_file():
-        found = separate(decode(source), indoor=indoor, neutral=neutral)
+        found = separate(decode(source), indoor=indoor, neutral=neutral, whole_sky=whole_sky)
         stored.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{name}-", dir=stored.parent)
         with os.fdopen(handle, "wb") as stream:

@@ -91,7 +91,7 @@ def _tint(time_of_day: str, weather: str) -> Array:
     """Return the hour's tint of an overcast sky; fog and snow scatter more of the little light of the night."""
     tint = _HOUR_TINT[time_of_day]
     if time_of_day == "night" and weather in ("fog", "snow"):
-        return tint * np.float32(1.7 if weather == "fog" else 1.25)
+        return tint * np.float32(1.5 if weather == "fog" else 1.25)
     return tint
 
 

@@ -73,5 +73,5 @@ def _fog(image: Array, time_of_day: str, seed: int) -> Array:
     size = image.shape[0]
     yy, _ = grid(size)
     banks = noise("cloud", generator(seed, "weather/fog"), size)
-    veil = np.clip(np.float32(0.28) - np.float32(0.12) * yy + np.float32(0.055) * banks, 0.08, 0.6)
+    veil = np.clip(np.float32(0.26) - np.float32(0.13) * yy + np.float32(0.055) * banks, 0.08, 0.6)
     return mix(image, horizon_colour(time_of_day, "fog"), np.asarray(veil, np.float32)[..., None])
