@@ -59,7 +59,7 @@ def ramp(colour: Colour, luminance: Pixels, middle: float) -> Pixels:
     level = float(pure @ LUMA)
     darker = pure * (tone / level)[..., None]
     lighter = 1 - (1 - pure) * ((1 - tone) / (1 - level + 1e-3))[..., None]
-    return np.where((tone < level)[..., None], darker, lighter).astype(np.float32)
+    return np.asarray(np.where((tone < level)[..., None], darker, lighter), np.float32)
 
 
 def recolour(pixels: Pixels, colour: str) -> Pixels:

@@ -82,8 +82,8 @@ def _master(name: str, code: str, slug: str, size: int) -> Image.Image:
     entry = artwork_set(name)
     file = cache_folder() / "masters" / f"{name}-{entry.version}-{_RENDERER}-{size}" / f"{code}.png"
     if file.is_file():
-        with Image.open(file) as image:
-            return image.convert("RGBA")
+        with Image.open(file) as cached:
+            return cached.convert("RGBA")
     image = _draw(name, code, slug, size)
     _write_atomically(image, file)
     return image
