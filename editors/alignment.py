@@ -1,0 +1,258 @@
+"""Prompts and a tokenizer in; word spans, mappers between two prompts' tokens, and equalizers out.
+
+Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
+2208.01626). Unlike in the authors' code, words are found as people write them (phrases, punctuation, any
+case, double spaces); after a swap that changes the number of tokens every later word still maps to itself;
+and a word that is not there is an error, not silence.
+
+Laws: every unchanged word keeps its own map; the rows of a replacement mapper sum to 1, so attention does.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from .errors import AlignmentError, IncompatibleModel
+
+# Words keep inner hyphens and apostrophes; a run of marks is one word, because CLIP makes one token of "!!!".
+_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s_]+|_+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """A word of a prompt and the positions of its tokens in the model's window."""
+
+    text: str
+    tokens: tuple[int, ...]
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenizedPrompt:
+    """A prompt as the text encoder sees it.
+
+    Attributes:
+        field: What the prompt is called in the request; errors name it.
+        text: The prompt.
+        ids: The content tokens, without start, end and padding.
+        spans: For each content token its characters, `(start, end)` in `text`.
+        first: The position of the first content token: 1 after a start token.
+        num_tokens: The length of the window, padding included.
+    """
+
+    field: str
+    text: str
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    first: int
+    num_tokens: int
+
+    @classmethod
+    def of(cls, text: str, tokenizer: Any, *, field: str = "prompt") -> Self:
+        """Tokenize a prompt with any of Hugging Face's fast tokenizers.
+
+        Raises:
+            AlignmentError: The prompt is longer than the tokenizer's window; the error quotes what does not
+                fit.
+            IncompatibleModel: The tokenizer cannot tell which characters a token stands for.
+        """
+        if not tokenizer.is_fast:
+            raise IncompatibleModel(
+                f"{type(tokenizer).__name__} cannot tell which characters a token stands for: "
+                "load the model with its fast tokenizer."
+            )
+        text = unicodedata.normalize("NFC", text)
+        num_tokens = int(tokenizer.model_max_length)
+        encoded = tokenizer(
+            text,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            truncation=False,
+            verbose=False,
+        )
+        content = [index for index, special in enumerate(encoded["special_tokens_mask"]) if not special]
+        spans = tuple(tuple(encoded["offset_mapping"][index]) for index in content)
+        length = len(encoded["input_ids"])
+        room = num_tokens - (length - len(content))
+        if len(content) > room:
+            raise AlignmentError(
+                f"{field}: is {length} tokens long and the model reads {num_tokens}; shorten it, "
+                f"or “{text[spans[room][0] :].strip()}” would be cut off."
+            )
+        return cls(
+            field=field,
+            text=text,
+            ids=tuple(encoded["input_ids"][index] for index in content),
+            spans=spans,
+            first=int(encoded["input_ids"][0] in {tokenizer.bos_token_id, tokenizer.cls_token_id}),
+            num_tokens=num_tokens,
+        )
+
+    @property
+    def end(self) -> int:
+        """The position after the last content token: the end token, and padding after it."""
+        return self.first + len(self.spans)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words in order; their tokens are disjoint, and together all content tokens."""
+        matches = list(_WORD.finditer(self.text))
+        groups: list[list[int]] = [[] for _ in matches]
+        at = 0
+        for index, (start, _) in enumerate(self.spans):
+            # A token belongs to the word it starts in, or, being a space on its own, to the one before it.
+            while at + 1 < len(matches) and matches[at].end() <= start and matches[at + 1].start() <= start:
+                at += 1
+            groups[at].append(index)
+        return tuple(
+            Word(
+                text=match.group(),
+                tokens=tuple(self.first + index for index in group),
+                ids=tuple(self.ids[index] for index in group),
+            )
+            for match, group in zip(matches, groups, strict=True)
+            if group
+        )
+
+    def find(self, word: str, *, field: str) -> tuple[int, ...]:
+        """Return the token positions of a word or phrase, everywhere it occurs.
+
+        Args:
+            word: As a person writes it; case and the width of spaces do not matter.
+            field: The field of the request that names the word, for the error.
+
+        Raises:
+            AlignmentError: The word is not in the prompt; the error names the words there are.
+        """
+        parts = unicodedata.normalize("NFC", word).split()
+        pattern = r"\s+".join(map(re.escape, parts))
+        # A word ends where letters end; marks such as "!" may stand anywhere.
+        before = r"(?<!\w)" if pattern and re.match(r"\w", parts[0]) else ""
+        after = r"(?!\w)" if pattern and re.search(r"\w$", parts[-1]) else ""
+        matches = re.finditer(f"{before}{pattern}{after}", self.text, re.IGNORECASE) if pattern else ()
+        found = sorted({token for match in matches for token in self._tokens(match.start(), match.end())})
+        if not found:
+            there = ", ".join(dict.fromkeys(each.text for each in self.words)) or "none"
+            raise AlignmentError(f"{field}: “{word}” is not in {self.field}; its words are {there}.")
+        return tuple(found)
+
+    def _tokens(self, start: int, end: int) -> tuple[int, ...]:
+        return tuple(
+            position
+            for position, (token_start, token_end) in enumerate(self.spans, self.first)
+            if token_start < end and start < token_end
+        )
+
+
+def can_replace(original: TokenizedPrompt, edited: TokenizedPrompt) -> bool:
+    """Return whether two prompts differ by swapped words only: shared words stand at the same places."""
+    ours, theirs = original.words, edited.words
+    in_place = sum(our.ids == their.ids for our, their in zip(ours, theirs, strict=False))
+    return len(ours) == len(theirs) and in_place == len(_common_words(ours, theirs))
+
+
+def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
+    """Map tokens for a word swap: the n-th word's attention goes to the n-th word.
+
+    Where two words differ in their number of tokens, every edited token gets an equal share of every original
+    one.
+
+    Returns:
+        `(K_o, K_e)`; every row sums to 1, and no column is empty.
+
+    Raises:
+        AlignmentError: The prompts differ in their number of words.
+    """
+    ours, theirs = original.words, edited.words
+    if len(ours) != len(theirs):
+        raise AlignmentError(
+            f"operation: “replace” swaps word for word, but original_prompt has {len(ours)} words and "
+            f"edited_prompt {len(theirs)}; choose “refine”, or write as many words in both."
+        )
+    mapper = torch.zeros(original.num_tokens, edited.num_tokens)
+    for position in range(original.first):
+        mapper[position, position] = 1
+    for our, their in zip(ours, theirs, strict=True):
+        _spread(mapper, our.tokens, their.tokens)
+    last = max(original.end, edited.end)
+    # End token to end token; but where one prompt fills the window, its end token also stands in for padding.
+    padded = int(last + 1 < original.num_tokens)
+    if padded:
+        mapper[original.end, edited.end] = 1
+    # Padding keeps its position; where only one prompt has padding, the next one of the other stands in for
+    # it.
+    until = last + padded + 1
+    _spread(mapper, range(original.end + padded, until), range(edited.end + padded, until))
+    for position in range(until, original.num_tokens):
+        mapper[position, position] = 1
+    return mapper
+
+
+def refinement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
+    """Map tokens for a refined prompt: words in both prompts, in their longest common order, keep their maps.
+
+    Returns:
+        `(K_o, K_e)`, one 1 in the column of every shared token; the columns of new tokens are zero.
+    """
+    mapper = torch.zeros(original.num_tokens, edited.num_tokens)
+    for position in (*range(original.first), *range(max(original.end, edited.end) + 1, original.num_tokens)):
+        mapper[position, position] = 1
+    mapper[original.end, edited.end] = 1
+    for our, their in _common_words(original.words, edited.words):
+        _spread(mapper, our.tokens, their.tokens)
+    return mapper
+
+
+def equalizer(
+    prompt: TokenizedPrompt, word_weights: Mapping[str, float], *, field: str = "word_weights"
+) -> Tensor:
+    """Return a factor per token, `(K,)`: the weights of the named words, and 1 elsewhere.
+
+    Raises:
+        AlignmentError: A word is not in the prompt.
+    """
+    factors = torch.ones(prompt.num_tokens)
+    for word, weight in word_weights.items():
+        factors[list(prompt.find(word, field=field))] = weight
+    return factors
+
+
+def indicator(prompt: TokenizedPrompt, words: Sequence[str], *, field: str) -> Tensor:
+    """Return 1 at the tokens of the named words and 0 elsewhere, `(K,)`.
+
+    Raises:
+        AlignmentError: A word is not in the prompt.
+    """
+    return equalizer(prompt, dict.fromkeys(words, 2.0), field=field) - 1
+
+
+def _spread(mapper: Tensor, sources: Sequence[int], targets: Sequence[int]) -> None:
+    """Give the sources' attention to the targets: one to one, or in equal shares if numbers differ."""
+    if len(sources) == len(targets):
+        mapper[list(sources), list(targets)] = 1
+    else:
+        mapper[sources[0] : sources[-1] + 1, targets[0] : targets[-1] + 1] = 1 / len(targets)
+
+
+def _common_words(ours: Sequence[Word], theirs: Sequence[Word]) -> list[tuple[Word, Word]]:
+    """Return a longest common subsequence of two lists of words, as pairs; equal words have equal tokens."""
+    longest = [[0] * (len(theirs) + 1) for _ in range(len(ours) + 1)]  # of the words from i and from j on
+    for i in reversed(range(len(ours))):
+        for j in reversed(range(len(theirs))):
+            same = ours[i].ids == theirs[j].ids
+            longest[i][j] = 1 + longest[i + 1][j + 1] if same else max(longest[i + 1][j], longest[i][j + 1])
+    pairs, i, j = [], 0, 0
+    while i < len(ours) and j < len(theirs):
+        if ours[i].ids == theirs[j].ids:
+            pairs.append((ours[i], theirs[j]))
+            i, j = i + 1, j + 1
+        elif longest[i + 1][j] >= longest[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return pairs
