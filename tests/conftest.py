@@ -1,4 +1,4 @@
-"""What every test stands on: one thread, no network, no telemetry. Set before torch or gradio can be imported."""
+"""What every test stands on: one thread, no network, no telemetry; set before torch or gradio is imported."""
 
 import os
 

@@ -1,0 +1,149 @@
+"""Exit codes, one-sentence errors, nothing written where something was wrong; whole edits on toy models."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests import tiny
+from ui.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def photo(here):
+    tiny.photo((61, 83)).save(here / "photo.png")
+    return "photo.png"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Folders of toy models as their pipelines save them, by kind."""
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("edit", "base")}
+    for kind, folder in folders.items():
+        tiny.pipeline(kind=kind).save_pretrained(folder)
+    return folders
+
+
+def written(here):
+    return {path.name for path in here.iterdir()} - {"photo.png"}
+
+
+def test_edit_writes_a_picture_of_the_photos_size_with_its_recipe(here, photo, models, capsys):
+    code = main(
+        ["edit", photo, "make it night", "--model", str(models["edit"]), "--num-inference-steps", "2"]
+    )
+    shown = capsys.readouterr()
+    assert (code, shown.out) == (0, "photo-edited.png\n")
+    with Image.open(here / "photo-edited.png") as picture:
+        assert picture.size == (61, 83)
+        assert picture.text["parameters"].startswith("make it night\nSteps: 2")
+
+
+def test_edit_again_overwrites_nothing_unasked(here, photo, models):
+    arguments = ["edit", photo, "make it night", "--model", str(models["edit"]), "--num-inference-steps", "1"]
+    assert [main(arguments), main(arguments)] == [0, 0]
+    assert written(here) == {"photo-edited.png", "photo-edited-2.png"}
+
+
+def test_json_is_one_object_that_makes_the_same_picture_again(here, photo, models, capsys):
+    common = ["--model", str(models["edit"]), "--num-inference-steps", "2", "--json"]
+    assert main(["edit", photo, "make it night", "--out", "one.png", *common]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["edited_image"] == "one.png"
+    assert (
+        main(["edit", photo, "make it night", "--out", "two.png", "--seed", str(first["seed"]), *common]) == 0
+    )
+    with Image.open("one.png") as one, Image.open("two.png") as two:
+        assert one.tobytes() == two.tobytes()
+
+
+def test_prompt_edit_writes_both_pictures(here, models, capsys):
+    words = ["a cat in the snow", "a dog in the snow", "--weight", "snow=1.5", "--blend-edited", "dog"]
+    steps = ["--num-inference-steps", "2", "--cross-replace-steps", "snow=0.2:0.8,default=1.0"]
+    code = main(["prompt-edit", *words, *steps, "--out", "dog.png", "--model", str(models["base"])])
+    assert code == 0, capsys.readouterr().err
+    assert written(here) == {"dog.png", "dog-original.png"}
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["edit", "missing.png", "make it night"], "missing.png"),
+        (["edit", "photo.png", " "], "edit_prompt"),
+        (["edit", "photo.png", "x" * 2000], "edit_prompt"),
+        (["edit", "photo.png", "night", "--guidance-scale", "nan"], "guidance_scale"),
+        (["edit", "photo.png", "night", "--image-guidance-scale", "-1"], "image_guidance_scale"),
+        (["edit", "photo.png", "night", "--guidance-scale", "inf"], "guidance_scale"),
+        (["edit", "photo.png", "night", "--num-inference-steps", "0"], "num_inference_steps"),
+        (["edit", "photo.png", "night", "--num-inference-steps", "2.5"], "num_inference_steps"),
+        (["edit", "photo.png", "night", "--seed", "4294967296"], "seed"),
+        (["edit", "photo.png", "night", "--out", "night.jpg"], "--out"),
+        (["edit", "photo.png", "night", "--out", "nowhere/night.png"], "--out"),
+        (["edit", "photo.png", "night", "--model", "nowhere/model"], "nowhere/model"),
+        (["prompt-edit", "a cat", "a dog", "--weight", "snow"], "snow=1.5"),
+        (["prompt-edit", "a cat", "a dog", "--weight", "dog=much"], "--weight"),
+        (["prompt-edit", "a cat", "a dog", "--self-replace-steps", "0.8:0.2"], "self_replace_steps"),
+        (["data", "scenes"], "--out"),
+        (["data", "scenes", "--num", "0", "--out", "scenes"], "num"),
+        (["data", "verify", "nowhere"], "nowhere"),
+        (["train", "autoencoder", "data"], "--out"),
+        (["train", "instruct-pix2pix", "--resume", "nowhere"], "nowhere"),
+        (["train", "autoencoder", "data", "--resume", "run"], "--data"),
+        (["train", "autoencoder", "data", "--out", "run", "--batch-size", "0"], "batch_size"),
+        (["eval", "pairs", "--out", "figures", "--num", "0"], "num"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_writes_nothing(here, photo, models, capsys, arguments, named):
+    if "--model" not in arguments and arguments[0] == "edit":
+        arguments = [*arguments, "--model", str(models["edit"])]
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("wordbrush: ") and line.endswith(".") and named in line
+    assert (shown.out, written(here)) == ("", set())
+
+
+def test_an_unknown_word_is_named_beside_those_there_are(here, models, capsys):
+    code = main(["prompt-edit", "a cat", "a dog", "--weight", "snow=2", "--model", str(models["base"])])
+    shown = capsys.readouterr().err
+    assert (code, written(here)) == (1, set())
+    assert "snow" in shown and "dog" in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["edit"], ["edit", "a", "b", "--full-size", "x"], ["unknown"], ["ui", "--port", "0"]]
+)
+def test_wrong_usage_is_2(arguments):
+    assert main(arguments) == 2
+
+
+def test_ctrl_c_is_130_and_writes_nothing(here, photo, models):
+    edit = [
+        sys.executable,
+        "-m",
+        "ui.cli",
+        "edit",
+        str(here / photo),
+        "make it night",
+        "--out",
+        str(here / "o.png"),
+    ]
+    options = ["--model", str(models["edit"]), "--num-inference-steps", "1000"]
+    process = subprocess.Popen([*edit, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=6)
+    process.send_signal(2)
+    assert process.wait(timeout=20) == 130
+    assert "Traceback" not in process.stderr.read()
+    assert written(here) == set()

@@ -1,0 +1,66 @@
+"""The command `wordbrush`: reads arguments, calls the packages below, says their errors in one sentence.
+
+Law: exit code 0 for done, 1 for a mistake that the user can mend (one line on stderr, no traceback, nothing
+written), 2 for wrong usage, 130 for Ctrl-C; anything else is a bug and keeps its traceback. `--help` loads no
+torch.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+from dataset_builder.errors import DatasetError
+from editors import EditorError
+from trainer.errors import TrainerError
+
+from .commands import edit, page
+from .errors import DoorError
+
+USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Edit pictures by saying what to change; make the data and train the model that does it.",
+)
+app.command("edit")(edit.edit)
+app.command("prompt-edit")(edit.prompt_edit)
+app.command("ui")(page.ui)
+
+
+def _room(name: str, help_text: str) -> None:
+    """Add a group of commands whose module is imported on use: its options live in heavier packages."""
+
+    @app.command(
+        name,
+        help=help_text,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def enter(context: typer.Context) -> None:
+        group: typer.Typer = import_module(f"ui.commands.{name}").app
+        group(args=context.args or ["--help"], prog_name=f"wordbrush {name}")
+
+
+_room("data", "Draw scenes and edit pairs, fetch their artwork, check a dataset.")
+_room("train", "Train an editor, a base model or an autoencoder on a dataset.")
+_room("eval", "Measure a model on held-out pairs.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        app(args=argv, prog_name="wordbrush")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except USER_ERRORS as error:
+        typer.echo(f"wordbrush: {error}", err=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""`wordbrush edit` and `wordbrush prompt-edit`: one request, one editor, pictures with their recipe inside.
+
+Law: whatever can be refused without a model is refused before one is loaded.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit
+from editors.edits import StepWindow, WordWindows
+
+from ..errors import InvalidOption
+from ..options import number, options, words
+from ..outputs import Json, free_name, png_place, report
+from ..progress import watch
+
+Model = Annotated[str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")]
+Mask = Annotated[
+    Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
+]
+
+
+def window(text: str) -> StepWindow:
+    """Read a step window: `0.8` of the steps, `8` steps, or `0.2:0.8`."""
+    if not isinstance(text, str) or ":" not in text:
+        return number(text)
+    start, _, end = text.partition(":")
+    return float(start), float(end)
+
+
+def windows(text: str) -> WordWindows:
+    """Read a step window, or one per word: `cat=0.4,default=0.8`."""
+    if not isinstance(text, str) or "=" not in text:
+        return window(text)
+    return {word: window(value) for word, value in word_values(text.split(","))}
+
+
+def word_values(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Split texts of the form WORD=VALUE."""
+    parts = [text.rpartition("=") for text in texts]
+    for word, _, value in parts:
+        if not word:
+            raise InvalidOption(f"{value!r} is not of the form WORD=VALUE; write it like snow=1.5.")
+    return [(word.strip(), value) for word, _, value in parts]
+
+
+def word_weights(texts: Iterable[str]) -> dict[str, float]:
+    """Read factors on words: `snow=1.5`."""
+    try:
+        return {word: float(value) for word, value in word_values(texts)}
+    except ValueError as error:
+        raise InvalidOption(f"--weight: {error}; write it like snow=1.5.") from error
+
+
+@options(InstructionEdit, leave_out=("original_image", "edit_prompt", "mask"))
+def edit(
+    photo: Annotated[Path, typer.Argument(help="The picture to edit.", metavar="PHOTO")],
+    instruction: Annotated[
+        str, typer.Argument(help='What to change: "make it night".', metavar="INSTRUCTION")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="PNG to write; if not given, PHOTO-edited.png in this folder."),
+    ] = None,
+    model: Model = "pocket",
+    mask: Mask = None,
+    as_json: Json = False,
+    **fields: Any,
+) -> None:
+    """Change a photo by an instruction."""
+    request = InstructionEdit(original_image=photo, edit_prompt=instruction, mask=mask, **fields)
+    place = png_place(out or free_name(Path(f"{photo.stem}-edited.png")))
+    from editors import InstructPix2PixEditor  # torch: only now
+
+    editor = InstructPix2PixEditor.from_pretrained(model)
+    result = watch(editor.stream(request), total=request.num_inference_steps, label="Editing")
+    _save(result, {"edited_image": place}, as_json=as_json)
+
+
+@options(
+    PromptEdit,
+    leave_out=("original_prompt", "edited_prompt", "mask", "word_weights", "local_blend"),
+    parsers={"cross_replace_steps": windows, "self_replace_steps": window},
+)
+def prompt_edit(
+    original_prompt: Annotated[str, typer.Argument(metavar="ORIGINAL", help='"a cat in the snow"')],
+    edited_prompt: Annotated[str, typer.Argument(metavar="EDITED", help='"a dog in the snow"')],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="PNG to write the edited picture to; the original goes to NAME-original.png."
+        ),
+    ] = None,
+    model: Model = "pocket",
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--weight", metavar="WORD=1.5", help="Factor on a word; may be given again."),
+    ] = None,
+    blend_original: Annotated[
+        str,
+        typer.Option("--blend-original", metavar="<word,word>", help="Words of ORIGINAL to change alone."),
+    ] = "",
+    blend_edited: Annotated[
+        str, typer.Option("--blend-edited", metavar="<word,word>", help="Words of EDITED to change alone.")
+    ] = "",
+    mask: Mask = None,
+    as_json: Json = False,
+    **fields: Any,
+) -> None:
+    """Make a picture from a prompt, and the same picture from a changed prompt."""
+    blended = {"original": words(blend_original), "edited": words(blend_edited)}
+    request = PromptEdit(
+        original_prompt=original_prompt,
+        edited_prompt=edited_prompt,
+        word_weights=word_weights(weight or []),
+        local_blend=LocalBlend(**blended) if any(blended.values()) else None,
+        mask=mask,
+        **fields,
+    )
+    edited = png_place(out or free_name(Path("prompt-edited.png")))
+    from editors import PromptToPromptEditor  # torch: only now
+
+    editor = PromptToPromptEditor.from_pretrained(model)
+    result = watch(editor.stream(request), total=request.num_inference_steps, label="Drawing")
+    original = edited.with_stem(f"{edited.stem}-original")
+    _save(result, {"edited_image": edited, "original_image": original}, as_json=as_json)
+
+
+def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
+    """Write the pictures that were asked for and say so."""
+    from editors.recipe import save_png
+
+    save_png(result, places["edited_image"])
+    if "original_image" in places and result.original_image is not None:
+        result.original_image.save(places["original_image"])
+    facts = {
+        "seed": result.seed,
+        "seconds": round(result.seconds, 3),
+        "num_unet_rows": result.num_unet_rows,
+        "model": result.model,
+        "edit": json.loads(result.edit.to_json()),
+    }
+    summary = f"Seed {result.seed}, {result.seconds:.1f} s."
+    report(places, facts, as_json=as_json, summary=summary)

@@ -1,0 +1,83 @@
+"""`wordbrush train`: one command per model of the chain; its options are its configuration's fields."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainer.config import CONFIGS, TrainConfig, read_config
+
+from ..errors import InvalidOption
+from ..options import options
+from ..outputs import Json, report
+from ..progress import progress_bar
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def train() -> None:
+    """Train a model of the chain, or go on with a run that was cut off."""
+
+
+def _command(config: type[TrainConfig]) -> Callable[..., None]:
+    """Return the command that trains what `config` describes."""
+
+    @options(config, leave_out=("data",), require=False)
+    def run(
+        data: Annotated[Path | None, typer.Argument(help="Folder of the dataset.", metavar="DATA")] = None,
+        resume: Annotated[
+            Path | None,
+            typer.Option("--resume", help="Go on with this run, with the settings it began with."),
+        ] = None,
+        as_json: Json = False,
+        **values: Any,
+    ) -> None:
+        _train(_config(config, resume, {"data": data, **values}), as_json=as_json)
+
+    run.__doc__ = (config.__doc__ or "").partition("\n")[0]
+    return run
+
+
+def _config(kind: type[TrainConfig], resume: Path | None, values: dict[str, Any]) -> TrainConfig:
+    """Return the configuration asked for: a new one from options, or that of the run to go on with."""
+    defaults = {field.name: None if field.default is MISSING else field.default for field in fields(kind)}
+    given = [f"--{name.replace('_', '-')}" for name, value in values.items() if value != defaults[name]]
+    if resume is not None:
+        if given:
+            raise InvalidOption(
+                f"--resume takes its settings from the run itself; leave out {', '.join(given)}."
+            )
+        return read_config(resume)
+    missing = [
+        field.name for field in fields(kind) if field.default is MISSING and values[field.name] is None
+    ]
+    if missing:
+        name = "DATA" if missing[0] == "data" else f"--{missing[0].replace('_', '-')}"
+        raise InvalidOption(f"{name} is missing; give it, or go on with an earlier run by --resume RUN.")
+    return kind(**values)
+
+
+def _train(config: TrainConfig, *, as_json: bool) -> None:
+    """Train under a progress bar, or with a line per record where stderr is no terminal."""
+    import trainer  # torch: only now
+
+    run, done = trainer.train(config), 0
+    record = None
+    with progress_bar(f"Training {config.task}", config.steps) as advance:
+        for record in run:
+            note = f"loss {record.loss:.4f}, {record.images_per_second:.0f} images/s"
+            advance(record.step - done, note)
+            done = record.step
+            if not sys.stderr.isatty():
+                left = f"{record.seconds_left / 60:.0f} min left"
+                typer.echo(f"step {record.step}/{record.steps}, {note}, {left}", err=True)
+    facts = {"steps": config.steps, "loss": record.loss if record else None}
+    report({"model": config.out / "model"}, facts, as_json=as_json, summary="")
+
+
+for task, config in CONFIGS.items():
+    app.command(task)(_command(config))

@@ -1,0 +1,62 @@
+"""Where results go: a checked place before the work; the written paths, or one JSON object, after it.
+
+Law: nothing is computed for a place that cannot be written to, and an unasked name overwrites nothing.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import UnusablePlace
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def png_place(place: Path, *, option: str = "--out") -> Path:
+    """Return where a PNG will be written, having checked that it can be; a file there is replaced.
+
+    Args:
+        place: What the user asked for.
+        option: The option's name, for the sentence.
+
+    Raises:
+        UnusablePlace: It is no .png name, or its folder is missing or closed to us.
+    """
+    if place.is_dir():
+        raise UnusablePlace(f"{option}: {str(place)!r} is a folder; give the name of a file.")
+    if place.suffix.lower() != ".png":
+        raise UnusablePlace(
+            f"{option}: {place.name!r} does not end in .png; pictures are written as PNG only."
+        )
+    if not place.parent.is_dir():
+        raise UnusablePlace(
+            f"{option}: there is no folder {str(place.parent)!r}; make it, or choose another."
+        )
+    if not os.access(place.parent, os.W_OK):
+        raise UnusablePlace(f"{option}: the folder {str(place.parent)!r} is closed to us; choose another.")
+    return place
+
+
+def free_name(wanted: Path) -> Path:
+    """Return `wanted`, or the first of `wanted-2`, `wanted-3`, ... that is not taken."""
+    if not wanted.exists():
+        return wanted
+    numbered = (wanted.with_stem(f"{wanted.stem}-{index}") for index in count(2))
+    return next(path for path in numbered if not path.exists())
+
+
+def report(paths: Mapping[str, Path], facts: Mapping[str, Any], *, as_json: bool, summary: str) -> None:
+    """Say what was made: paths on stdout and a summary on stderr, or all as one object on stdout."""
+    if as_json:
+        written = {name: str(path) for name, path in paths.items()}
+        typer.echo(json.dumps({**written, **facts}, ensure_ascii=False))
+        return
+    for path in paths.values():
+        typer.echo(path)
+    if summary:
+        typer.echo(summary, err=True)
