@@ -53,8 +53,14 @@ class TokenizedPrompt:
     num_tokens: int
 
     @classmethod
-    def of(cls, text: str, tokenizer: Any, *, field: str = "prompt") -> Self:
+    def of(cls, text: str, tokenizer: Any, *, num_tokens: int | None = None, field: str = "prompt") -> Self:
         """Tokenize a prompt with any of Hugging Face's fast tokenizers.
+
+        Args:
+            text: The prompt.
+            tokenizer: The model's tokenizer.
+            num_tokens: How many tokens the text encoder reads; None asks the tokenizer.
+            field: What the prompt is called in the request.
 
         Raises:
             AlignmentError: The prompt is longer than the tokenizer's window; the error quotes what does not
@@ -67,7 +73,7 @@ class TokenizedPrompt:
                 "load the model with its fast tokenizer."
             )
         text = unicodedata.normalize("NFC", text)
-        num_tokens = int(tokenizer.model_max_length)
+        num_tokens = num_tokens or int(tokenizer.model_max_length)
         encoded = tokenizer(
             text,
             return_offsets_mapping=True,

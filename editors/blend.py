@@ -9,7 +9,9 @@ step, and the edited picture is the original's pixel for pixel.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
@@ -88,7 +90,7 @@ class Blend:
         word_maps: WordMaps | None = None,
         threshold: float = 0.3,
         start: int = 0,
-        painted: Tensor | None = None,
+        painted: NDArray[np.uint8] | None = None,
     ) -> None:
         """Set up for one edit.
 
@@ -96,8 +98,8 @@ class Blend:
             word_maps: Where words are looked at, or None.
             threshold: Share of the strongest attention from which a place counts.
             start: The first step after which the words' mask is used.
-            painted: The user's mask in pixels, `(H, W)` of bool, or None; with words as well, both must
-                agree.
+            painted: The user's mask in pixels, `(H, W)` from 0, must stay, to 255, may change, or None; with
+                words as well, both must agree.
         """
         self.latent_mask: Tensor | None = None
         self._word_maps = word_maps
@@ -119,25 +121,26 @@ class Blend:
         original, edited = latents
         return torch.stack((original, torch.where(mask, edited, original)))
 
-    def composite(self, pixels: Tensor) -> Tensor:
-        """Give the edited picture the original's pixels outside the mask, with a soft seam inside it.
+    def share(self, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Say how much of each pixel may be the edited picture's, with a soft seam inside the words' mask.
 
-        The decoder looks a little around each latent, so equal latents alone do not make equal pixels.
+        The decoder looks a little around each latent, so equal latents alone do not make equal pixels: the
+        edited picture is laid over the original through this.
 
         Args:
-            pixels: The original and the edited picture, `(2, 3, H, W) in [0, 1]`.
+            size: (height, width) of the pictures, in pixels.
 
         Returns:
-            The edited picture, `(3, H, W) in [0, 1]`.
+            `(H, W)` from 0, the original's, to 255, the edited; None where everything may change.
         """
-        original, edited = pixels
         if self.latent_mask is None:
-            return edited
-        cell = pixels.shape[-1] // self.latent_mask.shape[-1]
-        mask = enlarge(self.latent_mask, cell) if self._painted is None else self._painted.to(pixels.device)
-        if self._painted is not None and self._word_maps is not None:
-            mask = mask & enlarge(self.latent_mask, cell)
-        return feathered(original, edited, mask, width=cell)
+            return None
+        cell = size[0] // self.latent_mask.shape[0]
+        share = feathered(enlarge(self.latent_mask.cpu(), cell), width=cell)
+        if self._painted is None:
+            return share
+        # The user's own edges are kept as they were painted.
+        return self._painted if self._word_maps is None else np.minimum(share, self._painted)
 
 
 def enlarge(mask: Tensor, factor: int) -> Tensor:
@@ -145,27 +148,14 @@ def enlarge(mask: Tensor, factor: int) -> Tensor:
     return mask.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
 
 
-def shrink(mask: Tensor, size: Sequence[int]) -> Tensor:
-    """Return which cells of a grid of `size` the mask touches, `(H, W)` -> `(h, w)` of bool."""
-    cell = (mask.shape[0] // size[0], mask.shape[1] // size[1])
-    return max_pool2d(mask[None].float(), kernel_size=cell)[0] > 0
+def shrink(painted: NDArray[np.uint8], size: Sequence[int]) -> Tensor:
+    """Return which cells of a grid of `size` a painted mask touches, `(H, W)` -> `(h, w)` of bool."""
+    cell = (painted.shape[0] // size[0], painted.shape[1] // size[1])
+    return max_pool2d(torch.from_numpy(painted.astype(np.float32))[None], kernel_size=cell)[0] > 0
 
 
-def feathered(original: Tensor, edited: Tensor, mask: Tensor, *, width: int) -> Tensor:
-    """Return `edited` inside the mask and exactly `original` outside it, with a soft seam on the inside.
-
-    Args:
-        original: `(C, H, W)`.
-        edited: `(C, H, W)`.
-        mask: `(H, W)` of bool.
-        width: Of the window that softens the seam, in pixels.
-
-    Returns:
-        `(C, H, W)`.
-    """
+def feathered(mask: Tensor, *, width: int) -> NDArray[np.uint8]:
+    """Soften a mask `(H, W)` of bool on its inside, over `width` pixels: 0 outside it, 255 deep in it."""
     window = width | 1  # odd, so that it has a centre
-    inside = mask[None].to(original.dtype)
-    soft = avg_pool2d(inside, window, stride=1, padding=window // 2, count_include_pad=False)[0]
-    alpha = torch.where(mask, soft, torch.zeros_like(soft))
-    mixed = alpha * edited + (1 - alpha) * original
-    return torch.where(alpha >= 1, edited, torch.where(mask, mixed, original))
+    soft = avg_pool2d(mask[None].float(), window, stride=1, padding=window // 2, count_include_pad=False)[0]
+    return (torch.where(mask, soft, torch.zeros_like(soft)) * 255).round().to(torch.uint8).numpy()

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 PictureSource = Image.Image | str | Path
 """A picture in memory, or the path of one."""
 
-StepWindow = float | int | tuple[float, float]
-"""When something acts: a fraction of the steps from the first on, a number of steps (int), or (start, end)
-fractions."""
+StepWindow = float | tuple[float, float]
+"""When something acts: a fraction of the steps from the first on, or (start, end) fractions; 1 is all."""
 
 WordWindows = StepWindow | Mapping[str, StepWindow]
 """One window for all words, or one per word with "default" for the rest."""
@@ -135,10 +134,9 @@ class PromptEdit:
             controls self-attention alone, in every layer and both halves, as the InstructPix2Pix data was
             made.
         word_weights: Word of the edited prompt -> factor on its attention; 1 changes nothing, -100 to 100.
-        cross_replace_steps: When the original's cross-attention is used: a fraction, a number of steps (int),
-            a (start, end) pair of fractions, or one of these per word with "default" for the rest.
-        self_replace_steps: When the original's self-attention is used: a fraction, a number of steps, or a
-            pair.
+        cross_replace_steps: When the original's cross-attention is used: a fraction of the steps, a (start,
+            end) pair of fractions, or one of these per word of the edited prompt with "default" for the rest.
+        self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair.
         local_blend: Keep the edit to where some words are.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
@@ -175,6 +173,11 @@ class PromptEdit:
         object.__setattr__(self, "word_weights", rules.weights("word_weights", self.word_weights))
         object.__setattr__(self, "cross_replace_steps", self._windows("cross_replace_steps"))
         object.__setattr__(self, "self_replace_steps", self._window("self_replace_steps"))
+        if self.recipe == "instruct_pix2pix" and any(weight != 1 for weight in self.word_weights.values()):
+            raise InvalidEdit(
+                'word_weights: the recipe "instruct_pix2pix" leaves attention to words alone; '
+                'choose the recipe "paper", or leave the weights out.'
+            )
         if self.local_blend is not None and not isinstance(self.local_blend, LocalBlend):
             raise InvalidEdit(
                 f"local_blend: {self.local_blend!r} is no LocalBlend; write LocalBlend(original=('cat',), …)."
@@ -203,16 +206,13 @@ class PromptEdit:
         return cls(**_from_json(cls, text, pictures or {}))
 
     def _window(self, name: str) -> StepWindow:
-        return rules.window(name, getattr(self, name), self.num_inference_steps)
+        return rules.window(name, getattr(self, name))
 
     def _windows(self, name: str) -> WordWindows:
         value = getattr(self, name)
         if not isinstance(value, Mapping):
             return self._window(name)
-        steps = self.num_inference_steps
-        return {
-            rules.word(name, key): rules.window(f"{name}[{key}]", one, steps) for key, one in value.items()
-        }
+        return {rules.word(name, key): rules.window(f"{name}[{key}]", one) for key, one in value.items()}
 
 
 Edit = InstructionEdit | PromptEdit

@@ -114,8 +114,8 @@ def weights(name: str, value: object) -> dict[str, float]:
     return dict(value)
 
 
-def window(name: str, value: object, num_steps: int) -> float | int | tuple[float, float]:
-    """Require a step window: a fraction, a number of steps (int), or (start, end) fractions in order."""
+def window(name: str, value: object) -> float | tuple[float, float]:
+    """Require a step window: a fraction (1 and 1.0 are both all steps), or (start, end) in order."""
     if isinstance(value, list | tuple):
         if len(value) != 2:
             raise InvalidEdit(
@@ -127,9 +127,6 @@ def window(name: str, value: object, num_steps: int) -> float | int | tuple[floa
         if end < start:
             raise InvalidEdit(f"{name}: {shown(value)} ends before it starts; write ({end:g}, {start:g}).")
         return (float(start), float(end))
-    if isinstance(value, int) and not isinstance(value, bool):
-        whole_number(name, value, 0, num_steps)
-        return value
     number(name, value, 0, 1)
     return float(value)  # type: ignore[arg-type]
 

@@ -1,0 +1,367 @@
+"""The editor of prompts, on toy pipelines of the real classes: the laws of a pair."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from editors.attention import ControlledAttnProcessor
+from editors.controls import window_steps
+from editors.edits import LocalBlend, PromptEdit
+from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
+from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.running import drained
+from tests import tiny
+
+SWAP = {"original_prompt": "a cat on a bench", "edited_prompt": "a dog on a bench"}
+LONGER = {"original_prompt": "a cat on a bench", "edited_prompt": "a red chinchilla on a bench in the snow"}
+
+
+def pipeline(**options):
+    pipe = tiny.pipeline(kind="base", **options)
+    with torch.no_grad():  # so that the text matters
+        for name, parameter in pipe.unet.named_parameters():
+            if "attn2" in name:
+                parameter.mul_(3)
+    return pipe
+
+
+@pytest.fixture(scope="module", params=["clip", "bert"])
+def editor(request):
+    return PromptToPromptEditor.from_pipeline(pipeline(text=request.param))
+
+
+def edit(**options):
+    return PromptEdit(**{"num_inference_steps": 4, "seed": 3, **SWAP, **options})
+
+
+def pixels(image):
+    return np.asarray(image).astype(int)
+
+
+def final(editor, request):
+    *_, last = editor.stream(request)
+    return last.latents
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"operation": "refine"},
+        {"recipe": "instruct_pix2pix", "self_replace_steps": 0.6},
+        {"cross_replace_steps": {"cat": 0.3, "default": (0.2, 0.9)}},
+        {"cross_replace_steps": 0, "self_replace_steps": 0},
+        {"word_weights": {"bench": 1.0}},
+        {"height": 40, "width": 24},
+        {"local_blend": LocalBlend(original=("cat",), edited=("cat",))},
+    ],
+)
+def test_the_same_prompt_twice_is_the_same_picture_bit_for_bit(editor, options):
+    request = edit(edited_prompt=SWAP["original_prompt"], **options)
+    original, edited = final(editor, request)
+    assert torch.equal(original, edited)
+    result = editor.edit(request)
+    assert np.array_equal(pixels(result.original_image), pixels(result.edited_image))
+
+
+@pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_without_windows_both_pictures_are_the_plain_ones(scheduler, prediction):
+    """Those of diffusers' own pipeline, for every scheduler and prediction; ancestral noise is shared."""
+    pipe = pipeline(scheduler=scheduler, prediction=prediction)
+    request = edit(**LONGER, cross_replace_steps=0, self_replace_steps=0, width=40, height=24)
+    result = PromptToPromptEditor.from_pipeline(pipe).edit(request)
+    for prompt, ours in (
+        (request.original_prompt, result.original_image),
+        (request.edited_prompt, result.edited_image),
+    ):
+        theirs = pipe(
+            prompt,
+            num_inference_steps=4,
+            guidance_scale=7.5,
+            width=40,
+            height=24,
+            generator=torch.Generator().manual_seed(3),
+        ).images[0]
+        assert np.abs(pixels(ours) - pixels(theirs)).max() <= 1
+
+
+@pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)
+def test_the_original_is_untouched_by_any_edit(scheduler):
+    editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler=scheduler))
+    plain = final(editor, edit(cross_replace_steps=0, self_replace_steps=0))
+    for options in (
+        {},
+        LONGER,
+        {"word_weights": {"bench": 4, "dog": -1}},
+        {"recipe": "instruct_pix2pix", "self_replace_steps": 1},
+        {"local_blend": LocalBlend(original=("cat",), edited=("dog",))},
+        {"edited_prompt": SWAP["original_prompt"]},
+    ):
+        original, edited = final(editor, edit(**options))
+        assert torch.equal(original, plain[0])
+        if options.get("edited_prompt") != SWAP["original_prompt"]:
+            assert not torch.equal(edited, original)
+
+
+def test_weights_of_one_change_nothing_and_others_do(editor):
+    without = final(editor, edit())
+    assert torch.equal(final(editor, edit(word_weights={"dog": 1, "bench": 1.0})), without)
+    for weight in (0, 0.5, 5, -2):
+        _, edited = final(editor, edit(word_weights={"bench": weight}))
+        assert not torch.equal(edited, without[1])
+
+
+def test_the_operations_and_windows_differ(editor):
+    rows = [
+        final(editor, edit(**options))[1]
+        for options in (
+            {"operation": "replace"},
+            {"operation": "refine"},
+            {"cross_replace_steps": 0.5},
+            {"cross_replace_steps": (0.5, 1)},
+            {"cross_replace_steps": {"dog": 0.5, "default": 0.8}},
+            {"self_replace_steps": 0},
+            {"self_replace_steps": 1},
+            {"recipe": "instruct_pix2pix"},
+        )
+    ]
+    assert all(not torch.equal(one, other) for n, one in enumerate(rows) for other in rows[:n])
+    assert torch.equal(final(editor, edit())[1], rows[0])  # auto: a swap
+    assert torch.equal(
+        final(editor, edit(cross_replace_steps=1)), final(editor, edit(cross_replace_steps=1.0))
+    )
+
+
+@pytest.mark.parametrize(("guidance_scale", "rows"), [(7.5, 4), (0.5, 4), (1, 2), (0, 2)])
+def test_a_pair_costs_four_rows_a_step_at_most(editor, guidance_scale, rows):
+    seen = []
+    hook = editor.model.unet.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    try:
+        result = editor.edit(edit(guidance_scale=guidance_scale, local_blend=LocalBlend(edited=("dog",))))
+    finally:
+        hook.remove()
+    assert sum(seen) == result.num_unet_rows == 4 * rows
+    if guidance_scale == 0:
+        assert np.array_equal(pixels(result.original_image), pixels(result.edited_image))
+
+
+class Watch:
+    """Notes the queries and keys that each row attended with, per step and site."""
+
+    def __init__(self, editor, monkeypatch):
+        self.calls, watch = [], self
+        import editors.controls
+
+        plain = editors.controls.attend
+        attend = editors.controls.EditControl.attend
+
+        def noting(query, key, value, mask):
+            watch.calls.append((*watch.now, query, key))
+            return plain(query, key, value, mask)
+
+        def located(control, query, key, value, mask, *, site, step):
+            watch.now = (site, step)
+            return attend(control, query, key, value, mask, site=site, step=step)
+
+        monkeypatch.setattr(editors.controls, "attend", noting)
+        monkeypatch.setattr(editors.controls.EditControl, "attend", located)
+
+    def copied(self, rows, *, is_cross, level):
+        """Steps in which the second row attends with the first row's queries and keys."""
+        first, second = rows
+        return sorted(
+            {
+                step
+                for site, step, query, key in self.calls
+                if site.is_cross == is_cross
+                and site.level == level
+                and torch.equal(query[first], query[second])
+                and torch.equal(key[first], key[second])
+            }
+        )
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "pndm"])
+def test_the_paper_s_recipe_acts_in_its_steps_layers_and_half(scheduler, monkeypatch):
+    editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler=scheduler))
+    watch = Watch(editor, monkeypatch)
+    request = edit(cross_replace_steps=0.8, self_replace_steps=(0.25, 0.5))
+    num_calls = len(list(editor.stream(request)))
+    cross = list(window_steps(0.8, num_calls))
+    inside = list(window_steps((0.25, 0.5), num_calls))
+    # In the very first step both rows are the same noise: queries and keys of self-attention agree by nature.
+    assert watch.copied((2, 3), is_cross=True, level=0) == cross
+    assert watch.copied((2, 3), is_cross=True, level=1) == cross
+    assert watch.copied((2, 3), is_cross=False, level=1) == inside
+    assert set(watch.copied((2, 3), is_cross=False, level=0)) <= {0}
+    for is_cross in (True, False):
+        assert set(watch.copied((0, 1), is_cross=is_cross, level=0)) <= {0}
+
+
+def test_the_recipe_of_instruct_pix2pix_takes_all_self_attention_in_both_halves(monkeypatch):
+    editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler="euler-a"))
+    watch = Watch(editor, monkeypatch)
+    list(editor.stream(edit(recipe="instruct_pix2pix", self_replace_steps=(0.5, 1))))
+    for rows in ((0, 1), (2, 3)):
+        for level in (0, 1):
+            assert set(watch.copied(rows, is_cross=False, level=level)) - {0} == {2, 3}
+    assert watch.copied((2, 3), is_cross=True, level=0) == []
+
+
+def test_the_noise_on_the_way_is_the_same_in_both_rows():
+    """With the text silenced the rows can differ only by their noise."""
+    pipe = pipeline(scheduler="euler-a")
+    with torch.no_grad():
+        for name, parameter in pipe.unet.named_parameters():
+            if "attn2.to_out" in name:
+                parameter.zero_()
+    editor = PromptToPromptEditor.from_pipeline(pipe)
+    for recipe in ("paper", "instruct_pix2pix"):
+        for step in editor.stream(edit(recipe=recipe)):
+            torch.testing.assert_close(step.latents[0], step.latents[1], rtol=0, atol=1e-4)
+
+
+def test_interleaved_edits_are_each_alone(editor):
+    requests = [edit(), edit(**LONGER, word_weights={"snow": 2}), edit(seed=9, recipe="instruct_pix2pix")]
+    alone = [final(editor, request) for request in requests]
+    streams = [editor.stream(request) for request in requests]
+    latest = {}
+    for _ in range(4):
+        for n, stream in enumerate(streams):
+            latest[n] = next(stream).latents
+    assert all(torch.equal(latest[n], expected) for n, expected in enumerate(alone))
+
+
+def test_after_success_error_or_cancel_nothing_is_left_on_the_model(editor):
+    unet = editor.model.unet
+
+    def state():
+        processors = unet.attn_processors
+        weights = sum(float(parameter.double().sum()) for parameter in unet.parameters())
+        hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in unet.modules()]
+        return {name: (id(each), str(vars(each))) for name, each in processors.items()}, weights, hooks
+
+    before, plain = state(), final(editor, edit(cross_replace_steps=0, self_replace_steps=0))
+    editor.edit(edit(local_blend=LocalBlend(edited=("dog",))))
+    stream = editor.stream(edit())
+    next(stream)
+    stream.close()
+    with pytest.raises(AlignmentError):
+        editor.edit(edit(word_weights={"cow": 2}))
+    with pytest.raises(EditFailed):
+        with torch.no_grad():
+            bias = unet.conv_out.bias
+            kept = bias.clone()
+            bias.fill_(float("nan"))
+        try:
+            editor.edit(edit())
+        finally:
+            with torch.no_grad():
+                bias.copy_(kept)
+    assert state() == before
+    assert torch.equal(final(editor, edit(cross_replace_steps=0, self_replace_steps=0)), plain)
+    assert all(parameter.grad is None for parameter in unet.parameters())
+
+
+def test_a_lent_pipeline_keeps_its_pictures_and_may_reset_its_processors():
+    pipe = pipeline()
+
+    def picture():
+        generator = torch.Generator().manual_seed(0)
+        return pixels(pipe("a cat", num_inference_steps=2, generator=generator).images[0])
+
+    before = picture()
+    editor = PromptToPromptEditor.from_pipeline(pipe)
+    expected = final(editor, edit())
+    assert np.array_equal(picture(), before)
+    pipe.unet.set_default_attn_processor()
+    assert torch.equal(final(editor, edit()), expected)
+    assert all(isinstance(each, ControlledAttnProcessor) for each in pipe.unet.attn_processors.values())
+
+
+@pytest.mark.parametrize("size", [(32, 32), (48, 24), (28, 60)])
+def test_local_blend_leaves_the_rest_as_it_was_pixel_for_pixel(editor, size):
+    width, height = size
+    words = LocalBlend(original=("cat",), edited=("dog",), threshold=0.9, start=0)
+    request = edit(width=width, height=height, local_blend=words)
+    free, blended = final(editor, edit(width=width, height=height)), final(editor, request)
+    kept = (blended[1] == blended[0]).all(0)
+    assert torch.equal(free[0], blended[0])
+    assert 0 < kept.sum() < kept.numel()
+    result = editor.edit(request)
+    assert result.edited_image.size == result.original_image.size == size
+    cell = editor.model.vae_scale_factor
+    outside = kept.repeat_interleave(cell, 0).repeat_interleave(cell, 1).numpy()
+    same = (pixels(result.edited_image) == pixels(result.original_image)).all(2)
+    assert same[outside].all() and not same.all()
+
+
+def test_a_painted_mask_holds_to_the_pixel(editor):
+    painted = Image.new("L", (48, 32), 0)
+    painted.paste(255, (5, 9, 30, 22))
+    inside = np.asarray(painted) > 0
+    free = editor.edit(edit(width=48, height=32))
+    masked = editor.edit(edit(width=48, height=32, mask=painted))
+    same = (pixels(masked.edited_image) == pixels(masked.original_image)).all(2)
+    assert same[~inside].all() and not same[inside].all()
+    assert np.array_equal(pixels(masked.original_image), pixels(free.original_image))
+    everywhere = editor.edit(edit(width=48, height=32, mask=Image.new("L", (48, 32), 255)))
+    assert np.array_equal(pixels(everywhere.edited_image), pixels(free.edited_image))
+    both = editor.edit(
+        edit(width=48, height=32, mask=painted, local_blend=LocalBlend(edited=("dog",), threshold=0.8))
+    )
+    same = (pixels(both.edited_image) == pixels(both.original_image)).all(2)
+    assert same[~inside].all()
+
+
+def test_the_request_comes_back_with_its_seed_and_cost(editor):
+    result = editor.edit(edit(seed=None))
+    again = editor.edit(result.edit)
+    assert result.edit.seed == result.seed and result.num_unet_rows == 16
+    assert np.array_equal(pixels(result.edited_image), pixels(again.edited_image))
+    native = editor.model.native_size
+    assert result.edited_image.size == (native, native)
+    assert PromptEdit.from_json(result.edit.to_json()) == result.edit
+
+
+def test_steps_are_watched_and_previewed(editor):
+    stream = editor.stream(edit())
+    step = next(stream)
+    assert (step.index, step.num_steps, step.latents.shape[0]) == (0, 4, 2)
+    assert step.preview().mode == "RGB"
+    assert drained(stream).edited_image.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        (
+            {"word_weights": {"cow": 2}},
+            AlignmentError,
+            "word_weights: “cow” .* its words are a, dog, on, bench",
+        ),
+        ({"cross_replace_steps": {"cat": 0.5}}, AlignmentError, "cross_replace_steps: “cat”"),
+        ({"local_blend": LocalBlend(original=("dog",))}, AlignmentError, "local_blend.original: “dog”"),
+        ({"local_blend": LocalBlend(edited=("cat",))}, AlignmentError, "local_blend.edited: “cat”"),
+        ({"operation": "replace", **LONGER}, AlignmentError, "operation: .* “refine”"),
+        ({"edited_prompt": "dog " * 90}, AlignmentError, "edited_prompt: .* would be cut off"),
+        ({"width": 30}, InvalidEdit, "width: 30 .* give 28 or 32"),
+        ({"mask": Image.new("L", (20, 20), 255)}, InvalidEdit, "mask: is 20×20"),
+        ({"num_inference_steps": 1001}, InvalidEdit, "num_inference_steps"),
+    ],
+)
+def test_wrong_requests_are_one_sentence(editor, options, error, says):
+    with pytest.raises(error, match=says):
+        editor.edit(edit(**options))
+
+
+def test_weights_need_a_recipe_that_looks_at_words():
+    with pytest.raises(InvalidEdit, match="word_weights"):
+        edit(recipe="instruct_pix2pix", word_weights={"dog": 2})
+
+
+def test_a_model_that_needs_a_picture_is_refused():
+    with pytest.raises(IncompatibleModel):
+        PromptToPromptEditor.from_pipeline(tiny.pipeline(kind="edit"))
