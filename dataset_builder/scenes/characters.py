@@ -119,12 +119,18 @@ def _paint(canvas: Pixels, part: str, colour: tuple[float, float, float]) -> Non
     canvas[..., 3] += (1 - canvas[..., 3]) * cover
 
 
+def _fine_layer(canvas: Image.Image) -> tuple[Image.Image, int]:
+    """Return an empty layer fine enough to draw small things on, and how many of its pixels make one."""
+    over = max(2, -(-HEIGHT // canvas.height))
+    return Image.new("RGBA", (canvas.width * over, canvas.height * over)), over
+
+
 def _scarf(canvas: Image.Image, colour: str, scale: float) -> None:
     """Draw a scarf round the neck with one hanging end."""
     base = SHIRT_COLOURS[colour]
-    layer = Image.new("RGBA", (canvas.width * 2, canvas.height * 2))
+    layer, over = _fine_layer(canvas)
     draw = ImageDraw.Draw(layer)
-    k, c = 2 * scale, CENTRE
+    k, c = over * scale, CENTRE
     shade = [(*(round(value * tone) for value in base), 255) for tone in (0.68, 0.84, 1.0)]
     draw.rounded_rectangle((k * (c + 9), k * (CHIN - 4), k * (c + 31), k * (CHIN + 50)), 6 * k, fill=shade[1])
     for stripe in range(4):
@@ -141,9 +147,9 @@ def _scarf(canvas: Image.Image, colour: str, scale: float) -> None:
 
 def _spectacles(canvas: Image.Image, dark: bool, eye_y: float, width: float, scale: float) -> None:
     """Draw glasses, or sunglasses, across the eyes."""
-    layer = Image.new("RGBA", (canvas.width * 2, canvas.height * 2))
+    layer, over = _fine_layer(canvas)
     draw = ImageDraw.Draw(layer)
-    k, c, lens = 2 * scale, CENTRE, width * 0.40
+    k, c, lens = over * scale, CENTRE, width * 0.40
     frame = (24, 24, 30, 255) if dark else (40, 36, 44, 255)
     pane = (20, 22, 30, 235) if dark else (214, 236, 250, 120)
     height = lens * (0.80 if dark else 0.92)
@@ -174,9 +180,9 @@ def _spectacles(canvas: Image.Image, dark: bool, eye_y: float, width: float, sca
 
 def _headphones(canvas: Image.Image, top: float, width: float, scale: float) -> None:
     """Draw headphones: a band over the head and a cushion on each side."""
-    layer = Image.new("RGBA", (canvas.width * 2, canvas.height * 2))
+    layer, over = _fine_layer(canvas)
     draw = ImageDraw.Draw(layer)
-    k, c = 2 * scale, CENTRE
+    k, c = over * scale, CENTRE
     band, cushion, rim = (52, 54, 64, 255), (216, 62, 60, 255), (150, 30, 34, 255)
     ear = CHIN - HEAD * 0.45
     draw.arc(
@@ -196,9 +202,9 @@ def _headphones(canvas: Image.Image, top: float, width: float, scale: float) -> 
 def _bow_tie(canvas: Image.Image, colour: str, scale: float) -> None:
     """Draw a bow tie under the chin."""
     base = SHIRT_COLOURS[colour]
-    layer = Image.new("RGBA", (canvas.width * 2, canvas.height * 2))
+    layer, over = _fine_layer(canvas)
     draw = ImageDraw.Draw(layer)
-    k, c, y = 2 * scale, CENTRE, CHIN + 8
+    k, c, y = over * scale, CENTRE, CHIN + 8
     dark, light = ((*(round(value * tone) for value in base), 255) for tone in (0.66, 1.0))
     for side in (-1, 1):
         wing = [(c, y - 5), (c + side * 32, y - 18), (c + side * 32, y + 18), (c, y + 5)]

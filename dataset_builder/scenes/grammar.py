@@ -68,6 +68,7 @@ _AFFINITY: dict[str, dict[str, float]] = {
     "building": {"room": 0.05, "underwater": 0.2, "sea": 0.05, "air": 0.05, "island": 1.5},
 }
 _FLIPPABLE = frozenset({"animal", "flyer", "vessel", "fish", "vehicle"})
+_LETTERED = frozenset({"taxi", "ambulance", "police car", "fire engine", "racing car", "truck", "helicopter"})
 
 
 def choose(random: np.random.Generator, items: Sequence[T], weights: Sequence[float] | None = None) -> T:
@@ -207,7 +208,7 @@ class _Draft:
             x=float(random.uniform(0.31, 0.69)),
             y=min(y, 0.96),
             size=size,
-            flip=entry.kind in _FLIPPABLE and bool(random.random() < 0.5),
+            flip=bool(random.random() < 0.5) and entry.kind in _FLIPPABLE and entry.name not in _LETTERED,
             airborne=airborne,
             turn=turn,
         )

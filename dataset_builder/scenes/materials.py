@@ -106,12 +106,12 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
             dark=(48, 0, 8), middle=(176, 14, 40), light=(255, 165, 176), gloss=0.7, detail=0.42
         ),
         "glass": Material(
-            dark=(96, 136, 150),
-            middle=(206, 228, 232),
+            dark=(58, 112, 134),
+            middle=(172, 212, 222),
             light=(255, 255, 255),
-            gloss=0.85,
-            detail=0.45,
-            opacity=0.6,
+            gloss=0.95,
+            detail=0.6,
+            opacity=0.78,
         ),
     }
 )
@@ -156,9 +156,9 @@ def _textured(colour: Array, texture: Texture, random: np.random.Generator) -> A
     height, width = colour.shape[:2]
     if texture == "grain":
         grain = _tile("grain", random, (height, width))
-        rows = np.linspace(0, 30 * height / max(height, width), height, dtype=np.float32)[:, None]
+        rows = np.linspace(0, 44 * height / max(height, width), height, dtype=np.float32)[:, None]
         return np.asarray(
-            colour * (1 + 0.13 * np.sin(grain * 2.2 + rows) + 0.05 * grain)[..., None], np.float32
+            colour * (1 + 0.16 * np.sin(grain * 0.7 + rows) + 0.02 * grain)[..., None], np.float32
         )
     if texture == "rough":
         return np.asarray(colour * (1 + 0.09 * _tile("fine", random, (height, width)))[..., None], np.float32)

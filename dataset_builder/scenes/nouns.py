@@ -199,7 +199,6 @@ tent = 26fa tent
 church = 26ea church
 hut = 1f6d6 hut
 factory = 1f3ed factory
-fountain = 26f2 fountain
 """
 
 # Drawings that do not show what their name says, at least not at 64 pixels: faces where a whole animal is
@@ -226,6 +225,19 @@ BLACKLIST: dict[str, str] = {
     "wolf": "streamline-emojis:head",
     "poodle": "fxemoji",
     "guitar": "streamline-emojis",
+    "tennis ball": "noto fluent-emoji-flat noto-v1 fxemoji emojione fluent-emoji-3d",
+    "tent": "fxemoji emojione streamline-emojis",
+    "factory": "fxemoji streamline-emojis",
+    "rhinoceros": "noto-v1 emojione twemoji",
+    "umbrella": "fxemoji",
+    "basketball": "noto-v1 emojione",
+    "bat": "emojione",
+    "motorcycle": "emojione",
+    "shark": "emojione",
+    "ship": "emojione",
+    "truck": "emojione",
+    "clover": "streamline-emojis",
+    "rose": "streamline-emojis",
 }
 
 # What a set does not draw. Listed, not looked up, so that a scene can be planned without any artwork at hand.

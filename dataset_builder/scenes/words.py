@@ -32,7 +32,7 @@ WEATHER_WORDS: Mapping[str, str] = MappingProxyType(
 )
 COUNTS = ("no", "one", "two", "three")
 _PREFIXES = ("a picture of", "an illustration of")
-_PREPOSITION = re.compile(r"^(on|in front of|inside|in|under|by|at|among|near|over)\s+")
+_PREPOSITION = re.compile(r"^(on|in front of|inside|in|by|at|above|over)\s+")
 
 
 def object_phrase(item: SceneObject, count: int = 1, *, colours: bool = True) -> str:
@@ -86,6 +86,8 @@ def _subject(scene: Scene) -> str:
 
 def place_phrase(background: str) -> str:
     """Name a background as a thing: "on a beach" becomes "a beach"."""
+    if background == "underwater":
+        return "an underwater scene"
     return _PREPOSITION.sub("", BACKGROUNDS[background].phrase)
 
 

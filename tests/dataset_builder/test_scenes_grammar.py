@@ -1,0 +1,199 @@
+"""Scenes are values: they come back from JSON, say what is wrong with them, and keep the splits apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dataset_builder.scenes import (
+    NOUNS,
+    WORLDS,
+    InvalidScene,
+    Scene,
+    SceneObject,
+    World,
+    caption,
+    sample_edit,
+    sample_scene,
+    split_of,
+)
+from dataset_builder.scenes.backgrounds import BACKGROUNDS
+from dataset_builder.scenes.characters import Worn
+from dataset_builder.scenes.heldout import depiction_held_out
+from dataset_builder.scenes.light import TIMES_OF_DAY, WEATHERS
+from dataset_builder.scenes.materials import MATERIALS
+from dataset_builder.scenes.scene import DRAWING_SETS
+from dataset_builder.scenes.styles import STYLES
+from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS
+from dataset_builder.scenes.words import TIME_WORDS, WEATHER_WORDS
+
+WORLD = WORLDS["offline"]
+CAT = SceneObject(noun="cat", depiction="twemoji", x=0.5, y=0.9, size=0.5)
+BEAR = SceneObject(noun="bear", depiction="twemoji:head", x=0.5, y=0.9, size=0.5)
+PLACE = Scene(seed=1, world="offline", background="beach")
+
+
+def test_the_world_is_as_large_as_promised() -> None:
+    full = WORLDS["full"]
+    assert len(full.nouns) >= 140 and len(full.backgrounds) >= 30 and len(full.styles) >= 11
+    assert len(full.colours) >= 12 and len(full.materials) >= 13
+    assert len(full.times_of_day) >= 4 and len(full.weathers) >= 7
+    assert full.nouns == tuple(NOUNS) and full.materials == tuple(MATERIALS) and full.styles == tuple(STYLES)
+    assert set(TIME_WORDS) == set(TIMES_OF_DAY) and set(WEATHER_WORDS) == set(WEATHERS)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_scenes_come_back_from_json_and_are_drawn_the_same_again(name: str) -> None:
+    for seed in range(150):
+        scene = sample_scene(seed, world=WORLDS[name], split="train")
+        assert scene == sample_scene(seed, world=WORLDS[name], split="train")
+        assert Scene.from_json(scene.to_json()) == scene
+        assert json.loads(scene.to_json())["seed"] == seed
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_what_is_held_out_is_never_trained_on(name: str) -> None:
+    world = WORLDS[name]
+    for seed in range(200):
+        scene = sample_scene(seed, world=world, split="train")
+        assert split_of(scene) == "train"
+        assert not any(depiction_held_out(item.noun, item.depiction) for item in scene.objects)
+        edit = sample_edit(scene, seed)
+        assert edit is None or split_of(edit.edited) == "train"
+        assert split_of(sample_scene(seed, world=world, split="held_out")) == "held_out"
+
+
+def test_some_drawings_are_held_out_but_every_noun_can_be_learnt() -> None:
+    drawings = [(name, item) for name, entry in NOUNS.items() for item in entry.depictions(DRAWING_SETS)]
+    held = [pair for pair in drawings if depiction_held_out(*pair)]
+    assert 0.05 < len(held) / len(drawings) < 0.2
+    for name in NOUNS:
+        assert any(not depiction_held_out(name, item) for item in NOUNS[name].depictions(DRAWING_SETS))
+
+
+def test_worlds_draw_only_what_they_hold() -> None:
+    small = WORLDS["small"]
+    for seed in range(200):
+        scene = sample_scene(seed, world=small, split="train")
+        assert scene.background in small.backgrounds and scene.weather in small.weathers
+        assert scene.style is None or scene.style in small.styles
+        assert set(scene.artwork_sets) <= set(small.artwork_sets)
+        assert len(scene.objects) <= small.max_objects
+        for item in scene.objects:
+            assert item.noun in small.nouns
+            assert item.colour is None or item.colour in small.colours
+            assert all(worn.name in small.accessories for worn in item.worn)
+
+
+def words_of(world: World) -> dict[str, tuple[str, ...]]:
+    return {"colour": world.colours, "material": world.materials}
+
+
+def test_captions_name_exactly_what_is_there() -> None:
+    for seed in range(400):
+        scene = sample_scene(seed, world=WORLDS["full"], split="train")
+        said = f" {caption(scene)} "
+        colourless = scene.style is not None and STYLES[scene.style].colourless
+        for item in scene.objects:
+            entry = NOUNS[item.noun]
+            assert entry.name in said or entry.plural in said
+            if item.colour:
+                assert (f" {item.colour} " in said) or colourless
+            if item.material:
+                assert (f"made of {item.material}" in said) or colourless
+            for worn in item.worn:
+                assert ACCESSORIES[worn.name].phrase.removeprefix("a ") in said
+        assert ("made of" in said) == (not colourless and any(item.material for item in scene.objects))
+        assert ("wearing" in said) == any(item.worn or item.shirt for item in scene.objects)
+        assert (" at night" in said) == (
+            scene.time_of_day == "night" and len(BACKGROUNDS[scene.background].times) > 1
+        )
+        assert ("in the rain" in said) == (scene.weather == "rain")
+        if scene.style:
+            assert said.strip().startswith(STYLES[scene.style].phrase)
+
+
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        (replace(PLACE, objects=(CAT,)), "a cat on a beach"),
+        (
+            replace(PLACE, objects=(replace(CAT, colour="orange"),), time_of_day="night"),
+            "an orange cat on a beach at night",
+        ),
+        (replace(PLACE, objects=(replace(CAT, x=0.2), replace(CAT, x=0.8))), "two cats on a beach"),
+        (
+            replace(PLACE, objects=(replace(CAT, x=0.2), replace(BEAR, x=0.8))),
+            "a cat to the left of a bear on a beach",
+        ),
+        (
+            replace(
+                PLACE,
+                objects=(replace(BEAR, shirt="blue", worn=(Worn(name="cap", colour="red"),)),),
+                weather="rain",
+            ),
+            "a bear wearing a blue shirt and a red cap on a beach in the rain",
+        ),
+        (
+            replace(PLACE, style="pencil sketch", objects=(replace(CAT, colour="red"),)),
+            "a pencil sketch of a cat on a beach",
+        ),
+        (PLACE, "a picture of a beach"),
+    ],
+)
+def test_captions_read_well(scene: Scene, said: str) -> None:
+    assert caption(scene).removeprefix("a picture of ").removeprefix(
+        "an illustration of "
+    ) == said.removeprefix("a picture of ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"background": "attic"}, "background 'attic' is not known"),
+        ({"weather": "snow"}, "does not go with background 'beach'"),
+        ({"time_of_day": "night", "weather": "rainbow"}, "cannot be seen at night"),
+        ({"style": "cubism"}, "style 'cubism' is not known"),
+        ({"seed": -1}, "seed is -1, but must be"),
+        ({"seed": True}, "seed is True"),
+        ({"objects": (CAT,) * 4}, "at most 3 objects"),
+    ],
+)
+def test_a_scene_that_cannot_be_drawn_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidScene, match=message):
+        replace(PLACE, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noun": "unicorn"}, "noun 'unicorn' is not in the vocabulary"),
+        ({"depiction": "photograph"}, "depiction 'photograph' is not one of 'cat'"),
+        ({"x": float("nan")}, "x is nan, but must lie between 0 and 1"),
+        ({"size": 2.0}, "size is 2.0"),
+        ({"colour": "beige"}, "colour 'beige' is not known"),
+        ({"material": "cheese"}, "material 'cheese' is not known"),
+        ({"material": "gold", "colour": "red"}, "can have no colour"),
+        ({"worn": (Worn(name="cap"),)}, "only a character can wear"),
+        ({"depiction": "twemoji:head", "worn": (Worn(name="crown", colour="red"),)}, "a crown cannot be red"),
+    ],
+)
+def test_an_object_that_cannot_be_drawn_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidScene, match=message):
+        replace(CAT, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"seed":1,"world":"x","background":"beach","objects":[{}]}', "null"]
+)
+def test_text_that_is_no_scene_is_refused(text: str) -> None:
+    with pytest.raises(InvalidScene):
+        Scene.from_json(text)
+
+
+def test_unknown_colours_in_a_world_are_refused() -> None:
+    with pytest.raises(InvalidScene, match="colour 'mauve' is not known"):
+        replace(WORLD, colours=("mauve",))
+    assert set(COLOURS) == set(WORLD.colours)
