@@ -11,13 +11,15 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Final, Literal
 
-from dataset_builder.scenes import backgrounds_built as built
-from dataset_builder.scenes import backgrounds_nature as nature
-from dataset_builder.scenes.backgrounds_photo import PHOTOS, photo_layout
-from dataset_builder.scenes.backgrounds_plain import PLAIN_COLOURS, plain
-from dataset_builder.scenes.canvas import Array
-from dataset_builder.scenes.layout import Layout, Range, illuminate
-from dataset_builder.scenes.light import STUDIO, TIMES_OF_DAY, WEATHERS, Light, scene_light
+from . import backgrounds_built as built
+from . import backgrounds_heights as heights
+from . import backgrounds_nature as nature
+from . import backgrounds_water as water
+from .backgrounds_photo import PHOTOS, photo_layout
+from .backgrounds_plain import PLAIN_COLOURS, plain
+from .canvas import Array
+from .layout import Layout, Range, illuminate
+from .light import STUDIO, TIMES_OF_DAY, WEATHERS, Light, scene_light
 
 Kind = Literal["land", "water", "air", "room", "space", "plain", "photo"]
 LayoutPainter = Callable[[int, int], Layout]
@@ -93,23 +95,25 @@ def _place(
 
 _DAY, _CLEAR = ("day",), ("clear",)
 _PLACES: Final = (
-    _place("beach", "on a beach", nature.beach, weathers=_NO_SNOW),
+    _place("beach", "on a beach", water.beach, weathers=_NO_SNOW),
     _place("snow", "in the snow", nature.snow),
     _place("desert", "in the desert", nature.desert, weathers=_NO_SNOW),
     _place("meadow", "in a meadow", nature.meadow),
     _place("mountains", "in front of mountains", nature.mountains),
     _place("forest", "in a forest", nature.forest),
     _place("autumn forest", "in an autumn forest", nature.autumn_forest),
-    _place("lake", "by a lake", nature.lake),
+    _place("lake", "by a lake", water.lake),
     _place("farm", "on a farm", nature.farm),
     _place("garden", "in a garden", nature.garden),
-    _place("island", "on an island", nature.island, weathers=_NO_SNOW),
+    _place("island", "on an island", water.island, weathers=_NO_SNOW),
     _place("canyon", "in a canyon", nature.canyon),
-    _place("sea", "on the sea", nature.sea, kind="water"),
-    _place("clouds", "above the clouds", nature.clouds, kind="air", weathers=("clear",)),
-    _place("space", "in outer space", nature.space, kind="space", times=_DAY, weathers=_CLEAR),
-    _place("moon", "on the moon", nature.moon, kind="land", times=_DAY, weathers=_CLEAR),
-    _place("underwater", "under water", nature.underwater, kind="water", times=("day", "night"), weathers=_CLEAR),
+    _place("sea", "on the sea", water.sea, kind="water"),
+    _place("clouds", "above the clouds", heights.clouds, kind="air", weathers=("clear",)),
+    _place("space", "in outer space", heights.space, kind="space", times=_DAY, weathers=_CLEAR),
+    _place("moon", "on the moon", heights.moon, kind="land", times=_DAY, weathers=_CLEAR),
+    _place(
+        "underwater", "under water", water.underwater, kind="water", times=("day", "night"), weathers=_CLEAR
+    ),
     _place("city", "in a city street", built.city),
     _place("road", "on a country road", built.road),
     _place("living room", "in a living room", built.living_room, kind="room", weathers=_CLEAR),
@@ -139,7 +143,9 @@ _PHOTOS: Final = tuple(
     )
     for photo in PHOTOS
 )
-BACKGROUNDS: Final[Mapping[str, Background]] = MappingProxyType({place.name: place for place in (*_PLACES, *_PHOTOS)})
+BACKGROUNDS: Final[Mapping[str, Background]] = MappingProxyType(
+    {place.name: place for place in (*_PLACES, *_PHOTOS)}
+)
 
 
 @lru_cache(maxsize=12)

@@ -1,17 +1,25 @@
 """Built places: streets, roads, rooms and a stage, as layouts in neutral light.
 
-Law: a painter of a place is a pure function of (seed, size); windows that are lit after dark are lamps of the layout.
+Law: a painter of a place is a pure function of (seed, size); windows that are lit
+after dark are lamps of the layout.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from dataset_builder.scenes.backgrounds_props import stand
-from dataset_builder.scenes.canvas import Array, below, box, choose, inside, mix, rgb, ridge, smoothstep
-from dataset_builder.scenes.layout import Layout, Painter, fade_below, slope
+from .backgrounds_props import stand
+from .canvas import Array, below, box, choose, inside, mix, rgb, ridge, smoothstep
+from .layout import Layout, Painter, fade_below, slope
 
-_WALLS = ((150, 160, 178), (178, 150, 130), (122, 138, 162), (192, 180, 162), (106, 116, 142), (164, 114, 100))
+_WALLS = (
+    (150, 160, 178),
+    (178, 150, 130),
+    (122, 138, 162),
+    (192, 180, 162),
+    (106, 116, 142),
+    (164, 114, 100),
+)
 
 
 def _block(random: np.random.Generator, width: int, height: int, cell: int) -> tuple[Array, Array, Array]:
@@ -43,7 +51,16 @@ def city(seed: int, size: int) -> Layout:
             height = random.uniform(0.24, 0.54) * (1 - 0.2 * index)
             front = _block(random, max(6, round(width * size)), max(8, round(height * size)), cell)
             solid = np.ones(front[1].shape, np.float32)
-            p.stamp(front[0], solid, x=x + width / 2, foot=horizon, depth=depth, flat=0.04, relief=front[1], lamps=front[2])
+            p.stamp(
+                front[0],
+                solid,
+                x=x + width / 2,
+                foot=horizon,
+                depth=depth,
+                flat=0.04,
+                relief=front[1],
+                lamps=front[2],
+            )
             x += width + random.uniform(0, 0.02)
     distance = p.distance(horizon) * np.float32(0.25)
     p.lay(below(np.full(size, horizon, np.float32), size), rgb(176, 174, 168), depth=distance, flat=0.7)
@@ -67,8 +84,16 @@ def road(seed: int, size: int) -> Layout:
     random = p.random("lines")
     horizon = random.uniform(0.44, 0.54)
     line = ridge(p.random("hills"), horizon + 0.02, random.uniform(0.06, 0.16), 1.3, size)
-    p.lay(below(line, size), rgb(124, 156, 124), depth=0.75, flat=0.6, relief=slope(line) * fade_below(line, 0.2, size))
-    grass = choose(random, ((116, 166, 74), (172, 166, 88), (140, 158, 72))) + p.grain("fine", "grass", 16, horizon)
+    p.lay(
+        below(line, size),
+        rgb(124, 156, 124),
+        depth=0.75,
+        flat=0.6,
+        relief=slope(line) * fade_below(line, 0.2, size),
+    )
+    grass = choose(random, ((116, 166, 74), (172, 166, 88), (140, 158, 72))) + p.grain(
+        "fine", "grass", 16, horizon
+    )
     p.lay(below(np.full(size, horizon, np.float32), size), grass, depth=p.distance(horizon) * 0.6, flat=0.9)
     near = np.clip((p.yy - np.float32(horizon)) / np.float32(1 - horizon), 0, 1)
     vanishing = random.uniform(0.35, 0.65)
@@ -82,10 +107,19 @@ def road(seed: int, size: int) -> Layout:
     edge = inside(np.abs(across - half * np.float32(0.93)) - half * np.float32(0.02), size) * on_road
     p.lay(np.asarray(edge, np.float32), rgb(238, 236, 228), depth=distance, flat=0.6)
     dash = (np.sin(np.log(near + np.float32(0.04)) * 14) > 0) & (across < half * 0.035)
-    p.lay(dash.astype(np.float32) * np.asarray(on_road, np.float32), rgb(246, 226, 130), depth=distance, flat=0.6)
+    p.lay(
+        dash.astype(np.float32) * np.asarray(on_road, np.float32),
+        rgb(246, 226, 130),
+        depth=distance,
+        flat=0.6,
+    )
     trees = p.random("trees")
     for _ in range(int(trees.integers(2, 6))):
-        side = trees.uniform(0.0, vanishing - 0.12) if trees.random() < 0.5 else trees.uniform(vanishing + 0.12, 1.0)
+        side = (
+            trees.uniform(0.0, vanishing - 0.12)
+            if trees.random() < 0.5
+            else trees.uniform(vanishing + 0.12, 1.0)
+        )
         stand(p, "tree", trees, x=side, foot=horizon + 0.03, height=trees.uniform(0.10, 0.2), depth=0.45)
     return p.finish(horizon=horizon, ground=(horizon + 0.26, 0.95))
 
@@ -100,7 +134,11 @@ def _window(painter: Painter, left: float, top: float, width: float, height: flo
         for y in (top, top + height / 2 + frame / 3):
             pane = box(x, y, x + width / 2 - frame / 3, y + height / 2 - frame / 3, size)
             painter.lay(pane, rgb(255, 255, 255), depth=0.0, cover=0.0)
-    painter.lay(box(left - 0.035, bottom + frame, right + 0.035, bottom + 2.2 * frame, size), rgb(226, 222, 212), depth=0.0)
+    painter.lay(
+        box(left - 0.035, bottom + frame, right + 0.035, bottom + 2.2 * frame, size),
+        rgb(226, 222, 212),
+        depth=0.0,
+    )
 
 
 def _planks(painter: Painter, top: float, base: Array) -> None:
@@ -111,7 +149,9 @@ def _planks(painter: Painter, top: float, base: Array) -> None:
     grain = painter.noise("tall", "floor/grain")
     gap = np.float32(1) - np.float32(0.28) * smoothstep(0.45, 0.5, np.abs(across % 1 - np.float32(0.5)))
     wood = (base + ((tone - 0.5) * 0.085 + grain * 0.016)[..., None]) * (gap * (0.84 + 0.2 * near))[..., None]
-    painter.lay(below(np.full(painter.size, top, np.float32), painter.size), np.asarray(wood, np.float32), depth=0.0)
+    painter.lay(
+        below(np.full(painter.size, top, np.float32), painter.size), np.asarray(wood, np.float32), depth=0.0
+    )
 
 
 def _lamp(painter: Painter, x: float, y: float, reach: float) -> None:
@@ -128,7 +168,14 @@ def living_room(seed: int, size: int) -> Layout:
     p = Painter("living room", seed, size)
     random = p.random("lines")
     corner = random.uniform(0.60, 0.68)
-    papers = ((206, 224, 216), (234, 218, 192), (216, 206, 228), (196, 214, 234), (240, 226, 206), (228, 192, 182))
+    papers = (
+        (206, 224, 216),
+        (234, 218, 192),
+        (216, 206, 228),
+        (196, 214, 234),
+        (240, 226, 206),
+        (228, 192, 182),
+    )
     wall = choose(random, papers) * (1 - 0.16 * (p.xx - np.float32(0.5)) ** 2 * 4)[..., None]
     if random.random() < 0.5:
         wall = wall * (1 + np.float32(0.03) * np.sign(np.sin(p.xx * np.float32(2 * np.pi * 11))))[..., None]
@@ -142,12 +189,21 @@ def living_room(seed: int, size: int) -> Layout:
     other = (left + 0.5) % 0.78 + 0.08
     frame = choose(window, ((120, 84, 56), (60, 60, 66), (214, 180, 90)))
     p.lay(box(other - 0.08, 0.16, other + 0.08, 0.32, size), frame, depth=0.0)
-    p.lay(box(other - 0.062, 0.178, other + 0.062, 0.302, size), choose(window, ((96, 150, 180), (206, 132, 96))), depth=0.0)
+    p.lay(
+        box(other - 0.062, 0.178, other + 0.062, 0.302, size),
+        choose(window, ((96, 150, 180), (206, 132, 96))),
+        depth=0.0,
+    )
     _lamp(p, float(np.clip((left + width + other) / 2, 0.1, 0.9)), 0.10, 0.055)
     rug = p.random("rug")
-    shape = np.hypot((p.xx - np.float32(rug.uniform(0.35, 0.65))) / 0.42, (p.yy - np.float32((corner + 1) / 2 + 0.02)) / 0.11)
+    shape = np.hypot(
+        (p.xx - np.float32(rug.uniform(0.35, 0.65))) / 0.42,
+        (p.yy - np.float32((corner + 1) / 2 + 0.02)) / 0.11,
+    )
     wool = choose(rug, ((178, 70, 70), (70, 110, 160), (90, 140, 110), (210, 170, 90)))
-    wool = np.where((shape > 0.85)[..., None], wool * np.float32(1.2), wool) + p.grain("fine", "rug/wool", 6, corner)
+    wool = np.where((shape > 0.85)[..., None], wool * np.float32(1.2), wool) + p.grain(
+        "fine", "rug/wool", 6, corner
+    )
     p.lay(smoothstep(1.02, 0.98, shape), np.asarray(wool, np.float32), depth=0.0)
     stand(p, "plant", rug, x=float(np.clip(other, 0.1, 0.9)), foot=corner + 0.06, height=0.27, depth=0.0)
     return p.finish(horizon=corner, ground=(corner + 0.14, 0.95), haze=0.0, indoor=True)
@@ -171,9 +227,13 @@ def kitchen(seed: int, size: int) -> Layout:
     p.lay(box(shelf, 0.32, shelf + 0.28, 0.347, size), rgb(150, 104, 66), depth=0.0)
     for index in range(3):
         x, height = shelf + 0.05 + 0.09 * index, window.uniform(0.06, 0.10)
-        jar = choose(window, ((206, 96, 80), (240, 200, 96), (96, 140, 186), (236, 232, 224), (110, 160, 110)))
+        jar = choose(
+            window, ((206, 96, 80), (240, 200, 96), (96, 140, 186), (236, 232, 224), (110, 160, 110))
+        )
         p.lay(box(x - 0.03, 0.32 - height, x + 0.03, 0.32, size), jar, depth=0.0)
-        p.lay(box(x - 0.022, 0.31 - height, x + 0.022, 0.325 - height, size), jar * np.float32(0.7), depth=0.0)
+        p.lay(
+            box(x - 0.022, 0.31 - height, x + 0.022, 0.325 - height, size), jar * np.float32(0.7), depth=0.0
+        )
     _lamp(p, float(np.clip(shelf + 0.14, 0.1, 0.9)), 0.07, 0.045)
     stone = choose(random, ((186, 136, 90), (150, 106, 72), (214, 206, 198), (120, 120, 126)))
     worktop = stone + (p.noise("grain", "worktop") * np.float32(8 / 255))[..., None]

@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from dataset_builder.scenes.canvas import Array, generator, smoothstep
-from dataset_builder.scenes.layout import Layout, Painter
-from dataset_builder.scenes.panoramas import Camera, Panorama, crop, panorama
+from .canvas import Array, generator, grid, smoothstep
+from .layout import Layout
+from .panoramas import Camera, Panorama, crop, panorama
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +31,7 @@ class Photo:
         windows: whether its houses have windows that are lit after dark.
         depth: distance of what stands above the horizon, in [0, 1].
         mirror: how much its ground is water that mirrors the sky; nothing stands above the horizon then.
+        sky_level: brightness beside the sky's own from which on a pixel above the horizon is sky.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Photo:
     windows: bool = False
     depth: float = 0.7
     mirror: float = 0.0
+    sky_level: float = 0.22
 
     @property
     def indoor(self) -> bool:
@@ -57,7 +59,15 @@ PHOTOS: Final = (
     Photo(name="rocky ground", phrase="on rocky ground", file="dawn", neutral=0.8),
     Photo(name="savanna", phrase="on the savanna", file="night", neutral=0.45),
     Photo(name="field", phrase="in a field", file="sunrise", neutral=0.3, own_sky=True),
-    Photo(name="old town square", phrase="on an old town square", file="sunset", windows=True, neutral=0.7, yaw=(-20, 170)),
+    Photo(
+        name="old town square",
+        phrase="on an old town square",
+        file="sunset",
+        windows=True,
+        sky_level=0.5,
+        neutral=0.7,
+        yaw=(-20, 170),
+    ),
     Photo(name="harbour", phrase="by the harbour", file="venice", neutral=0.8, windows=True, yaw=(195, 310)),
     Photo(name="still water", phrase="over still water", file="sky", neutral=0.1, own_sky=True, mirror=0.75),
     Photo(name="empty room", phrase="in an empty room", file="apartment", openings="windows", neutral=0.35),
@@ -104,37 +114,37 @@ def photo_layout(photo: Photo, seed: int, size: int) -> Layout:
     Raises:
         MissingArtwork: the artwork set `panoramas` is not on this machine.
     """
-    found = panorama(photo.file, indoor=photo.indoor, neutral=photo.neutral, whole_sky=photo.mirror > 0)
+    found = panorama(
+        photo.file,
+        indoor=photo.indoor,
+        neutral=photo.neutral,
+        whole_sky=photo.mirror > 0,
+        sky_level=photo.sky_level,
+    )
     camera = _camera(photo, found, seed)
-    seen = crop(_planes(found, photo.own_sky), camera, size)
+    seen = crop(found.planes, camera, size)
     surface, opening = np.ascontiguousarray(seen[..., :3]), np.ascontiguousarray(seen[..., 3])
-    painter = Painter(photo.name, seed, size)
     horizon = camera.horizon
-    ground_depth = painter.distance(horizon) * np.float32(photo.depth)
-    depth = np.where(painter.yy < horizon, np.float32(photo.depth), ground_depth)
-    level = smoothstep(horizon + 0.01, horizon + 0.12, painter.yy)
-    flat = level * np.float32(0.0 if photo.mirror else 0.85)
-    cover = np.ones((size, size), np.float32) if photo.openings == "lamps" else 1 - opening
-    lamps: Array | float = 0.0
-    if photo.openings == "lamps":
-        lamps = opening * np.float32(0.9)
-    elif photo.windows:
-        lamps = _window_lights(photo, camera, cover, surface, seed, size)
-    painter.lay(np.ones((size, size), np.float32), surface, depth=depth, flat=flat, lamps=lamps)
-    if photo.mirror:
-        painter.lay(level, surface, depth=depth, water=photo.mirror)
-    if photo.openings != "lamps":
-        painter.open_sky(opening)
-    return painter.finish(
+    yy, _ = grid(size)
+    toward = np.clip((yy - np.float32(horizon)) / np.float32(1 - horizon), 0, 1)
+    depth = np.repeat(np.float32(photo.depth) * (1 - toward) ** np.float32(2.2), size, 1)
+    level = np.repeat(smoothstep(horizon + 0.01, horizon + 0.12, yy), size, 1)
+    nothing = np.zeros((size, size), np.float32)
+    sealed = photo.openings == "lamps"
+    lamps = opening * np.float32(0.9) if sealed else nothing
+    if photo.windows:
+        lamps = _window_lights(photo, camera, 1 - opening, surface, seed, size)
+    return Layout(
+        albedo=surface,
+        cover=np.ones((size, size), np.float32) if sealed else np.asarray(1 - opening, np.float32),
+        depth=depth,
+        flat=nothing if photo.mirror else np.asarray(level * np.float32(0.85) * (1 - opening), np.float32),
+        relief=np.zeros((size, size), np.float32),
+        water=np.asarray(level * np.float32(photo.mirror), np.float32),
+        lamps=lamps,
         horizon=horizon,
         ground=(min(horizon + 0.26, 0.86), 0.95),
         haze=0.0 if photo.indoor else 0.15,
         indoor=photo.indoor,
         sky=np.ascontiguousarray(seen[..., 4:7]) if photo.own_sky else None,
     )
-
-
-def _planes(found: Panorama, own_sky: bool) -> Array:
-    """Stack what a crop needs along the last axis."""
-    parts = [found.surface, found.open[..., None]]
-    return np.concatenate([*parts, found.sky] if own_sky else parts, axis=-1)

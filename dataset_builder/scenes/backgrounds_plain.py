@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from dataset_builder.scenes.canvas import Array, mix, rgb, smoothstep
-from dataset_builder.scenes.layout import Layout, Painter
+from .canvas import Array, mix, rgb, smoothstep
+from .layout import Layout, Painter
 
 PLAIN_COLOURS: Final[Mapping[str, Array]] = MappingProxyType(
     {

@@ -1,7 +1,7 @@
-"""Things that belong to a place and are drawn here: pines, trees, palms, cacti, houses, bushes, clouds of leaves.
+"""Things that belong to a place and are drawn here: trees, palms, cacti, bushes, houses, plants, lamps.
 
-Each prop is a small cut-out in neutral light, drawn once per (kind, variant, height) at four times its size and kept
-in a small cache.
+Each prop is a small cut-out in neutral light, drawn once per (kind, variant, height) at four times its size
+and kept in a small cache.
 
 Law: a prop is a pure function of its name, variant and height in pixels.
 """
@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from dataset_builder.scenes.canvas import Array, generator
-from dataset_builder.scenes.layout import Painter
+from .canvas import Array, generator
+from .layout import Painter
 
 VARIANTS: Final = 6  # different drawings of each kind
 _UNIT: Final = 4  # supersampling of a prop
@@ -107,8 +107,12 @@ def _cactus(draw: ImageDraw.ImageDraw, w: float, h: float, random: np.random.Gen
         low, high, arm = random.uniform(0.45, 0.65), random.uniform(0.15, 0.35), radius * 0.75
         x = w / 2 + side * w * 0.34
         draw.rounded_rectangle((x - arm, h * high, x + arm, h * low + arm), arm, fill=_shadeable(green, 0.94))
-        draw.rectangle((min(x, w / 2), h * low - arm, max(x, w / 2), h * low + arm), fill=_shadeable(green, 0.94))
-    draw.rounded_rectangle((w / 2 - radius * 0.2, h * 0.04, w / 2 + radius * 0.1, h), radius, fill=(104, 168, 100))
+        draw.rectangle(
+            (min(x, w / 2), h * low - arm, max(x, w / 2), h * low + arm), fill=_shadeable(green, 0.94)
+        )
+    draw.rounded_rectangle(
+        (w / 2 - radius * 0.2, h * 0.04, w / 2 + radius * 0.1, h), radius, fill=(104, 168, 100)
+    )
 
 
 def _bush(draw: ImageDraw.ImageDraw, w: float, h: float, random: np.random.Generator) -> None:
@@ -117,7 +121,9 @@ def _bush(draw: ImageDraw.ImageDraw, w: float, h: float, random: np.random.Gener
     for index in range(9):
         x, y = w * random.uniform(0.2, 0.8), h * random.uniform(0.45, 0.85)
         radius = w * random.uniform(0.14, 0.24)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_shadeable(green, 0.85 + 0.04 * index))
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius), fill=_shadeable(green, 0.85 + 0.04 * index)
+        )
     if random.random() < 0.5:
         bloom = [(240, 110, 140), (250, 236, 240), (250, 210, 80)][int(random.integers(3))]
         for _ in range(12):
@@ -167,7 +173,7 @@ def _street_lamp_lamps(w: float, h: float) -> tuple[tuple[float, float, float, f
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Kind:
-    """How to draw a kind of prop: width over height, brush, places of lamps, how round it is, how snow settles."""
+    """How to draw a kind of prop: width over height, brush, lamps, roundness, and how snow settles."""
 
     width: float
     brush: Brush
@@ -200,7 +206,9 @@ def _prop(kind: str, variant: int, height: int) -> Prop:
     layer = Image.new("RGB", (int(w), int(h)), (0, 0, 0))
     coverage = Image.new("RGB", (int(w), int(h)), (0, 0, 0))
     spec.brush(ImageDraw.Draw(layer), w, h, generator(variant, f"prop/{kind}"))
-    coverage = layer.point(lambda value: 255 if value else 0).convert("L").point(lambda value: 255 if value else 0)
+    coverage = (
+        layer.point(lambda value: 255 if value else 0).convert("L").point(lambda value: 255 if value else 0)
+    )
     lamps = Image.new("L", (int(w), int(h)), 0)
     for lamp in spec.lamps(w, h) if spec.lamps else ():
         ImageDraw.Draw(lamps).rectangle(lamp, fill=255)
@@ -208,7 +216,9 @@ def _prop(kind: str, variant: int, height: int) -> Prop:
     weight = np.asarray(coverage.resize(small, Image.Resampling.BOX), np.float32) / np.float32(255)
     colour = np.asarray(layer.resize(small, Image.Resampling.BOX), np.float32) / np.float32(255)
     colour = colour / np.maximum(weight, np.float32(1 / 64))[..., None]
-    soft = np.asarray(coverage.filter(ImageFilter.GaussianBlur(w * 0.12)).resize(small), np.float32) / np.float32(255)
+    soft = np.asarray(
+        coverage.filter(ImageFilter.GaussianBlur(w * 0.12)).resize(small), np.float32
+    ) / np.float32(255)
     relief = -np.gradient(soft, axis=1) * np.float32(width * 0.32 * spec.round)
     lamp_mask = np.asarray(lamps.resize(small, Image.Resampling.BOX), np.float32) / np.float32(255)
     arrays = [np.clip(part, low, 1).astype(np.float32) for part, low in ((colour, 0), (relief, -1))]
@@ -218,7 +228,14 @@ def _prop(kind: str, variant: int, height: int) -> Prop:
 
 
 def stand(
-    painter: Painter, kind: str, random: np.random.Generator, *, x: float, foot: float, height: float, depth: float
+    painter: Painter,
+    kind: str,
+    random: np.random.Generator,
+    *,
+    x: float,
+    foot: float,
+    height: float,
+    depth: float,
 ) -> None:
     """Stand a random variant of a prop in a place; ``height`` is a fraction of the picture."""
     # heights go up in steps, so that few drawings serve all

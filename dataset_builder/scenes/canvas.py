@@ -1,10 +1,10 @@
 """Pure drawing primitives of the scene world: seeded randomness, gradients, noise, masks and blending.
 
-Pictures are float32 arrays ``(H, W, 3)`` in [0, 1], sRGB; masks are ``(H, W)`` in [0, 1]. Coordinates are fractions
-of the picture (x to the right, y down), so the same seed gives the same picture at any size.
+Pictures are float32 arrays ``(H, W, 3)`` in [0, 1], sRGB; masks are ``(H, W)`` in [0, 1]. Coordinates are
+fractions of the picture (x to the right, y down), so the same seed gives the same picture at any size.
 
-Law: every function is pure, and all randomness of the world comes from ``generator(seed, layer)``: a layer that is
-not edited draws the same numbers before and after an edit.
+Law: every function is pure, and all randomness of the world comes from ``generator(seed, layer)``: a layer
+that is not edited draws the same numbers before and after an edit.
 """
 
 from __future__ import annotations
@@ -53,7 +53,11 @@ def grid(size: int) -> tuple[Array, Array]:
 
 def mix(first: Array, second: Array, amount: Array | float) -> Array:
     """Blend linearly: ``first`` at 0, ``second`` at 1."""
-    return np.asarray(first + (second - first) * amount, np.float32)
+    step = np.asarray((second - first) * amount, np.float32)
+    if step.shape == np.broadcast_shapes(step.shape, np.shape(first)):
+        step += first
+        return step
+    return np.asarray(first + step, np.float32)
 
 
 def smoothstep(low: float, high: float, values: Array) -> Array:
@@ -70,12 +74,12 @@ def column(stops: Sequence[tuple[float, Array]], positions: Array) -> Array:
     return np.stack(channels, -1).astype(np.float32)[:, None, :]
 
 
-# ---- noise ------------------------------------------------------------------------------------------------------
+# ---- noise ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoiseKind:
-    """Gaussian noise with amplitude spectrum ``1 / |(stretch_x * u, stretch_y * v)|**slope`` in several variants."""
+    """Gaussian noise with amplitude spectrum ``|(stretch_x * u, stretch_y * v)|**-slope``, in variants."""
 
     slope: float
     stretch_x: float = 1.0
@@ -117,7 +121,7 @@ def _noise_tile(kind: str, variant: int, size: int) -> Array:
 
 
 def noise(kind: str, random: np.random.Generator, size: int) -> Array:
-    """Return ``(size, size)`` noise of a named kind, about mean 0 and deviation 1: a random crop of a cached tile."""
+    """Return ``(size, size)`` noise of a kind, about mean 0 and deviation 1: a crop of a cached tile."""
     variant = int(random.integers(NOISE[kind].variants))
     top, left = (int(value * size) for value in random.random(2))
     tile = _noise_tile(kind, variant, size)[top : top + size, left : left + size]
@@ -125,26 +129,32 @@ def noise(kind: str, random: np.random.Generator, size: int) -> Array:
 
 
 def ridge(random: np.random.Generator, base: float, height: float, roughness: float, size: int) -> Array:
-    """Return a fractal skyline ``(W,)``: y from ``base`` up to ``base - height``; larger ``roughness`` is smoother."""
+    """Return a fractal skyline ``(W,)`` from ``base`` up to ``base - height``; more roughness is smoother."""
     x = np.linspace(0, 1, size)
     line = np.zeros(size)
     for octave in range(6):
         knots = 3 * 2**octave + 1
-        line += np.interp(x, np.linspace(0, 1, knots), random.uniform(-1, 1, knots)) * 0.5 ** (octave * roughness)
+        line += np.interp(x, np.linspace(0, 1, knots), random.uniform(-1, 1, knots)) * 0.5 ** (
+            octave * roughness
+        )
     return (base - height * (line - line.min()) / (np.ptp(line) + 1e-6)).astype(np.float32)
 
 
-def wavy(random: np.random.Generator, base: float, height: float, low: float, high: float, size: int) -> Array:
+def wavy(
+    random: np.random.Generator, base: float, height: float, low: float, high: float, size: int
+) -> Array:
     """Return a sine-shaped line ``(W,)`` around ``base`` with a random angular frequency in [low, high]."""
     x = grid(size)[1][0]
-    return np.asarray(base - height * np.sin(x * random.uniform(low, high) + random.uniform(0, 6.3)), np.float32)
+    return np.asarray(
+        base - height * np.sin(x * random.uniform(low, high) + random.uniform(0, 6.3)), np.float32
+    )
 
 
-# ---- masks and filters ------------------------------------------------------------------------------------------
+# ---- masks and filters ---------------------------------------------------------------------------
 
 
 def below(line: Array, size: int) -> Array:
-    """Return the soft mask ``(H, W)`` of what lies below a line ``(W,)``; the edge is about one pixel wide."""
+    """Return the soft mask ``(H, W)`` of what lies below a line ``(W,)``; its edge is one pixel wide."""
     yy, _ = grid(size)
     return np.clip((yy - line[None, :]) * size + np.float32(0.5), 0, 1)
 
@@ -178,12 +188,15 @@ def blur(mask: Array, sigma: float) -> Array:
 
 def halve(image: Array) -> Array:
     """Average 2x2 blocks of ``(2h, 2w, ...)``: the box filter behind the supersampling."""
-    return np.asarray((image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) * 0.25, np.float32)
+    return np.asarray(
+        (image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) * 0.25, np.float32
+    )
 
 
 def desaturate(image: Array, saturation: float) -> Array:
     """Scale the distance of every colour from its grey; 1 keeps the picture."""
     if saturation == 1.0:
         return image
-    grey = (image @ LUMINANCE)[..., None]
-    return np.asarray(grey + (image - grey) * np.float32(saturation), np.float32)
+    out = np.asarray(image * np.float32(saturation), np.float32)
+    out += ((image @ LUMINANCE) * np.float32(1 - saturation))[..., None]
+    return out

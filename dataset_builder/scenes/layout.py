@@ -1,11 +1,11 @@
 """A place without its weather: what stands where, and how light of any hour and weather falls on it.
 
-A ``Layout`` holds what never changes when the hour or the weather does (surfaces, distances, water, windows), and
-``illuminate`` turns it into a picture. Distant land fades into the horizon's colour by the Beer-Lambert law
-(H. Koschmieder, Theorie der horizontalen Sichtweite, 1924).
+A ``Layout`` holds what never changes when the hour or the weather does (surfaces, distances, water,
+windows), and ``illuminate`` turns it into a picture. Distant land fades into the horizon's colour by the
+Beer-Lambert law (H. Koschmieder, Theorie der horizontalen Sichtweite, 1924).
 
-Law: a layout is a pure function of (background, seed, size). Two pictures that differ in time of day or weather
-share one layout, so edges, horizon and ground are identical by construction.
+Law: a layout is a pure function of (background, seed, size). Two pictures that differ in time of day or
+weather share one layout, so edges, horizon and ground are identical by construction.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from dataset_builder.scenes import sky
-from dataset_builder.scenes.canvas import (
+from . import sky
+from .canvas import (
     Array,
     blur,
     desaturate,
@@ -29,7 +29,7 @@ from dataset_builder.scenes.canvas import (
     rgb,
     smoothstep,
 )
-from dataset_builder.scenes.light import FACING, Light
+from .light import FACING, Light
 
 Range = tuple[float, float]
 
@@ -90,24 +90,29 @@ _AIR: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "thunderstorm": (0.5, 0.0),
     }
 )
-_LAMPS_ON: Final[Mapping[str, float]] = MappingProxyType({"day": 0.0, "sunset": 0.6, "dawn": 0.3, "night": 1.0})
+_LAMPS_ON: Final[Mapping[str, float]] = MappingProxyType(
+    {"day": 0.0, "sunset": 0.6, "dawn": 0.3, "night": 1.0}
+)
 
 
 def illuminate(layout: Layout, light: Light, *, seed: int, time_of_day: str, weather: str) -> Array:
     """Paint a layout in a light: ``(H, W, 3)`` in [0, 1]."""
     size = layout.albedo.shape[0]
-    if layout.sky is not None and (time_of_day, weather) == ("day", "clear"):
-        heavens = layout.sky
-    elif layout.cover.min() < 1:
-        reach = 1.0 if layout.indoor else layout.horizon
-        heavens = sky.paint(seed, time_of_day=time_of_day, weather=weather, size=size, horizon=reach)
-    else:
-        heavens = layout.albedo  # no sky is seen
     surface = _weathered(layout, seed, weather)
     image = _lit(surface, layout.relief, light)
     if not layout.indoor:
         image = _veiled(image, layout, time_of_day, weather)
-    image = mix(heavens, image, layout.cover[..., None])
+    seen = np.flatnonzero((layout.cover < 1).any(axis=1))
+    if seen.size:
+        rows = int(seen[-1]) + 1
+        if layout.sky is not None and (time_of_day, weather) == ("day", "clear"):
+            heavens = layout.sky[:rows]
+        else:
+            reach = 1.0 if layout.indoor else layout.horizon
+            heavens = sky.paint(
+                seed, time_of_day=time_of_day, weather=weather, size=size, horizon=reach, rows=rows
+            )
+        image[:rows] = mix(heavens, image[:rows], layout.cover[:rows, :, None])
     if layout.water.any():
         image = _mirrored(image, layout, seed)
     if weather in ("rain", "thunderstorm"):
@@ -130,6 +135,8 @@ def _weathered(layout: Layout, seed: int, weather: str) -> Array:
 
 def _lit(surface: Array, relief: Array, light: Light) -> Array:
     """Multiply surfaces by the light; slopes that face it are brighter."""
+    if not relief.any():
+        return np.asarray(desaturate(surface, light.saturation) * light.level, np.float32)
     side = np.float32(0.75 * light.direction[0] / max(0.35, abs(light.direction[0]) + 0.2))
     facing = np.float32(FACING) + relief * side
     lit = np.array(light.ambient, np.float32) + facing[..., None] * np.array(light.colour, np.float32)
@@ -179,20 +186,16 @@ def _lamplit(image: Array, lamps: Array, level: float) -> Array:
 class Painter:
     """Builds one layout by laying surfaces over each other, far ones first.
 
-    Every surface is drawn with a stream of its own, ``random(layer)``, so that changing one surface's code moves
-    no other. ``finish`` hands the layout over.
+    Every surface is drawn with a stream of its own, ``random(layer)``, so that changing one surface's code
+    moves no other. ``finish`` hands the layout over.
     """
 
     def __init__(self, name: str, seed: int, size: int) -> None:
         self.name, self.seed, self.size = name, seed, size
         self.yy, self.xx = grid(size)
-        self._albedo = np.zeros((size, size, 3), np.float32)
-        self._cover = np.zeros((size, size), np.float32)
-        self._depth = np.ones((size, size), np.float32)
-        self._flat = np.zeros((size, size), np.float32)
-        self._relief = np.zeros((size, size), np.float32)
-        self._water = np.zeros((size, size), np.float32)
-        self._lamps = np.zeros((size, size), np.float32)
+        # red, green, blue, then cover, depth, flat, relief, water, lamps: one blend serves all
+        self._planes = np.zeros((size, size, 9), np.float32)
+        self._planes[..., 4] = 1.0
 
     def random(self, layer: str) -> np.random.Generator:
         """Return the stream of one layer of this place."""
@@ -224,32 +227,27 @@ class Painter:
         lamps: Array | float = 0.0,
         cover: float = 1.0,
     ) -> None:
-        """Lay a surface of ``colour`` (anything that broadcasts to the picture) where ``mask (H, W)`` is 1."""
-        touched = mask.any(axis=1)
+        """Lay a surface of ``colour`` (broadcast to the picture) where ``mask (H, W)`` is 1."""
+        touched = np.asarray(mask.any(axis=1))
         if not touched.any():
             return
         top = int(touched.argmax())
         bottom = self.size - int(touched[::-1].argmax())
-        part = mask[top:bottom]
-        colours = np.broadcast_to(colour, (self.size, self.size, 3))[top:bottom]
-        target = self._albedo[top:bottom]
-        target += (colours - target) * part[..., None]
-        for channel, value in (
-            (self._cover, cover),
-            (self._depth, depth),
-            (self._flat, flat),
-            (self._relief, relief),
-            (self._water, water),
-            (self._lamps, lamps),
-        ):
-            wanted = value if isinstance(value, float) else np.broadcast_to(value, mask.shape)[top:bottom]
-            view = channel[top:bottom]
-            view += (wanted - view) * part
-
-    def open_sky(self, mask: Array) -> None:
-        """Let the sky show through everything laid so far where ``mask (H, W)`` is 1."""
-        self._cover *= 1 - mask
-        self._flat *= 1 - mask
+        wanted = np.empty((bottom - top, self.size, 9), np.float32)
+        wanted[..., :3] = np.broadcast_to(colour, (self.size, self.size, 3))[top:bottom]
+        for index, value in enumerate((cover, depth, flat, relief, water, lamps), start=3):
+            wanted[..., index] = (
+                value if isinstance(value, float) else np.broadcast_to(value, mask.shape)[top:bottom]
+            )
+        view = self._planes[top:bottom]
+        # land usually fills the rows below its edge: those are copied, only the edge is blended
+        opaque = mask[top:bottom].min(axis=1) >= 1
+        edge = 0 if opaque.all() else bottom - top - int(np.argmin(opaque[::-1]))
+        view[edge:] = wanted[edge:]
+        rest = wanted[:edge]
+        rest -= view[:edge]
+        rest *= mask[top : top + edge, :, None]
+        view[:edge] += rest
 
     def stamp(
         self,
@@ -271,20 +269,12 @@ class Painter:
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return
         own = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-        part = alpha[own]
-        target = self._albedo[rows, columns]
-        target += (np.broadcast_to(colour, (height, width, 3))[own] - target) * part[..., None]
-        for channel, value in (
-            (self._cover, 1.0),
-            (self._depth, depth),
-            (self._flat, flat),
-            (self._relief, relief),
-            (self._water, 0.0),
-            (self._lamps, lamps),
-        ):
-            wanted = value if isinstance(value, float) else np.broadcast_to(value, alpha.shape)[own]
-            view = channel[rows, columns]
-            view += (wanted - view) * part
+        wanted = np.empty((height, width, 9), np.float32)
+        wanted[..., :3] = colour
+        for index, value in enumerate((1.0, depth, flat, relief, 0.0, lamps), start=3):
+            wanted[..., index] = value
+        view = self._planes[rows, columns]
+        view += (wanted[own] - view) * alpha[own][..., None]
 
     def finish(
         self,
@@ -297,14 +287,18 @@ class Painter:
         sky: Array | None = None,
     ) -> Layout:
         """Return the finished layout."""
+
+        def plane(index: int) -> Array:
+            return np.ascontiguousarray(self._planes[..., index])
+
         return Layout(
-            albedo=np.clip(self._albedo, 0, 1),
-            cover=self._cover,
-            depth=self._depth,
-            flat=self._flat,
-            relief=np.clip(self._relief, -1, 1),
-            water=self._water,
-            lamps=self._lamps,
+            albedo=np.clip(self._planes[..., :3], 0, 1),
+            cover=plane(3),
+            depth=plane(4),
+            flat=plane(5),
+            relief=np.clip(plane(6), -1, 1),
+            water=plane(7),
+            lamps=plane(8),
             horizon=float(horizon),
             ground=(float(ground[0]), float(ground[1])),
             float_range=float_range,
@@ -321,7 +315,7 @@ def slope(line: Array) -> Array:
 
 
 def crumpled(line: Array, rough: Array) -> Array:
-    """Return the relief ``(H, W)`` of rock under a skyline: its slopes, shifted sideways by ``rough`` noise."""
+    """Return the relief ``(H, W)`` of rock under a skyline: its slopes, shifted by ``rough`` noise."""
     size = line.shape[0]
     columns = np.arange(size)[None, :] + (rough * np.float32(size * 0.03)).astype(np.int64)
     return np.asarray(slope(line)[0][np.clip(columns, 0, size - 1)], np.float32)

@@ -1,10 +1,11 @@
 """One light per scene: where it stands, its colour, and what it does to objects and to the ground below them.
 
-The light is a directional source plus an ambient term (Lambert's model, J. H. Lambert, Photometria, 1760), chosen
-from the scene's seed (place), the time of day (height, colour) and the weather (how much is diffused).
+The light is a directional source plus an ambient term (Lambert's model, J. H. Lambert, Photometria, 1760),
+chosen from the scene's seed (place), the time of day (height, colour) and the weather (how much is
+diffused).
 
-Law: objects, land and cast shadows of one scene use one ``Light``; its direction points at the sun or moon that the
-sky shows, and its horizontal place depends on the seed alone.
+Law: objects, land and cast shadows of one scene use one ``Light``; its direction points at the sun or moon
+that the sky shows, and its horizontal place depends on the seed alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFilter
 
-from dataset_builder.scenes.canvas import Array, Colour, desaturate, generator
+from .canvas import Array, Colour, desaturate, generator
 
 TIMES_OF_DAY: Final = ("day", "sunset", "dawn", "night")
 WEATHERS: Final = ("clear", "cloudy", "rain", "snow", "fog", "thunderstorm", "rainbow")
@@ -47,7 +48,9 @@ class Light:
 
     def __post_init__(self) -> None:
         if abs(hypot(*self.direction) - 1) > 1e-3:
-            raise ValueError(f"direction must be a unit vector, got {self.direction}; divide it by its length")
+            raise ValueError(
+                f"direction must be a unit vector, got {self.direction}; divide it by its length"
+            )
         if not 0 <= self.shadow <= 1:
             raise ValueError(f"shadow must lie in [0, 1], got {self.shadow}")
 
@@ -59,7 +62,7 @@ class Light:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Hour:
-    """The clear-sky light of a time of day; ``height`` is the range of the sun's place in the sky (0 = horizon)."""
+    """The clear-sky light of a time of day; ``height`` is the range of the sun's height in the sky."""
 
     ambient: Colour
     colour: Colour
@@ -189,7 +192,8 @@ def _relief(alpha: Array, direction: tuple[float, float]) -> Array:
 def shade(rgba: Array, light: Light) -> Array:
     """Light a cut-out ``(h, w, 4)`` in [0, 1]: ``rgb * (ambient + colour * (FACING + 0.5 * relief))``.
 
-    Objects get a little more light than the land at night, as photographers give it, so that they stay readable.
+    Objects get a little more light than the land at night, as photographers give it, so that they stay
+    readable.
     """
     colour = np.array(light.colour, np.float32)
     ambient = np.array(light.ambient, np.float32)
@@ -213,8 +217,9 @@ def cast_shadow(canvas: Array, alpha_mask: Array, foot_y: float, light: Light) -
         foot_y: where it stands, as a fraction of the height.
         light: the scene's light.
 
-    A point at height h above the foot falls ``h * slant`` to the side away from the light and ``h * squash`` towards
-    the viewer: the light stands behind the scene, in the sky that the picture shows. A soft contact shadow is added.
+    A point at height h above the foot falls ``h * slant`` to the side away from the light and ``h *
+    squash`` towards the viewer: the light stands behind the scene, in the sky that the picture shows. A
+    soft contact shadow is added.
     """
     size = canvas.shape[0]
     foot = foot_y * size
@@ -230,11 +235,16 @@ def cast_shadow(canvas: Array, alpha_mask: Array, foot_y: float, light: Light) -
         Image.Resampling.BILINEAR,
     )
     contact = mask.transform(
-        mask.size, Image.Transform.AFFINE, (1.0, 0.0, 0.0, 0.0, 5.0, foot - 0.02 * size - 5.0 * foot), Image.Resampling.BILINEAR
+        mask.size,
+        Image.Transform.AFFINE,
+        (1.0, 0.0, 0.0, 0.0, 5.0, foot - 0.02 * size - 5.0 * foot),
+        Image.Resampling.BILINEAR,
     )
     contact_soft = np.asarray(contact.filter(ImageFilter.GaussianBlur(size * 0.012)), np.float32)
     cast_soft = np.asarray(cast.filter(ImageFilter.GaussianBlur(size * 0.010)), np.float32)
-    depth = np.maximum(cast_soft * np.float32(light.shadow), contact_soft * np.float32(0.30 + 0.3 * light.shadow))
+    depth = np.maximum(
+        cast_soft * np.float32(light.shadow), contact_soft * np.float32(0.30 + 0.3 * light.shadow)
+    )
     depth *= np.float32(1 / 255)
     # shadows keep the ambient light, so they lean towards its colour
     ambient = np.array(light.ambient, np.float32)

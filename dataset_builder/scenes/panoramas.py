@@ -1,9 +1,9 @@
 """CC0 panoramas of real places, decoded once and kept in the user's cache.
 
-The artwork set `panoramas` (npm package @pmndrs/assets) holds spherical pictures of 512 x 256 high-dynamic-range
-pixels, as OpenEXR (F. Kainz et al., Technical Introduction to OpenEXR, 2003) in base64. Decoding separates each into
-what the weather never changes (surfaces) and what it does (the sky), so that the place can be painted at any hour.
-The tone curve is K. Narkowicz's fit of ACES (2015).
+The artwork set `panoramas` (npm package @pmndrs/assets) holds spherical pictures of 512 x 256 high-dynamic-
+range pixels, as OpenEXR (F. Kainz et al., Technical Introduction to OpenEXR, 2003) in base64. Decoding
+separates each into what the weather never changes (surfaces) and what it does (the sky), so that the place
+can be painted at any hour. The tone curve is K. Narkowicz's fit of ACES (2015).
 
 Law: a decoded panorama is a pure function of the package's bytes; the cache only saves time.
 """
@@ -11,6 +11,7 @@ Law: a decoded panorama is a pure function of the package's bytes; the cache onl
 from __future__ import annotations
 
 import base64
+import importlib
 import os
 import re
 import tempfile
@@ -21,13 +22,14 @@ from typing import Final
 
 import numpy as np
 import scipy.ndimage
+from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.scenes.artwork import artwork_file, cache_folder
-from dataset_builder.scenes.canvas import LUMINANCE, Array, smoothstep
-from dataset_builder.scenes.errors import MissingArtwork
+from .artwork import artwork_file, cache_folder
+from .canvas import LUMINANCE, Array, smoothstep
+from .errors import MissingArtwork
 
-_DECODER: Final = "3"  # changes whenever decoding does, so that old caches are not read
+_DECODER: Final = "5"  # changes whenever decoding does, so that old caches are not read
 _EMBEDDED: Final = re.compile(r"base64,([A-Za-z0-9+/=]+)")
 
 
@@ -36,15 +38,13 @@ class Panorama:
     """A place all around, ``(256, 512)`` in longitude and latitude.
 
     Attributes:
-        surface: ``(H, W, 3)`` colours of land and walls in neutral light, sRGB in [0, 1].
-        sky: ``(H, W, 3)`` colours of the photographed sky.
-        open: ``(H, W)`` 1 where the sky shows (outdoors), or where a window or lamp shines (indoors).
+        planes: ``(H, W, 7)``: colours of land and walls in neutral light (sRGB in [0, 1]); 1 where the sky
+        shows
+            (outdoors) or where a window or lamp shines (indoors); colours of the photographed sky.
         sun: longitude of the brightest spot, as a fraction of the width.
     """
 
-    surface: Array
-    sky: Array
-    open: Array
+    planes: Array
     sun: float
 
 
@@ -55,24 +55,27 @@ def decode(path: Path) -> Array:
         MissingArtwork: the file holds no picture, or the OpenEXR reader is not installed.
     """
     try:
-        import OpenEXR
+        reader = importlib.import_module("OpenEXR")  # heavy, and needed once for each panorama
     except ModuleNotFoundError:
         raise MissingArtwork(
-            "panoramas are OpenEXR files and the package OpenEXR is not installed; run `pip install 'wordbrush[scenes]'`."
+            "panoramas are OpenEXR files and the package OpenEXR is not installed; "
+            "run `pip install 'wordbrush[scenes]'`."
         ) from None
     match = _EMBEDDED.search(path.read_text(encoding="ascii", errors="replace"))
     if match is None:
-        raise MissingArtwork(f"{path.name} holds no panorama; fetch it again with `wordbrush data artwork panoramas`.")
+        raise MissingArtwork(
+            f"{path.name} holds no panorama; fetch it again with `wordbrush data artwork panoramas`."
+        )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "panorama.exr"  # the reader takes paths only
         file.write_bytes(base64.b64decode(match.group(1)))
-        channels = OpenEXR.File(str(file)).channels()
+        channels = reader.File(str(file)).channels()
         pixels = np.asarray(channels["RGB"].pixels, np.float32)[..., :3].copy()
     return _mended(np.clip(np.nan_to_num(pixels, nan=0.0, posinf=200.0, neginf=0.0), 0, 200))
 
 
 def _mended(linear: Array) -> Array:
-    """Fill the black rings that lossy compression leaves around lamps with the light of their surroundings."""
+    """Fill the black rings that compression leaves around lamps with the light of their surroundings."""
     peaks = scipy.ndimage.maximum_filter(linear.max(-1), 7)
     closed = scipy.ndimage.grey_closing(linear, size=(5, 5, 1))
     beside_lamp = peaks > 6 * float(np.median(linear.max(-1)))
@@ -86,21 +89,21 @@ def _toned(linear: Array) -> Array:
     return np.asarray(np.clip(curve, 0, 1) ** (1 / 2.2), np.float32)
 
 
-def _neutral(linear: Array, part: Array, strength: float) -> Array:
+def _neutral(linear: Array, part: NDArray[np.bool_], strength: float) -> Array:
     """Divide out a share of the colour cast of the light on a part of the picture (grey-world assumption)."""
     mean = np.array([np.median(linear[..., channel][part]) for channel in range(3)])
     gain = (mean.mean() / np.maximum(mean, 1e-4)) ** strength
     return np.asarray(linear * gain, np.float32)
 
 
-def _sky_mask(linear: Array) -> Array:
-    """Find the sky outdoors: above the horizon, as bright as its row's brightest parts, joined to the zenith."""
+def _sky_mask(linear: Array, level: float) -> Array:
+    """Find the sky outdoors: above the horizon, and about as bright as the brightest parts of its row."""
     height = linear.shape[0]
     grey = scipy.ndimage.median_filter(linear @ LUMINANCE, 3)
     rows = np.percentile(grey[: height // 2], 60, axis=1)
     rows = scipy.ndimage.gaussian_filter1d(np.maximum.accumulate(rows * 0.6), 4) / 0.6
     share = grey[: height // 2] / np.maximum(np.minimum(rows, np.percentile(rows, 60))[:, None], 1e-4)
-    bright = smoothstep(0.22, 0.42, share.astype(np.float32))
+    bright = smoothstep(level, 1.9 * level, share.astype(np.float32))
     labels, _ = scipy.ndimage.label(bright > 0.5)
     sizes = np.bincount(labels.ravel())
     large = (sizes >= 12)[labels] & (labels > 0)
@@ -118,7 +121,9 @@ def _shining(linear: Array) -> Array:
     return shining
 
 
-def separate(linear: Array, *, indoor: bool, neutral: float, whole_sky: bool = False) -> Panorama:
+def separate(
+    linear: Array, *, indoor: bool, neutral: float, whole_sky: bool = False, sky_level: float = 0.22
+) -> Panorama:
     """Split a linear panorama into surfaces and sky, each well exposed.
 
     Args:
@@ -126,13 +131,14 @@ def separate(linear: Array, *, indoor: bool, neutral: float, whole_sky: bool = F
         indoor: whether bright parts are windows and lamps instead of the sky.
         neutral: how much of the light's colour cast is taken out, in [0, 1].
         whole_sky: whether everything above the horizon is sky.
+        sky_level: brightness beside the sky's own from which on a pixel above the horizon is sky.
     """
     height = linear.shape[0]
     if whole_sky:
         rows = (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) / height
         opening = np.repeat(smoothstep(0.502, 0.498, rows), linear.shape[1], 1)
     else:
-        opening = _shining(linear) if indoor else _sky_mask(linear)
+        opening = _shining(linear) if indoor else _sky_mask(linear, sky_level)
     land = opening < 0.3
     lower = land.copy()
     lower[: int(height * 0.45)] = False
@@ -148,15 +154,17 @@ def separate(linear: Array, *, indoor: bool, neutral: float, whole_sky: bool = F
         sky = _toned(linear * np.float32(0.40 / max(float(np.median((linear @ LUMINANCE)[above])), 1e-4)))
     brightness = scipy.ndimage.gaussian_filter(linear @ LUMINANCE, 3, mode=("nearest", "wrap"))
     sun = float(np.unravel_index(int(brightness.argmax()), brightness.shape)[1]) / linear.shape[1]
-    return Panorama(surface=surface, sky=sky, open=opening, sun=sun)
+    return Panorama(planes=np.concatenate([surface, opening[..., None], sky], -1), sun=sun)
 
 
-def _bytes(plane: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _bytes(plane: Array) -> NDArray[np.uint8]:
     return (np.clip(plane, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 @lru_cache(maxsize=24)
-def panorama(name: str, *, indoor: bool, neutral: float, whole_sky: bool = False) -> Panorama:
+def panorama(
+    name: str, *, indoor: bool, neutral: float, whole_sky: bool = False, sky_level: float = 0.22
+) -> Panorama:
     """Return one panorama, from the cache where it was decoded before.
 
     Raises:
@@ -165,24 +173,22 @@ def panorama(name: str, *, indoor: bool, neutral: float, whole_sky: bool = False
     source = artwork_file("panoramas", f"{name}.exr.js")
     stored = cache_folder() / "panoramas" / f"{name}-{_DECODER}.npz"
     if not stored.is_file():
-        found = separate(decode(source), indoor=indoor, neutral=neutral, whole_sky=whole_sky)
+        linear = decode(source)
+        found = separate(linear, indoor=indoor, neutral=neutral, whole_sky=whole_sky, sky_level=sky_level)
         stored.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{name}-", dir=stored.parent)
         with os.fdopen(handle, "wb") as stream:
             np.savez_compressed(
                 stream,
-                surface=_bytes(found.surface),
-                sky=_bytes(found.sky),
-                open=_bytes(found.open),
+                planes=_bytes(found.planes),
                 sun=np.float32(found.sun),
             )
-        os.replace(draft, stored)  # readers see all of it or none
+        Path(draft).replace(stored)  # readers see all of it or none
     with np.load(stored, allow_pickle=False) as data:
-        planes = {key: (data[key].astype(np.float32) / np.float32(255)) for key in ("surface", "sky", "open")}
+        planes = data["planes"].astype(np.float32) / np.float32(255)
         sun = float(data["sun"])
-    for plane in planes.values():
-        plane.setflags(write=False)
-    return Panorama(surface=planes["surface"], sky=planes["sky"], open=planes["open"], sun=sun)
+    planes.setflags(write=False)
+    return Panorama(planes=planes, sun=sun)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,25 +206,28 @@ class Camera:
 
     def rays(self, size: int) -> tuple[Array, Array]:
         """Return longitude and latitude in radians of every pixel, each ``(size, size)``."""
-        extent = np.tan(self.field_of_view / 2) * (2 * (np.arange(size) + 0.5) / size - 1)
-        x, y = np.meshgrid(extent, extent)
-        down = y * np.cos(self.pitch) - np.sin(self.pitch)
-        forward = y * np.sin(self.pitch) + np.cos(self.pitch)
-        longitude = np.arctan2(x, forward) + self.yaw
+        steps = (2 * (np.arange(size, dtype=np.float32) + 0.5) / size - 1).astype(np.float32)
+        extent = steps * np.float32(np.tan(self.field_of_view / 2))
+        x, y = extent[None, :], extent[:, None]
+        down = y * np.float32(np.cos(self.pitch)) - np.float32(np.sin(self.pitch))
+        forward = y * np.float32(np.sin(self.pitch)) + np.float32(np.cos(self.pitch))
+        longitude = np.arctan2(x, forward) + np.float32(self.yaw)
         latitude = np.arctan2(-down, np.hypot(x, forward))
-        return longitude.astype(np.float32), latitude.astype(np.float32)
+        return np.asarray(longitude, np.float32), np.asarray(latitude, np.float32)
 
 
-_SHARP: Final = 128  # a crop holds no more detail than this many pixels; larger ones are interpolated smoothly
+_SHARP: Final = (64, 128)  # a crop holds no more detail than so many pixels; what is larger is interpolated
 
 
 def crop(planes: Array, camera: Camera, size: int) -> Array:
     """Look at a spherical picture ``(H, W, C)`` through a camera; returns ``(size, size, C)``."""
     height, width, channels = planes.shape
-    side = min(size, _SHARP)
+    side = min(size, max(_SHARP[0], min(size // 2, _SHARP[1])))
     longitude, latitude = camera.rays(side)
     u = (longitude / np.float32(2 * np.pi)) % 1 * width - np.float32(0.5)
-    v = np.clip((np.float32(0.5) - latitude / np.float32(np.pi)) * height - np.float32(0.5), 0, height - 1.001)
+    v = np.clip(
+        (np.float32(0.5) - latitude / np.float32(np.pi)) * height - np.float32(0.5), 0, height - 1.001
+    )
     left, top = np.floor(u).astype(np.int64), v.astype(np.int64)
     a, b = (u - left)[..., None], (v - top)[..., None]
     flat = planes.reshape(-1, channels)
@@ -229,6 +238,7 @@ def crop(planes: Array, camera: Camera, size: int) -> Array:
     if side == size:
         return np.asarray(out, np.float32)
     layers = [
-        np.asarray(Image.fromarray(out[..., c]).resize((size, size), Image.Resampling.BICUBIC)) for c in range(channels)
+        np.asarray(Image.fromarray(out[..., c]).resize((size, size), Image.Resampling.BICUBIC))
+        for c in range(channels)
     ]
     return np.clip(np.stack(layers, -1), 0, 1).astype(np.float32)

@@ -1,7 +1,7 @@
 """Skies: four times of day under seven weathers, with sun or moon, stars, clouds, lightning and rainbow.
 
-Law: the place of the sun, the clouds and the stars depend on the seed alone; time of day and weather only choose
-colours and what is visible. Everything painted here stands behind the land and the objects.
+Law: the place of the sun, the clouds and the stars depend on the seed alone; time of day and weather only
+choose colours and what is visible. Everything painted here stands behind the land and the objects.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dataset_builder.scenes.canvas import (
+from .canvas import (
     Array,
     blur,
     column,
     disc,
     generator,
     grid,
+    inside,
     mix,
     noise,
     rgb,
     smoothstep,
 )
-from dataset_builder.scenes.light import sun_place
+from .light import sun_place
 
 Stops = tuple[tuple[float, Array], ...]
 
@@ -83,12 +84,19 @@ _COVER: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 )
 _RAINBOW: Final = tuple(
     rgb(*colour)
-    for colour in ((226, 52, 52), (246, 146, 46), (250, 228, 70), (80, 196, 88), (66, 126, 230), (140, 76, 200))
+    for colour in (
+        (226, 52, 52),
+        (246, 146, 46),
+        (250, 228, 70),
+        (80, 196, 88),
+        (66, 126, 230),
+        (140, 76, 200),
+    )
 )
 
 
 def _tint(time_of_day: str, weather: str) -> Array:
-    """Return the hour's tint of an overcast sky; fog and snow scatter more of the little light of the night."""
+    """Return the hour's tint of an overcast sky; fog and snow scatter more of the little light of night."""
     tint = _HOUR_TINT[time_of_day]
     if time_of_day == "night" and weather in ("fog", "snow"):
         return tint * np.float32(1.5 if weather == "fog" else 1.25)
@@ -107,9 +115,14 @@ def horizon_colour(time_of_day: str, weather: str) -> Array:
     return _CLEAR[time_of_day][-1][1]
 
 
-def paint(seed: int, *, time_of_day: str, weather: str, size: int, horizon: float) -> Array:
-    """Paint a whole picture of sky, ``(size, size, 3)``; below the horizon its colour goes on."""
-    yy, _ = grid(size)
+def paint(
+    seed: int, *, time_of_day: str, weather: str, size: int, horizon: float, rows: int | None = None
+) -> Array:
+    """Paint sky, ``(rows, size, 3)``: the upper rows of a picture, all of it if not said.
+
+    Below the horizon the sky's colour goes on.
+    """
+    yy = grid(size)[0][:rows]
     height = np.clip(yy / np.float32(max(horizon, 0.05)), 0, 1)  # 0 at the top, 1 at the horizon
     overcast = weather in _OVERCAST
     if overcast:
@@ -133,7 +146,7 @@ def paint(seed: int, *, time_of_day: str, weather: str, size: int, horizon: floa
 def _stars(image: Array, seed: int, horizon: float) -> Array:
     """Sprinkle stars; the brighter ones are two pixels wide, so that they survive the box filter."""
     random = generator(seed, "sky/stars")
-    size = image.shape[0]
+    size = image.shape[1]
     count = int(random.integers(45, 90))
     rows = (random.random(count) ** 1.3 * horizon * 0.95 * size).astype(int)
     columns = (random.random(count) * (size - 2)).astype(int)
@@ -149,28 +162,32 @@ def _stars(image: Array, seed: int, horizon: float) -> Array:
 def _sun_or_moon(image: Array, seed: int, time_of_day: str, horizon: float, *, faint: bool) -> Array:
     """Draw the sun with its glow, or the moon, half of the time as a crescent."""
     random = generator(seed, "sky/sun")
-    size = image.shape[0]
+    size = image.shape[1]
     x, height = sun_place(seed, time_of_day)
     y = horizon * (1 - height)
     radius = random.uniform(0.045, 0.065) * {"sunset": 1.45, "night": 1.15}.get(time_of_day, 1.0)
     yy, xx = grid(size)
-    distance = np.hypot(xx - np.float32(x), yy - np.float32(y))
+    distance = np.hypot(xx - np.float32(x), yy[: image.shape[0]] - np.float32(y))
     if time_of_day == "night":
         image = image + np.exp(-distance / np.float32(radius * 2.2))[..., None] * rgb(46, 54, 80)
-        moon = disc(x, y, radius, size)
+        moon = inside(distance - np.float32(radius), size)
         if random.random() < 0.5:
-            moon = moon * (1 - disc(x + radius * 0.6, y - radius * 0.2, radius, size))
+            moon = moon * (1 - disc(x + radius * 0.6, y - radius * 0.2, radius, size)[: image.shape[0]])
         return mix(image, rgb(246, 243, 220), moon[..., None])
     glow = {"day": rgb(90, 80, 44), "sunset": rgb(100, 66, 12), "dawn": rgb(60, 44, 30)}[time_of_day]
     core = {"day": rgb(255, 248, 208), "sunset": rgb(255, 238, 168), "dawn": rgb(255, 246, 224)}[time_of_day]
     image = image + np.exp(-distance / np.float32(radius * 2.6))[..., None] * glow
-    return mix(image, core, disc(x, y, radius, size)[..., None] * (0.6 if faint else 1.0))
+    return mix(
+        image,
+        core,
+        inside(distance - np.float32(radius), size)[..., None] * np.float32(0.6 if faint else 1.0),
+    )
 
 
 def _clouds(image: Array, seed: int, time_of_day: str, weather: str, height: Array) -> Array:
     """Lay clouds with lit tops and darker bellies over the sky; they thin out towards the horizon."""
-    size = image.shape[0]
-    field = noise("cloud", generator(seed, "sky/clouds"), size)
+    size = image.shape[1]
+    field = noise("cloud", generator(seed, "sky/clouds"), size)[: image.shape[0]]
     start, opacity = _COVER[weather]
     if time_of_day == "night" and weather == "clear":
         opacity *= 0.35  # let the stars be seen
@@ -195,8 +212,9 @@ def _clouds(image: Array, seed: int, time_of_day: str, weather: str, height: Arr
 
 def _rainbow(image: Array, seed: int, horizon: float) -> Array:
     """Arch six colours over the horizon, opposite to the sun's side."""
-    size = image.shape[0]
+    size = image.shape[1]
     yy, xx = grid(size)
+    yy = yy[: image.shape[0]]
     random = generator(seed, "sky/rainbow")
     centre = 0.5 + (0.1 if sun_place(seed, "day")[0] < 0.5 else -0.1)
     outer = horizon * random.uniform(0.82, 0.92)
@@ -230,6 +248,6 @@ def _bolt(seed: int, size: int, horizon: float) -> tuple[Array, Array]:
 
 def _lightning(image: Array, seed: int, horizon: float) -> Array:
     """Strike once: a white bolt in a violet glow."""
-    bolt, glow = _bolt(seed, image.shape[0], horizon)
+    bolt, glow = (mask[: image.shape[0]] for mask in _bolt(seed, image.shape[1], horizon))
     image = image + (glow * np.float32(1.6))[..., None] * rgb(150, 150, 215)
     return mix(image, rgb(255, 255, 244), bolt[..., None])

@@ -1,7 +1,8 @@
 """Whole-picture styles: a finished picture becomes a sketch, a painting, a mosaic.
 
-Law: a style is a pure function of (picture, seed): it looks at pixels alone, so the styled scene is exactly the style
-of the plain scene. Strokes and cells scale with the picture, so a style looks alike at every size.
+Law: a style is a pure function of (picture, seed): it looks at pixels alone, so the styled scene is exactly
+the style of the plain scene. Strokes and cells scale with the picture, so a style looks alike at every
+size.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from dataset_builder.scenes.canvas import LUMINANCE, Array, generator, mix, noise, rgb, smoothstep
+from .canvas import LUMINANCE, Array, generator, mix, noise, rgb, smoothstep
 
 Picture = NDArray[np.uint8]
 Filter = Callable[[Array, int], Array]  # (image (H, W, 3) in [0, 1], seed) -> image
@@ -58,7 +59,7 @@ def apply(name: str, image: Picture, *, seed: int) -> Picture:
     return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-# ---- tools ------------------------------------------------------------------------------------------------------
+# ---- tools ---------------------------------------------------------------------------------------
 
 
 def _scale(image: Array) -> float:
@@ -137,7 +138,7 @@ def _palette(picture: Image.Image, colours: int) -> Image.Image:
     return picture.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
 
 
-# ---- the styles -------------------------------------------------------------------------------------------------
+# ---- the styles ----------------------------------------------------------------------------------
 
 
 def _pixel_art(image: Array, seed: int) -> Array:
@@ -150,7 +151,9 @@ def _pixel_art(image: Array, seed: int) -> Array:
 def _watercolour(image: Array, seed: int) -> Array:
     """Wobbling, pale washes with darker rims on grained paper with an unpainted margin."""
     height, width = image.shape[:2]
-    sway = [_texture("mid", f"wobble {axis}", seed, image) * np.float32(1.5 * _scale(image)) for axis in range(2)]
+    sway = [
+        _texture("mid", f"wobble {axis}", seed, image) * np.float32(1.5 * _scale(image)) for axis in range(2)
+    ]
     rows = np.clip(np.arange(height)[:, None] + np.round(sway[0]).astype(np.int64), 0, height - 1)
     columns = np.clip(np.arange(width)[None, :] + np.round(sway[1]).astype(np.int64), 0, width - 1)
     wash = _kuwahara(image[rows, columns], 3)
@@ -198,7 +201,9 @@ def _mosaic_cells(height: int, width: int, seed: int) -> tuple[NDArray[np.int64]
     across = max(4, min(26, width // 5))  # joints need stones of at least five pixels
     down = max(1, round(across * height / width))
     grid_y, grid_x = np.mgrid[0:down, 0:across]
-    points = np.stack([grid_y, grid_x], -1).reshape(-1, 2) + 0.5 + random.uniform(-0.3, 0.3, (across * down, 2))
+    points = (
+        np.stack([grid_y, grid_x], -1).reshape(-1, 2) + 0.5 + random.uniform(-0.3, 0.3, (across * down, 2))
+    )
     points *= width / across
     rows, columns = np.mgrid[0:height, 0:width]
     # the two nearest stones lie among the 5 x 5 cells around a pixel
@@ -236,12 +241,13 @@ def _mosaic(image: Array, seed: int) -> Array:
 
 def _comic(image: Array, seed: int) -> Array:
     """Few flat colours, black outlines and dots in the shadows."""
-    flat = np.round(_kuwahara(image, 2) * 5) / 5
-    flat = _saturated(flat.astype(np.float32), 1.35)
+    flat = _saturated(np.round(_kuwahara(image, 2) * 5) / np.float32(5), 1.35)
     height, width = image.shape[:2]
     rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
     pitch = max(4.0 * _scale(image), 3.0)
-    dots = np.cos((rows + columns) * (2 * pi / (pitch * sqrt(2)))) * np.cos((columns - rows) * (2 * pi / (pitch * sqrt(2))))
+    dots = np.cos((rows + columns) * (2 * pi / (pitch * sqrt(2)))) * np.cos(
+        (columns - rows) * (2 * pi / (pitch * sqrt(2)))
+    )
     shadow = np.clip((0.59 - _grey(image)) / 0.59, 0, 1)
     out = flat * (1 - 0.32 * ((dots > 0.35) & (shadow > 0.1)))[..., None]
     return np.asarray(out * (1 - smoothstep(9, 20, _edges(image, 1.0)))[..., None], np.float32)
@@ -264,7 +270,7 @@ def _neon(image: Array, seed: int) -> Array:
     soft[..., 1] = np.clip(soft[..., 1] * 1.6 + 90, 0, 255)
     soft[..., 2] = 255
     pure = _array(Image.fromarray(soft.astype(np.uint8), "HSV").convert("RGB"))
-    lines = pure * strength[..., None]
+    lines = np.asarray(pure * strength[..., None], np.float32)
     return np.asarray(image * np.float32(0.08) + lines * np.float32(0.95) + _soft(lines, 3.0), np.float32)
 
 
@@ -297,7 +303,9 @@ def _black_and_white(image: Array, seed: int) -> Array:
     return np.repeat(tone[..., None], 3, axis=2)
 
 
-def _style(name: str, phrase: str, function: Filter, *, colourless: bool = False, coarse: bool = False) -> Style:
+def _style(
+    name: str, phrase: str, function: Filter, *, colourless: bool = False, coarse: bool = False
+) -> Style:
     return Style(name=name, phrase=phrase, colourless=colourless, coarse=coarse, filter=function)
 
 

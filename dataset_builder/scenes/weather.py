@@ -1,7 +1,8 @@
 """What the weather puts between the viewer and the scene: rain, falling snow, veils of fog.
 
-Law: ``apply`` is a pure function of (image, weather, time of day, seed); drops, flakes and banks of fog depend on the
-seed alone, and weather without anything in front (clear, cloudy, rainbow) returns the picture unchanged.
+Law: ``apply`` is a pure function of (image, weather, time of day, seed); drops, flakes and banks of fog
+depend on the seed alone, and weather without anything in front (clear, cloudy, rainbow) returns the picture
+unchanged.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from dataset_builder.scenes.canvas import Array, generator, grid, mix, noise, rgb
-from dataset_builder.scenes.sky import horizon_colour
+from .canvas import Array, generator, grid, mix, noise, rgb
+from .sky import horizon_colour
 
 
 def apply(image: Array, *, weather: str, time_of_day: str, seed: int) -> Array:
