@@ -323,5 +323,5 @@ def _decode(ending: str, file: IO[bytes], columns: frozenset[str] | None) -> dic
     column, _, form = ending.rpartition(".")
     if form not in PICTURE_FORMATS or (columns is not None and column not in columns):
         return {}
-    with Image.open(file, formats=(PICTURE_FORMATS[form],)) as picture:
+    with Image.open(io.BytesIO(file.read()), formats=(PICTURE_FORMATS[form],)) as picture:
         return {column: np.array(picture)}

@@ -69,18 +69,45 @@ def test_processes_write_the_bytes_of_one(tmp_path: Path, undisturbed: dict[str,
     assert content(tmp_path) == undisturbed
 
 
-def test_killed_runs_end_in_the_same_bytes(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+def start(folder: Path, *, jobs: int, seconds: float, shards: int) -> subprocess.Popen[str]:
+    """Start a slow run in a process group of its own; return when it has published some shards."""
     code = (
         "from pathlib import Path; import sys\n"
         "from tests.dataset_builder.test_build import ToyDraw, build\n"
-        "build(Path(sys.argv[1]), jobs=int(sys.argv[2]), draw=ToyDraw(seconds=0.02))"
+        f"build(Path(sys.argv[1]), jobs={jobs}, draw=ToyDraw(seconds={seconds}))"
     )
-    for jobs, seconds in ((1, 0.5), (2, 0.7), (1, 0.65)):
-        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(jobs)], cwd=ROOT)
-        time.sleep(seconds)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("scenes-*.json"))) < shards and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return process
+
+
+def test_killed_runs_end_in_the_same_bytes(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    for jobs, shards in ((1, 1), (2, 3), (1, 5)):
+        process = start(tmp_path, jobs=jobs, seconds=0.05, shards=shards)
+        time.sleep(0.02 * shards)
         process.kill()
-        process.wait()
+        # Standard error closes with the last worker: workers do not outlive their parent.
+        process.communicate(timeout=10)
+        assert content(tmp_path) != undisturbed
     build(tmp_path, jobs=2)
+    assert content(tmp_path) == undisturbed
+
+
+def test_ctrl_c_ends_all_workers_at_once(tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    process = start(tmp_path, jobs=2, seconds=0.3, shards=1)
+    os.killpg(process.pid, signal.SIGINT)
+    # Standard error closes with the last worker: none goes on alone, none prints a traceback of its own.
+    _, said = process.communicate(timeout=10)
+    assert said.count("KeyboardInterrupt") == 1
+    build(tmp_path)
     assert content(tmp_path) == undisturbed
 
 
