@@ -10,6 +10,7 @@ clothes differ in no pixel outside that object's silhouettes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +161,12 @@ def _visible(outlines: list[Pixels], opacities: list[Pixels]) -> list[Mask]:
     return masks
 
 
+@lru_cache(maxsize=4)
+def _backdrop(name: str, seed: int, time_of_day: str, weather_name: str, side: int) -> Backdrop:
+    """Paint a place once for all the scenes of one edit that share it; callers must not write to it."""
+    return paint(name, seed=seed, time_of_day=time_of_day, weather=weather_name, size=side)
+
+
 def render_scene(scene: Scene, size: int = 128) -> RenderedScene:
     """Draw a scene at a size.
 
@@ -174,10 +181,8 @@ def render_scene(scene: Scene, size: int = 128) -> RenderedScene:
     if not _SIZES[0] <= size <= _SIZES[1]:
         raise InvalidScene(f"size is {size}, but must lie between {_SIZES[0]} and {_SIZES[1]} pixels.")
     side = 2 * size
-    backdrop = paint(
-        scene.background, seed=scene.seed, time_of_day=scene.time_of_day, weather=scene.weather, size=side
-    )
-    canvas = np.array(backdrop.image, np.float32)
+    backdrop = _backdrop(scene.background, scene.seed, scene.time_of_day, scene.weather, side)
+    canvas = np.array(backdrop.image, np.float32)  # a copy: the backdrop is shared
     order = sorted(range(len(scene.objects)), key=lambda index: foot_of(scene.objects[index], backdrop))
     outlines, opacities = [], []
     for index in order:

@@ -48,25 +48,27 @@ _WEATHER_WEIGHTS = {
 }
 # Where things of a class are at home: multiplies the weight of a background of that name, or of that kind.
 _AFFINITY: dict[str, dict[str, float]] = {
-    "animal": {"underwater": 0.2, "sea": 0.05, "air": 0.05, "space": 0.5},
-    "character": {"underwater": 0.3, "sea": 0.05, "air": 0.05},
-    "flyer": {"room": 0.3, "underwater": 0.1, "air": 3.0, "space": 1.5},
+    "animal": {"underwater": 0.2, "water": 0.05, "air": 0.05, "space": 0.5},
+    "character": {"underwater": 0.3, "water": 0.05, "air": 0.05},
+    "flyer": {"room": 0.3, "underwater": 0.1, "water": 1.0, "air": 3.0, "space": 1.5},
     "vessel": {
-        "sea": 10.0,
-        "beach": 3.0,
-        "lake": 4.0,
-        "island": 4.0,
+        "sea": 10,
+        "water": 3,
+        "beach": 3,
+        "lake": 4,
+        "island": 4,
         "land": 0.05,
         "photo": 0.1,
         "room": 0.05,
     },
-    "fish": {"underwater": 12.0, "sea": 2.0, "land": 0.1, "photo": 0.15, "room": 0.1, "air": 0.3},
-    "vehicle": {"room": 0.15, "underwater": 0.15, "sea": 0.05, "air": 0.05, "city": 2.5, "road": 3.0},
-    "food": {"kitchen": 3.0, "underwater": 0.2, "sea": 0.1, "air": 0.1},
-    "thing": {"living room": 1.5, "stage": 2.0, "underwater": 0.3, "sea": 0.1, "air": 0.1},
-    "plant": {"underwater": 0.2, "sea": 0.05, "air": 0.05, "garden": 2.0},
-    "building": {"room": 0.05, "underwater": 0.2, "sea": 0.05, "air": 0.05, "island": 1.5},
+    "fish": {"underwater": 12.0, "water": 2.0, "land": 0.1, "photo": 0.15, "room": 0.1, "air": 0.3},
+    "vehicle": {"room": 0.15, "underwater": 0.15, "water": 0.05, "air": 0.05, "city": 2.5, "road": 3.0},
+    "food": {"kitchen": 3.0, "underwater": 0.2, "water": 0.1, "air": 0.1},
+    "thing": {"living room": 1.5, "stage": 2.0, "underwater": 0.3, "water": 0.1, "air": 0.1},
+    "plant": {"underwater": 0.2, "water": 0.05, "air": 0.05, "garden": 2.0},
+    "building": {"room": 0.05, "underwater": 0.2, "water": 0.05, "air": 0.05, "island": 1.5},
 }
+_OPEN_WATER = frozenset({"sea", "still water"})
 _FLIPPABLE = frozenset({"animal", "flyer", "vessel", "fish", "vehicle"})
 _LETTERED = frozenset({"taxi", "ambulance", "police car", "fire engine", "racing car", "truck", "helicopter"})
 
@@ -83,7 +85,8 @@ def choose(random: np.random.Generator, items: Sequence[T], weights: Sequence[fl
 def home_weight(entry: Noun, place: Background) -> float:
     """Say how well a noun goes with a background; 1 is ordinary."""
     affinity = _AFFINITY[entry.kind]
-    base = affinity.get(place.name, affinity.get(place.kind, 1.0))
+    kind = "water" if place.name in _OPEN_WATER else place.kind
+    base = affinity.get(place.name, affinity.get(kind, 1.0))
     return base * {"plain": 0.35, "photo": 0.6, "space": 0.5}.get(place.kind, 1.0)
 
 
@@ -237,7 +240,7 @@ class _Draft:
         """Sometimes say the size: tiny or giant."""
         pick = self.random.random()
         if pick < 0.04:
-            return replace(item, size_word="tiny", size=0.26, y=max(item.y, 0.5))
+            return replace(item, size_word="tiny", size=0.28, y=max(item.y, 0.5))
         if pick < 0.09:
             return replace(item, size_word="giant", size=0.84, y=0.95, x=0.4 + 0.2 * item.x)
         return item

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from . import styles
 from .compose import Mask, RenderedScene, render_scene
 from .edits import SceneEdit
 
@@ -44,7 +45,13 @@ def render_edit(edit: SceneEdit, size: int = 128) -> RenderedEdit:
         InvalidScene: The size is out of range.
         MissingArtwork: An artwork set that the scenes need is not on this machine.
     """
-    before, after = render_scene(edit.original, size), render_scene(edit.edited, size)
+    before = render_scene(edit.original, size)
+    if edit.kind == "style" and edit.edited.style:
+        # the very definition of the pair, and quicker than drawing the scene again
+        styled = styles.apply(edit.edited.style, before.image, seed=edit.edited.seed)
+        after = RenderedScene(image=styled, object_masks=before.object_masks)
+    else:
+        after = render_scene(edit.edited, size)
     if edit.is_global:
         mask = np.ones(before.image.shape[:2], np.bool_)
     else:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dataset_builder.scenes import artwork
-from dataset_builder.scenes.artwork_sets import ARTWORK_SETS
+from dataset_builder.scenes.artwork_sets import ARTWORK_SETS, ArtworkSet
 from dataset_builder.scenes.errors import ArtworkFetchFailed, MissingArtwork
 from dataset_builder.scenes.sprites import noun_master, sprite
 from dataset_builder.scenes.vocabulary import NOUNS
@@ -47,7 +47,7 @@ def test_a_missing_set_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_other_bytes_than_the_pinned_ones_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def pack(entry: artwork.ArtworkSet, workplace: Path) -> Path:
+    def pack(entry: ArtworkSet, workplace: Path) -> Path:
         tarball(workplace / "a.tgz", {"package/icons.json": b"{}"})
         return workplace / "a.tgz"
 

@@ -103,6 +103,7 @@ def test_a_style_is_applied_to_the_very_source() -> None:
             assert edit.edited.style is not None
             target = styles.apply(edit.edited.style, source, seed=edit.original.seed)
             assert (render_edit(edit, SIZE).edited_image == target).all()
+            assert (render_scene(edit.edited, SIZE).image == target).all()
 
 
 def test_hour_and_weather_move_nothing() -> None:
