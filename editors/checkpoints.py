@@ -103,9 +103,7 @@ def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
         from transformers import BertModel, BertTokenizer
 
         tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=TEXT_WINDOW)
-        encoder = BertModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False
-        )
+        encoder = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     # Bare diffusers pipelines look for this flag, and then mask the padding as we do.
     encoder.config.use_attention_mask = True
     return tokenizer, encoder.eval().requires_grad_(False)

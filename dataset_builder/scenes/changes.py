@@ -172,7 +172,9 @@ def style_change(scene: Scene, world: World, random: np.random.Generator) -> Cha
 
 
 def time_of_day_change(scene: Scene, world: World, random: np.random.Generator) -> Change | None:
-    """Change the hour."""
+    """Change the hour; a style without colours hides it."""
+    if _colourless(scene):
+        return None
     times = BACKGROUNDS[scene.background].times
     choices = [
         name
