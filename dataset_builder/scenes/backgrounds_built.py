@@ -133,7 +133,7 @@ def _window(painter: Painter, left: float, top: float, width: float, height: flo
     for x in (left, left + width / 2 + frame / 3):
         for y in (top, top + height / 2 + frame / 3):
             pane = box(x, y, x + width / 2 - frame / 3, y + height / 2 - frame / 3, size)
-            painter.lay(pane, rgb(255, 255, 255), depth=0.0, cover=0.0)
+            painter.lay(pane, rgb(0, 0, 0), depth=0.0, cover=0.0)
     painter.lay(
         box(left - 0.035, bottom + frame, right + 0.035, bottom + 2.2 * frame, size),
         rgb(226, 222, 212),

@@ -39,7 +39,7 @@ def snow(seed: int, size: int) -> Layout:
         hazy,
         depth=0.8,
         flat=0.5,
-        relief=crumpled(far, p.noise("mid", "far")) * np.float32(0.8),
+        relief=crumpled(far, p.noise("soft", "far/folds")) * np.float32(0.8),
     )
     for index in range(2):
         bank = p.random(f"bank {index}")
@@ -115,7 +115,9 @@ def mountains(seed: int, size: int) -> Layout:
         cap = smoothstep(0.11, 0.03, p.yy - line[None, :] + rough * np.float32(0.02))
         cap = cap * (p.yy < horizon - 0.12 + 0.04 * index)
         rock = mix(rock, rgb(246, 249, 255), cap[..., None])
-        relief = crumpled(line, rough) * np.float32(0.7) + rough * np.float32(0.12)
+        relief = crumpled(line, p.noise("soft", f"chain {index}/folds")) * np.float32(
+            0.7
+        ) + rough * np.float32(0.12)
         p.lay(below(line, size), rock, depth=0.85 - 0.2 * index, flat=0.3, relief=relief)
     _hills(p, (rgb(96, 144, 78), rgb(106, 160, 72)), top=horizon, height=0.05, step=0.08, far=0.5)
     trees = p.random("pines")

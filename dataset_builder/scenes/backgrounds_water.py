@@ -68,7 +68,7 @@ def lake(seed: int, size: int) -> Layout:
         hills,
         depth=0.75,
         flat=0.4,
-        relief=crumpled(line, p.noise("mid", "hills")) * np.float32(0.8),
+        relief=crumpled(line, p.noise("soft", "hills/folds")) * np.float32(0.8),
     )
     trees = p.random("pines")
     for _ in range(int(trees.integers(5, 11))):

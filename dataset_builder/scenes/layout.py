@@ -193,7 +193,8 @@ class Painter:
     def __init__(self, name: str, seed: int, size: int) -> None:
         self.name, self.seed, self.size = name, seed, size
         self.yy, self.xx = grid(size)
-        # red, green, blue, then cover, depth, flat, relief, water, lamps: one blend serves all
+        # red, green, blue (multiplied by the cover, as layers over nothing are), then cover, depth, flat,
+        # relief, water, lamps: one blend serves all
         self._planes = np.zeros((size, size, 9), np.float32)
         self._planes[..., 4] = 1.0
 
@@ -292,7 +293,7 @@ class Painter:
             return np.ascontiguousarray(self._planes[..., index])
 
         return Layout(
-            albedo=np.clip(self._planes[..., :3], 0, 1),
+            albedo=np.clip(self._planes[..., :3] / np.maximum(self._planes[..., 3:4], 1 / 64), 0, 1),
             cover=plane(3),
             depth=plane(4),
             flat=plane(5),
@@ -317,7 +318,7 @@ def slope(line: Array) -> Array:
 def crumpled(line: Array, rough: Array) -> Array:
     """Return the relief ``(H, W)`` of rock under a skyline: its slopes, shifted by ``rough`` noise."""
     size = line.shape[0]
-    columns = np.arange(size)[None, :] + (rough * np.float32(size * 0.03)).astype(np.int64)
+    columns = np.arange(size)[None, :] + (rough * np.float32(size * 0.04)).astype(np.int64)
     return np.asarray(slope(line)[0][np.clip(columns, 0, size - 1)], np.float32)
 
 

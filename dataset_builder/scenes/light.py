@@ -143,7 +143,7 @@ def scene_light(seed: int, *, time_of_day: str, weather: str, horizon: float, in
     shadow, left_over = hour.shadow, hour.saturation * saturation
     if indoor:
         # lamps: rooms keep most of their brightness, and turn dim and warm at night
-        warm = np.array([0.36, 0.29, 0.25]) if time_of_day == "night" else ambient * 0.5 + 0.28
+        warm = np.array([0.42, 0.34, 0.28]) if time_of_day == "night" else ambient * 0.5 + 0.28
         ambient, colour = warm, colour * 0.35 + (0.12 if time_of_day == "night" else 0.30)
         shadow, left_over = 0.4, max(left_over, 0.85)
     level = ambient + FACING * colour
@@ -226,24 +226,26 @@ def cast_shadow(canvas: Array, alpha_mask: Array, foot_y: float, light: Light) -
     mask = Image.fromarray((np.clip(alpha_mask, 0, 1) * 255).astype(np.uint8))
     length = min(1.0, 0.5 / max(np.tan(light.elevation), 0.25))
     slant = -light.direction[0] * length * 1.1
-    squash = 0.10 + 0.16 * length
-    # output (x, y) -> input: h = (y - foot) / squash, input y = foot - h, input x = x - slant * h
+    squash = 0.07 + 0.16 * length
+    start = foot - 0.012 * size  # feet have some thickness: the shadow begins under them
+    # output (x, y) comes from height h = (y - start) / squash above the foot, moved aside by slant * h
     cast = mask.transform(
         mask.size,
         Image.Transform.AFFINE,
-        (1.0, -slant / squash, slant * foot / squash, 0.0, -1.0 / squash, foot + foot / squash),
+        (1.0, -slant / squash, slant * start / squash, 0.0, -1.0 / squash, foot + start / squash),
         Image.Resampling.BILINEAR,
     )
+    # the lowest tenth of the picture above the foot, pressed flat around it
     contact = mask.transform(
         mask.size,
         Image.Transform.AFFINE,
-        (1.0, 0.0, 0.0, 0.0, 5.0, foot - 0.02 * size - 5.0 * foot),
+        (1.0, 0.0, 0.0, 0.0, 5.0, foot - 0.045 * size - 5.0 * foot),
         Image.Resampling.BILINEAR,
     )
-    contact_soft = np.asarray(contact.filter(ImageFilter.GaussianBlur(size * 0.012)), np.float32)
-    cast_soft = np.asarray(cast.filter(ImageFilter.GaussianBlur(size * 0.010)), np.float32)
+    contact_soft = np.asarray(contact.filter(ImageFilter.GaussianBlur(size * 0.011)), np.float32)
+    cast_soft = np.asarray(cast.filter(ImageFilter.GaussianBlur(size * 0.009)), np.float32)
     depth = np.maximum(
-        cast_soft * np.float32(light.shadow), contact_soft * np.float32(0.30 + 0.3 * light.shadow)
+        cast_soft * np.float32(light.shadow), contact_soft * np.float32(0.42 + 0.3 * light.shadow)
     )
     depth *= np.float32(1 / 255)
     # shadows keep the ambient light, so they lean towards its colour

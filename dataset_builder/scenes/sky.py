@@ -151,7 +151,7 @@ def _stars(image: Array, seed: int, horizon: float) -> Array:
     rows = (random.random(count) ** 1.3 * horizon * 0.95 * size).astype(int)
     columns = (random.random(count) * (size - 2)).astype(int)
     brightness = (random.random(count) ** 2 * 0.75 + 0.22).astype(np.float32)
-    wide = max(1, size // 96)
+    wide = max(1, size // 160)
     for row, col, value in zip(rows, columns, brightness, strict=True):
         reach = wide if value < 0.6 else wide + 1
         spot = image[row : row + reach, col : col + reach]
