@@ -38,6 +38,10 @@ _LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, Attri
 """What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
 
 
+_IDLE_WEIGHTS = ("position_ids", "pooler.")
+"""Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
+
+
 class Parts(NamedTuple):
     """The parts of a model, loaded, on the CPU."""
 
@@ -229,8 +233,7 @@ def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
         module, told = loader.from_pretrained(
             path, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
-    # Position numbers are no weights; some files carry them and some do not.
-    missing = sorted(key for key in told["missing_keys"] if not key.endswith("position_ids"))
+    missing = sorted(key for key in told["missing_keys"] if not any(idle in key for idle in _IDLE_WEIGHTS))
     if missing or told.get("mismatched_keys"):
         lacking = (
             f"lacks {len(missing)} weights ({missing[0]})" if missing else "has weights of another shape"

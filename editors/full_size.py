@@ -15,6 +15,7 @@ edit.
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,15 @@ def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) ->
         return size
     aspect = width / height
     ideal = (native * math.sqrt(aspect), native / math.sqrt(aspect))
-    sides = [
-        {max(unit, unit * (math.floor(side / unit) + extra)) for extra in (-1, 0, 1, 2)} for side in ideal
-    ]
+    widths, heights = (
+        [max(unit, unit * (math.floor(side / unit) + extra)) for extra in (-1, 0, 1, 2)] for side in ideal
+    )
 
     def misfit(candidate: tuple[int, int]) -> float:
         w, h = candidate
         return 2 * abs(math.log(w / h / aspect)) + 0.5 * abs(math.log(w * h / native**2))
 
-    return min(product(*map(sorted, sides)), key=misfit)
+    return min(product(widths, heights), key=misfit)
 
 
 def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.Image:
@@ -126,10 +127,10 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
     explained = np.einsum("hwij,hwij->hwi", gains, between)
     unexplained = np.clip(spread - explained, 0, None).sum(axis=2) / (spread.sum(axis=2) + _FLAT)
     kept = np.clip(1 - unexplained, 0, 1) ** 2
-    return (gains * kept[..., None, None]).astype(np.float32)
+    return np.asarray(gains * kept[..., None, None], dtype=np.float32)
 
 
-def _mean(values: NDArray[np.floating], radius: int) -> NDArray[np.float64]:
+def _mean(values: Pixels, radius: int) -> NDArray[np.float64]:
     """Average over a square window, (h, w, ...), mirrored at the border."""
     mean = values.astype(np.float64)
     for axis in (0, 1):
@@ -142,5 +143,5 @@ def _mean(values: NDArray[np.floating], radius: int) -> NDArray[np.float64]:
     return mean
 
 
-def _transposed(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+def _transposed(matrices: NDArray[Any]) -> NDArray[Any]:
     return np.swapaxes(matrices, -1, -2)

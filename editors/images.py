@@ -19,7 +19,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from .edits import PictureSource
 from .errors import InvalidEdit
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "TGA")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Decoders that are let near a file; its name is never trusted."""
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16

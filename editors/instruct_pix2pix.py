@@ -11,10 +11,9 @@ else: any scales from 0, and no prediction is computed whose coefficient is zero
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,11 +23,12 @@ from torch import Tensor
 
 from .diffusion import denoise, noise
 from .edits import EditResult, InstructionEdit, Step
-from .errors import EditFailed, InvalidEdit
+from .errors import InvalidEdit
 from .full_size import transfer_change, working_size
 from .guidance import branches, dual
 from .images import Picture, composite, read_mask, read_picture, to_image, to_pixels
 from .models import DiffusionModel, from_pipeline, load, require_kind
+from .running import drained, failures_explained, require_finite
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,9 +47,6 @@ class _Job:
         """What rows of one batch must have in common."""
         edit = self.edit
         return (self.size, edit.num_inference_steps, edit.guidance_scale, edit.image_guidance_scale)
-
-
-ResultT = TypeVar("ResultT")
 
 
 class InstructPix2PixEditor:
@@ -111,7 +108,7 @@ class InstructPix2PixEditor:
             InvalidEdit: The picture or mask cannot be used, or the instruction is too long for this model.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
-        return _drained(self.stream(edit))
+        return drained(self.stream(edit))
 
     def stream(self, edit: InstructionEdit) -> Generator[Step, None, EditResult]:
         """Carry out an edit step by step; to cancel, close the generator.
@@ -152,7 +149,7 @@ class InstructPix2PixEditor:
         for places in companies.values():
             for start in range(0, len(places), batch_size):
                 batch = places[start : start + batch_size]
-                results.update(zip(batch, _drained(self._run([jobs[k] for k in batch])), strict=True))
+                results.update(zip(batch, drained(self._run([jobs[k] for k in batch])), strict=True))
         return [results[place] for place in range(len(jobs))]
 
     def _read(self, edit: InstructionEdit) -> _Job:
@@ -190,7 +187,7 @@ class InstructPix2PixEditor:
         """
         began = time.perf_counter()
         model, edit = self.model, jobs[0].edit
-        with _failures_explained():
+        with failures_explained():
             # Pictures keep their channels last, as diffusers leaves them: then even the rounding is the same.
             pixels = torch.cat([job.pixels for job in jobs]).contiguous(memory_format=torch.channels_last)
             image_latents = model.encode_image(pixels).mode().float()
@@ -210,10 +207,7 @@ class InstructPix2PixEditor:
                 latents = step.latents
                 yield replace(step, render=model.preview)
             edited = model.decode(latents)
-        if not bool(torch.isfinite(latents).all() & torch.isfinite(edited).all()):
-            raise EditFailed(
-                "The model gave numbers that are no picture; lower guidance_scale, or load it in float32."
-            )
+        require_finite(latents, edited)
         finished = [self._finish(*row) for row in zip(jobs, edited, image_latents, strict=True)]
         return [
             EditResult(
@@ -284,20 +278,3 @@ class _Prediction:
 def _as_pixels(image: Tensor) -> NDArray[np.float32]:
     """Turn (3, h, w) into (h, w, 3) on the CPU."""
     return image.permute(1, 2, 0).float().cpu().numpy()
-
-
-def _drained(steps: Generator[Step, None, ResultT]) -> ResultT:
-    """Run a generator to its end for its return value."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-@contextmanager
-def _failures_explained() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise EditFailed("The device ran out of memory; lower resolution, or choose device cpu.") from None

@@ -112,7 +112,7 @@ def parameters(result: EditResult) -> str:
         "CFG scale": edit.guidance_scale,
         "Seed": result.seed,
         "Size": f"{width}x{height}",
-        "Model": result.model,
+        "Model": _model_name(result.model),
     }
     if isinstance(edit, InstructionEdit):
         settings["Image CFG scale"] = edit.image_guidance_scale
@@ -133,11 +133,17 @@ def record(result: EditResult) -> dict[str, Any]:
     return {
         "version": VERSION,
         "edit": edit,
-        "model": Path(result.model).name if Path(result.model).is_absolute() else result.model,
+        "model": _model_name(result.model),
         "scheduler": result.scheduler,
         "num_unet_rows": result.num_unet_rows,
         "seconds": round(result.seconds, 3),
     }
+
+
+def _model_name(model: str) -> str:
+    """Name a model without the folders of this machine; a Hub id has one slash and stays whole."""
+    is_path = model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
+    return model.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] if is_path else model
 
 
 def _one_of_ours(edit: dict[str, Any]) -> dict[str, Any]:

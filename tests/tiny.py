@@ -136,6 +136,17 @@ def text_encoder(text: Text, vocabulary: int) -> Any:
     return BertModel(bert, add_pooling_layer=False).eval()
 
 
+def build_scheduler(name: str, prediction: Prediction = "epsilon") -> Any:
+    """Build a scheduler as Stable Diffusion's folders configure it."""
+    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    spacing = {"timestep_spacing": "leading", "steps_offset": 1} if name != "dpm++2m" else {}
+    extra: dict[str, Any] = {
+        "ddim": {"clip_sample": False, "set_alpha_to_one": False},
+        "pndm": {"skip_prk_steps": True, "set_alpha_to_one": False},
+    }.get(name, {})
+    return SCHEDULERS[name](prediction_type=prediction, **betas, **spacing, **extra)
+
+
 def components(
     *,
     kind: Literal["base", "edit"] = "edit",
@@ -173,19 +184,13 @@ def components(
             scaling_factor=0.18215 if text == "clip" else 1.0,
         ).eval()
         encoder = text_encoder(text, len(tokenizer))
-    betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    spacing = {"timestep_spacing": "leading", "steps_offset": 1} if scheduler != "dpm++2m" else {}
-    extra: dict[str, Any] = {
-        "ddim": {"clip_sample": False, "set_alpha_to_one": False},
-        "pndm": {"skip_prk_steps": True, "set_alpha_to_one": False},
-    }.get(scheduler, {})
     told = prediction or ("epsilon" if text == "clip" else "v_prediction")
     return {
         "tokenizer": tokenizer,
         "text_encoder": encoder,
         "vae": vae,
         "unet": unet,
-        "scheduler": SCHEDULERS[scheduler](prediction_type=told, **betas, **spacing, **extra),
+        "scheduler": build_scheduler(scheduler, told),
     }
 
 

@@ -1,0 +1,85 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from editors.full_size import local_map, transfer_change, working_size
+from editors.images import to_pixels
+from tests import tiny
+
+SHORT, LONG = st.integers(16, 5000), st.floats(1, 8)
+
+
+@given(SHORT, LONG, st.booleans(), st.sampled_from([(64, 16, 8), (512, 64, 8), (256, 32, 8)]))
+def test_working_sizes_fit_the_model(short, ratio, upright, model):
+    native, unit, step = model
+    size = (short, math.floor(short * ratio)) if upright else (math.floor(short * ratio), short)
+    width, height = working_size(size, native=native, unit=unit, step=step)
+    assert width % step == height % step == 0 and width > 0 and height > 0
+    assert native**2 / 4 <= width * height <= 2.5 * native**2
+    if ratio <= 3:
+        assert abs(math.log(width / height / (size[0] / size[1]))) < 0.3
+
+
+@pytest.mark.parametrize("size", [(64, 64), (32, 32), (64, 48), (40, 64)])
+def test_a_picture_that_fits_is_taken_as_it_is(size):
+    assert working_size(size, native=64, unit=16, step=8) == size
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (128, 128), (61, 83), (16, 16), (2000, 250)])
+def test_any_other_is_brought_to_about_the_native_area(size):
+    width, height = working_size(size, native=64, unit=16, step=8)
+    assert (width, height) != size and width % 16 == height % 16 == 0
+    assert 0.5 < width * height / 64**2 < 1.7
+
+
+def textured(size):
+    rng = np.random.default_rng(1)
+    grain = rng.normal(0, 12, (size[1], size[0], 1))
+    return Image.fromarray((np.asarray(tiny.photo(size)) + grain).clip(0, 255).astype(np.uint8))
+
+
+def small(photo, size=(48, 64)):
+    return to_pixels(photo.resize(size, Image.Resampling.LANCZOS))
+
+
+@pytest.mark.parametrize("size", [(61, 83), (200, 600), (30, 40), (700, 520)])
+def test_no_change_gives_the_photograph_back_exactly(size):
+    photo = textured(size)
+    before = small(photo) * 0.9 + 0.03  # as if the VAE had lost something
+    assert np.array_equal(np.asarray(transfer_change(photo, before, before)), np.asarray(photo))
+
+
+def test_darkening_keeps_the_detail_and_dims_it():
+    photo = textured((300, 400))
+    result = transfer_change(photo, small(photo), small(photo) * 0.4)
+    expected = to_pixels(photo) * 0.4
+    assert np.abs(to_pixels(result) - expected).mean() < 0.01
+
+
+def test_detail_of_what_was_replaced_does_not_shine_through():
+    photo = textured((300, 400))
+    other = small(tiny.photo((300, 400), seed=9))
+    enlarged = np.asarray(
+        Image.fromarray((other * 255).astype(np.uint8)).resize((300, 400), Image.Resampling.BICUBIC)
+    )
+    result = np.asarray(transfer_change(photo, small(photo), other))
+    naive = to_pixels(photo) - np.asarray(photo.resize((48, 64)).resize((300, 400)), np.float32) / 255
+    ghost = np.abs(result.astype(np.float32) - enlarged).mean() / 255
+    assert ghost < 0.5 * np.abs(naive).mean()
+
+
+def test_strips_leave_no_seams():
+    photo = Image.new("RGB", (40, 1000), (120, 90, 60))
+    before = np.full((64, 16, 3), 0.4, np.float32)
+    after = np.tile(np.linspace(0.2, 0.8, 64, dtype=np.float32)[:, None, None], (1, 16, 3))
+    rows = np.asarray(transfer_change(photo, before, after)).astype(int).mean(axis=(1, 2))
+    assert np.abs(np.diff(rows)).max() <= 1
+
+
+def test_the_map_is_the_identity_where_nothing_changed():
+    before = small(tiny.photo())
+    assert np.allclose(local_map(before, before), np.eye(3), atol=1e-5)

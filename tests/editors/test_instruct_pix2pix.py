@@ -1,0 +1,318 @@
+import io
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from editors import EditFailed, IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
+from editors.models import from_pipeline
+from tests import tiny
+
+NIGHT = "make it night"
+
+
+@pytest.fixture(scope="module")
+def editor():
+    return InstructPix2PixEditor.from_pipeline(tiny.pipeline())
+
+
+def request(photo=None, **changes):
+    options = {"edit_prompt": NIGHT, "num_inference_steps": 4, "seed": 3, **changes}
+    return InstructionEdit(original_image=photo if photo is not None else tiny.photo(), **options)
+
+
+def finished(steps):
+    """All steps of a stream, and its result."""
+    seen = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as end:
+            return seen, end.value
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)
+@pytest.mark.parametrize("text", ["clip", "bert"])
+def test_an_edit_is_that_of_diffusers(text, scheduler, prediction):
+    pipe = tiny.pipeline(text=text, scheduler=scheduler, prediction=prediction)
+    editor = InstructPix2PixEditor.from_pipeline(pipe)
+    photo = tiny.photo((32, 24))
+    options = {"num_inference_steps": 4, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
+    theirs = pipe(NIGHT, image=photo, generator=tiny.generators([3])[0], output_type="np", **options).images[
+        0
+    ]
+    steps, result = finished(editor.stream(request(photo, **options)))
+    ours = editor.model.decode(steps[-1].latents)[0].permute(1, 2, 0).numpy()
+    assert np.abs(theirs - ours).max() <= 1e-5
+    assert np.array_equal(np.asarray(result.edited_image), (theirs * 255).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler-a", "pndm"])
+def test_a_batch_is_that_of_diffusers(scheduler):
+    pipe = tiny.pipeline(scheduler=scheduler)
+    photos, prompts, seeds = [tiny.photo(seed=1), tiny.photo(seed=2)], [NIGHT, "add snow"], [3, 4]
+    options = {"num_inference_steps": 4, "guidance_scale": 5.0, "image_guidance_scale": 1.0}
+    theirs = pipe(prompts, image=photos, generator=tiny.generators(seeds), output_type="np", **options).images
+    edits = [
+        request(photo, edit_prompt=prompt, seed=seed, **options)
+        for photo, prompt, seed in zip(photos, prompts, seeds, strict=True)
+    ]
+    results = InstructPix2PixEditor.from_pipeline(pipe).edit_many(edits)
+    for result, image in zip(results, theirs, strict=True):
+        assert np.abs(np.asarray(result.edited_image).astype(int) - (image * 255).round()).max() <= 1
+        assert result.num_unet_rows == 2 * len(pipe.scheduler.timesteps)
+
+
+@pytest.mark.parametrize(
+    ("image_scale", "text_scale"), [*itertools.product([0, 0.5, 0.9, 1, 1.5], [0, 1, 1.5, 7.5])]
+)
+def test_the_papers_formula_holds_for_all_scales(editor, image_scale, text_scale):
+    """Also where diffusers drops it: image_guidance_scale under 1, guidance_scale 1 and under."""
+    model, photo = editor.model, tiny.photo()
+    edit = request(photo, image_guidance_scale=image_scale, guidance_scale=text_scale)
+    pixels = torch.from_numpy(np.asarray(photo, np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
+    image = model.encode_image(pixels).mode()
+    words, empty = model.encode_prompt([NIGHT]), model.encode_prompt([""])
+    scheduler = model.new_scheduler()
+    scheduler.set_timesteps(4)
+    latents = torch.randn((1, 4, 8, 8), generator=tiny.generators([3])[0]) * scheduler.init_noise_sigma
+
+    def unet(picture, text):
+        return model.unet(torch.cat([latents, picture], 1), t, encoder_hidden_states=text).sample
+
+    with torch.no_grad():
+        for t in scheduler.timesteps:
+            nothing = unet(torch.zeros_like(image), empty)
+            pictured, full = unet(image, empty), unet(image, words)
+            guided = nothing + image_scale * (pictured - nothing) + text_scale * (full - pictured)
+            latents = scheduler.step(guided, t, latents).prev_sample
+    steps, result = finished(editor.stream(edit))
+    torch.testing.assert_close(steps[-1].latents, latents, atol=2e-4, rtol=2e-4)
+    coefficients = [1 - image_scale, image_scale - text_scale, text_scale]
+    assert result.num_unet_rows == 4 * sum(coefficient != 0 for coefficient in coefficients)
+
+
+def test_rows_really_evaluated_are_the_rows_reported(editor):
+    rows = []
+    hook = editor.model.unet.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
+    try:
+        for scales, per_step in (
+            ((1.5, 7.5), 3),
+            ((1, 7.5), 2),
+            ((2, 2), 2),
+            ((1.5, 0), 2),
+            ((1, 1), 1),
+            ((0, 0), 1),
+        ):
+            rows.clear()
+            result = editor.edit(request(image_guidance_scale=scales[0], guidance_scale=scales[1]))
+            assert sum(rows) == result.num_unet_rows == 4 * per_step
+    finally:
+        hook.remove()
+
+
+def test_image_channels_are_the_unscaled_mode(editor):
+    model, seen = editor.model, []
+    hook = model.unet.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    photo = tiny.photo()
+    try:
+        editor.edit(request(photo))
+    finally:
+        hook.remove()
+    pixels = torch.from_numpy(np.asarray(photo, np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
+    mode = model.encode_image(pixels).mode()[0]
+    text, image, nothing = seen[0][:, 4:]
+    torch.testing.assert_close(text, mode, atol=1e-5, rtol=1e-5)
+    assert torch.equal(text, image) and not nothing.any()
+
+
+def exif_rotated():
+    held = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tiny.photo((61, 83)).save(held, "JPEG", exif=exif)
+    return Image.open(io.BytesIO(held.getvalue()))
+
+
+UPLOADS = {
+    **{mode: tiny.photo((61, 83)).convert(mode) for mode in ("RGB", "RGBA", "L", "P", "LA", "CMYK", "1")},
+    "16-bit": Image.fromarray(np.asarray(tiny.photo((61, 83)).convert("L")).astype(np.uint16) * 257),
+    "exif": exif_rotated(),
+    "native": tiny.photo((32, 32)),
+    "native RGBA": tiny.photo((32, 32)).convert("RGBA"),
+    "large": tiny.photo((401, 299)),
+    "small": tiny.photo((17, 16)),
+    "long": tiny.photo((128, 16)),
+}
+
+
+@pytest.mark.parametrize("full_size", ["change", "resize"])
+@pytest.mark.parametrize("name", UPLOADS)
+def test_the_result_has_the_uploads_size_upright_with_its_alpha(editor, name, full_size):
+    upload = UPLOADS[name]
+    result = editor.edit(request(upload, num_inference_steps=1, full_size=full_size))
+    assert result.edited_image.size == ((83, 61) if name == "exif" else upload.size)
+    assert result.original_image.size == result.edited_image.size
+    assert result.edited_image.mode == ("RGBA" if name in ("RGBA", "LA", "native RGBA") else "RGB")
+    assert not result.edited_image.info
+
+
+def test_alpha_is_kept_exactly(editor):
+    upload = tiny.photo((61, 83)).convert("RGBA")
+    upload.putalpha(Image.radial_gradient("L").resize((61, 83)))
+    result = editor.edit(request(upload))
+    assert np.array_equal(np.asarray(result.edited_image)[..., 3], np.asarray(upload)[..., 3])
+
+
+@pytest.mark.parametrize("size", [(32, 32), (61, 83), (200, 90)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_outside_the_mask_nothing_changes(editor, size, mode):
+    upload = tiny.photo(size).convert(mode)
+    mask = Image.new("L", size)
+    mask.paste(255, (4, 4, size[0] // 2, size[1] // 2))
+    result = np.asarray(editor.edit(request(upload, mask=mask)).edited_image)
+    inside = np.asarray(mask) > 0
+    assert np.array_equal(result[~inside], np.asarray(upload)[~inside])
+    assert not np.array_equal(result[inside], np.asarray(upload)[inside])
+
+
+def test_a_seed_is_drawn_reported_and_enough_to_repeat(editor):
+    first, second = (editor.edit(request(seed=None)) for _ in range(2))
+    assert first.seed != second.seed and first.edit.seed == first.seed
+    assert first.edited_image == editor.edit(first.edit).edited_image
+
+
+def test_interleaved_edits_are_as_if_alone(editor):
+    requests = [
+        request(seed=1),
+        request(tiny.photo(seed=4), seed=2, image_guidance_scale=1, edit_prompt="add snow"),
+    ]
+    alone = [editor.edit(one).edited_image for one in requests]
+    streams = [editor.stream(one) for one in requests]
+    together = {}
+    while len(together) < 2:
+        for place, stream in enumerate(streams):
+            try:
+                if place not in together:
+                    next(stream).preview()
+            except StopIteration as end:
+                together[place] = end.value.edited_image
+    assert alone == [together[0], together[1]]
+
+
+def state(editor):
+    model = editor.model
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.unet.modules()]
+    weights = [parameter._version for parameter in model.unet.parameters()]
+    return (
+        hooks,
+        weights,
+        str(model.scheduler.__dict__),
+        dict(model.unet.attn_processors),
+        model.unet.training,
+    )
+
+
+def test_nothing_of_an_edit_is_left_after_success_error_or_cancel(editor):
+    before = state(editor)
+    expected = editor.edit(request()).edited_image
+    cancelled = editor.stream(request(seed=9))
+    next(cancelled)
+    cancelled.close()
+    assert torch.is_grad_enabled()
+    with pytest.raises(InvalidEdit):
+        editor.edit(request("missing.png"))
+    assert state(editor) == before
+    assert editor.edit(request()).edited_image == expected
+
+
+def test_steps_can_be_watched(editor):
+    steps, result = finished(editor.stream(request(tiny.photo((61, 83)))))
+    assert [step.index for step in steps] == [0, 1, 2, 3] and result.num_unet_rows == 12
+    preview = steps[1].preview()
+    assert preview.mode == "RGB" and max(preview.size) <= 64
+
+
+def test_edit_many_is_edit_many_times(editor):
+    edits = [
+        request(seed=1),
+        request(tiny.photo((61, 83)), seed=2),
+        request(seed=3, guidance_scale=2),
+        request(tiny.photo(seed=8), seed=4, edit_prompt="add snow"),
+        request(seed=5),
+    ]
+    for together, edit in zip(editor.edit_many(edits, batch_size=2), edits, strict=True):
+        alone = editor.edit(edit)
+        difference = np.asarray(together.edited_image).astype(int) - np.asarray(alone.edited_image)
+        assert np.abs(difference).max() <= 1
+        assert (together.seed, together.num_unet_rows) == (alone.seed, alone.num_unet_rows)
+
+
+@pytest.mark.parametrize("text", ["clip", "bert"])
+def test_an_instruction_over_the_window_is_an_error_that_quotes_what_was_cut(text):
+    editor = InstructPix2PixEditor.from_pipeline(tiny.pipeline(text=text))
+    window = tiny.NUM_WORDS_IN_WINDOW[text] - 2
+    fits = " ".join(["snow"] * window)
+    assert editor.edit(request(edit_prompt=fits, num_inference_steps=1))
+    with pytest.raises(InvalidEdit, match=rf"edit_prompt: .*{window} tokens.*“red cat”"):
+        editor.edit(request(edit_prompt=f"{fits} red cat"))
+
+
+def test_more_steps_than_the_scheduler_has_is_an_error():
+    editor = InstructPix2PixEditor.from_pipeline(tiny.pipeline())
+    editor.model.scheduler.register_to_config(num_train_timesteps=100)
+    with pytest.raises(InvalidEdit, match=r"num_inference_steps: 101 .* 1 to 100"):
+        editor.edit(request(num_inference_steps=101))
+
+
+def test_numbers_that_are_no_picture_are_an_error(editor):
+    pipe = tiny.pipeline()
+    with torch.no_grad():
+        pipe.unet.conv_out.bias.fill_(float("nan"))
+    with pytest.raises(EditFailed, match="no picture"):
+        InstructPix2PixEditor.from_pipeline(pipe).edit(request())
+
+
+def test_running_out_of_memory_is_one_sentence(editor, monkeypatch):
+    def exhausted(*args, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(type(editor.model), "decode", exhausted)
+    with pytest.raises(EditFailed, match="out of memory; "):
+        editor.edit(request())
+
+
+def test_a_model_that_reads_no_picture_is_refused():
+    with pytest.raises(IncompatibleModel, match=r"takes 4 channels.*8; .*train one"):
+        InstructPix2PixEditor.from_pipeline(tiny.pipeline(kind="base"))
+
+
+def test_a_pipeline_without_a_part_is_refused():
+    with pytest.raises(IncompatibleModel, match="has no tokenizer; "):
+        from_pipeline(SimpleNamespace())
+
+
+def test_the_resolution_can_be_chosen(editor):
+    seen = []
+    hook = editor.model.unet.register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].shape[-2:])
+    )
+    try:
+        editor.edit(request(tiny.photo((300, 300)), num_inference_steps=1))
+        editor.edit(request(tiny.photo((300, 300)), num_inference_steps=1, resolution=64))
+    finally:
+        hook.remove()
+    assert [tuple(shape) for shape in seen] == [(8, 8), (16, 16)]
+
+
+def test_any_scheduler_can_be_chosen(editor):
+    for name, class_ in tiny.SCHEDULERS.items():
+        chosen = editor.model.with_scheduler(name)
+        assert isinstance(chosen.new_scheduler(), class_) and chosen.unet is editor.model.unet
+        assert InstructPix2PixEditor(chosen).edit(request()).scheduler == class_.__name__
+    with pytest.raises(InvalidEdit, match="choose from ddim"):
+        editor.model.with_scheduler("magic")
