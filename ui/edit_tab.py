@@ -8,7 +8,7 @@ same things in the same words.
 import html
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from editors import EditorError, EditResult, InstructionEdit, InvalidEdit, Step
+from editors import EditorError, EditResult, InstructionEdit, InvalidEdit
 from editors.edits import Editor
 from editors.images import read_picture
 from editors.recipe import save_png
+
+from .photo import Photo
 
 PREVIEW_SIDE = 512
 """Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""
@@ -39,16 +41,6 @@ LABELS = {
 NO_PICTURE = "Choose a picture first: drop one here, or click to upload."
 VALID = {"original_image": Image.new("RGB", (64, 64)), "edit_prompt": "make it night"}
 """Stands in for the fields that have no default while another field is checked alone."""
-
-
-class Photo(gr.Image):
-    """An upload that comes as the path of the file, undecoded: reading pictures is `editors.images`' work."""
-
-    is_template = True  # shown by gradio's own front end; without it the page waits for one of ours
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Return the path of the uploaded file."""
-        return None if payload is None else str(payload.path)
 
 
 def edit_tab(editor: Editor[InstructionEdit]) -> None:
@@ -83,7 +75,7 @@ def edit_tab(editor: Editor[InstructionEdit]) -> None:
 
     def run(*values: Any) -> Iterator[dict[Any, Any]]:
         try:
-            yield from _show(editor, _request(values), *outputs)
+            yield from _show(editor, *_request(values), outputs)
         except EditorError as error:
             yield {status: _not_edited(error), stop: gr.Button(interactive=False)}
 
@@ -179,29 +171,29 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
-def _request(values: tuple[Any, ...]) -> InstructionEdit:
-    """Build the request from the inputs' values, with the picture decoded."""
+def _request(values: tuple[Any, ...]) -> tuple[InstructionEdit, Image.Image]:
+    """Build the request from the inputs' values; return it with its picture, decoded and upright."""
     asked = {name: _plain(name, value) for name, value in zip(LABELS, values, strict=True)}
     InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
-    picture = read_picture("original_image", asked["original_image"])
-    return InstructionEdit(**{**asked, "original_image": picture.with_alpha()})
+    picture = read_picture("original_image", asked["original_image"]).with_alpha()
+    return InstructionEdit(**{**asked, "original_image": picture}), picture
 
 
 def _show(
     editor: Editor[InstructionEdit],
     request: InstructionEdit,
-    compare: Any,
-    status: Any,
-    download: Any,
-    stop: Any,
+    original: Image.Image,
+    outputs: Sequence[Any],
 ) -> Iterator[dict[Any, Any]]:
     """Carry out an edit and yield what each component shows; closing the generator cancels within a step."""
+    compare, status, download, stop = outputs
     yield {
         status: "Starting ...",
         download: gr.DownloadButton(interactive=False),
         stop: gr.Button(interactive=True),
     }
-    before = _fitted(request.original_image)
+    before = original.copy()
+    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     stream = editor.stream(request)
     shown_at = 0.0
     try:
@@ -211,32 +203,20 @@ def _show(
             except StopIteration as end:
                 result: EditResult = end.value
                 break
-            update = {status: f"Step {step.index + 1} of {step.num_steps}"}
+            update: dict[Any, Any] = {status: f"Step {step.index + 1} of {step.num_steps}"}
             if time.monotonic() - shown_at >= PREVIEW_SECONDS:
-                update[compare] = (before, _preview(step, before.size))
+                update[compare] = (before, step.preview().resize(before.size, Image.Resampling.BICUBIC))
                 shown_at = time.monotonic()
             yield update
     finally:
         stream.close()
     with tempfile.TemporaryDirectory(prefix="wordbrush-") as folder:  # gradio copies what it serves
-        original, edited = Path(folder, "original.png"), Path(folder, f"wordbrush-{result.seed}.png")
-        result.original_image.save(original, compress_level=1)
-        save_png(result, edited)
+        old, new = Path(folder, "original.png"), Path(folder, f"wordbrush-{result.seed}.png")
+        original.save(old, compress_level=1)
+        save_png(result, new)
         yield {
-            compare: (original, edited),
+            compare: (old, new),
             status: f"Done in {result.seconds:.1f} s. Seed {result.seed}.",
-            download: gr.DownloadButton(value=edited, interactive=True),
+            download: gr.DownloadButton(value=new, interactive=True),
             stop: gr.Button(interactive=False),
         }
-
-
-def _fitted(picture: Image.Image) -> Image.Image:
-    """Return a copy no larger than a preview."""
-    copy = picture.copy()
-    copy.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    return copy
-
-
-def _preview(step: Step, size: tuple[int, int]) -> Image.Image:
-    """Draw what the model expects now, at (width, height)."""
-    return step.preview().resize(size, Image.Resampling.BICUBIC)

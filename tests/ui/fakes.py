@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator
 
 import torch
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from editors import EditResult, InstructionEdit, Step
 
@@ -29,6 +29,7 @@ class NegativeEditor:
     def stream(self, edit: InstructionEdit) -> Generator[Step, None, EditResult]:
         self.edits.append(edit)
         original = edit.original_image
+        assert isinstance(original, Image.Image)  # the page decodes before it asks
         edited = ImageOps.invert(original.convert("RGB"))
         finished = False
         try:

@@ -78,7 +78,7 @@ def test_whole_numbers_stay_whole():
 
 @pytest.mark.parametrize("wrong", [["--steps", "many"], ["--kind", "c"], ["--unknown", "1"]])
 def test_what_cannot_be_read_is_wrong_usage(wrong):
-    with pytest.raises(Exception) as error:
+    with pytest.raises(typer.TyperException) as error:
         run("--out", "x", *wrong)
     assert error.value.exit_code == 2
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
@@ -32,12 +32,17 @@ class Visit:
 
     def __init__(self, tab, url):
         self.tab, self.url = tab, url
-        self.complaints, self.strangers = [], []
-        tab.on("console", lambda line: line.type == "error" and self.complaints.append(line.text))
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        tab.on("console", self._hear)
         tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         tab.on("request", self._note)
         tab.goto(url)
         self.go.wait_for()
+
+    def _hear(self, line):
+        if line.type == "error":
+            self.complaints.append(line.text)
 
     def _note(self, request):
         if not request.url.startswith((self.url, "data:", "blob:")):
@@ -109,7 +114,7 @@ def test_upload_type_enter_gives_the_edit_at_the_uploads_size(visit, editor, pho
         ).first.click()
     kept = tmp_path / "kept.png"
     download.value.save_as(kept)
-    with Image.open(kept) as picture:
+    with PngImageFile(kept) as picture:
         assert picture.size == (123, 61)
         assert "make it night" in picture.text["parameters"]
     assert download.value.suggested_filename == "wordbrush-7.png"

@@ -112,12 +112,12 @@ def prompt_edit(
     **fields: Any,
 ) -> None:
     """Make a picture from a prompt, and the same picture from a changed prompt."""
-    blended = {"original": words(blend_original), "edited": words(blend_edited)}
+    before, after = words(blend_original), words(blend_edited)
     request = PromptEdit(
         original_prompt=original_prompt,
         edited_prompt=edited_prompt,
         word_weights=word_weights(weight or []),
-        local_blend=LocalBlend(**blended) if any(blended.values()) else None,
+        local_blend=LocalBlend(original=before, edited=after) if before or after else None,
         mask=mask,
         **fields,
     )

@@ -1,0 +1,19 @@
+"""The upload of the page: gradio's picture component, with the reading left to `editors.images`.
+
+gradio writes a stub for every component class beside its module (`photo.pyi`): the class has a module of its
+own so that the stub hides nothing else, and git ignores it.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+
+class Photo(gr.Image):
+    """An upload that comes as the file's path; gradio's own fails without a word on what it cannot decode."""
+
+    is_template = True  # shown by gradio's own front end; without it the page waits for one of ours
+
+    def preprocess(self, payload: Any) -> str | None:
+        """Return the path of the uploaded file, which gradio has checked to lie in its upload folder."""
+        return None if payload is None else str(payload.path)
