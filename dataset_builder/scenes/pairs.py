@@ -2,7 +2,7 @@
 
 Law: no pixel outside the mask differs. For an edit of the whole picture the mask is the whole picture; for
 an edit of an object it is the object's silhouette before and after, with the shadow and the style's spill
-that changed with it.
+that changed with it; for something worn it is what the worn thing covers and shades.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageFilter
 
 from . import styles
 from .compose import Mask, RenderedScene, render_scene
@@ -38,6 +39,11 @@ def _changed_silhouettes(edit: SceneEdit, before: RenderedScene, after: Rendered
     return mask
 
 
+def _grown(mask: Mask) -> Mask:
+    """Add every pixel's neighbours, so that a mask has no holes where colours agree by chance."""
+    return np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.MaxFilter(3))) > 0
+
+
 def render_edit(edit: SceneEdit, size: int = 128) -> RenderedEdit:
     """Draw an edit at a size.
 
@@ -55,5 +61,7 @@ def render_edit(edit: SceneEdit, size: int = 128) -> RenderedEdit:
     if edit.is_global:
         mask = np.ones(before.image.shape[:2], np.bool_)
     else:
-        mask = _changed_silhouettes(edit, before, after) | (before.image != after.image).any(-1)
+        differs = np.asarray((before.image != after.image).any(-1))
+        dress = edit.kind in ("add_accessory", "remove_accessory")
+        mask = _grown(differs) if dress else _changed_silhouettes(edit, before, after) | differs
     return RenderedEdit(original_image=before.image, edited_image=after.image, mask=mask)
