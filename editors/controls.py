@@ -6,8 +6,8 @@ Follow Image Editing Instructions" (2023, arXiv 2211.09800).
 
 Every Prompt-to-Prompt edit is linear in the attention maps, so each is one `TokenMix`, P = P_o·S +
 P_e·diag(w), where P_o and P_e are the original's and the edited row's own maps over the prompt's tokens. Maps
-multiply values, so P·V = softmax(Q_o·K_oᵀ)·(S·V) + softmax(Q_e·K_eᵀ)·(w⊙V): the edit moves over to V, and no map
-is built.
+multiply values, so P·V = softmax(Q_o·K_oᵀ)·(S·V) + softmax(Q_e·K_eᵀ)·(w⊙V): the edit moves over to V, and no
+map is built.
 
 Laws: the original's row is never touched; the same prompt twice gives the same bits in both rows; outside its
 window a control is not there at all.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 
 from editors.attention import ControlledAttnProcessor
@@ -276,7 +277,7 @@ def test_a_lent_pipeline_keeps_its_pictures_and_may_reset_its_processors():
     editor = PromptToPromptEditor.from_pipeline(pipe)
     expected = final(editor, edit())
     assert np.array_equal(picture(), before)
-    pipe.unet.set_default_attn_processor()
+    pipe.unet.set_attn_processor(AttnProcessor2_0())
     assert torch.equal(final(editor, edit()), expected)
     assert all(isinstance(each, ControlledAttnProcessor) for each in pipe.unet.attn_processors.values())
 
