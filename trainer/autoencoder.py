@@ -22,11 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from trainer import draws
+from trainer import draws, principal
 from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, to_pixels
-from trainer.errors import UnusableData
+from trainer.errors import InvalidConfig, UnusableData
 from trainer.grids import sheet
+
+FITTED = 2048
+"""Pictures that the principal components, or the scale of learned latents, are measured on."""
 
 
 def make_task(config: AutoencoderConfig) -> AutoencoderTask:
@@ -49,7 +52,13 @@ class AutoencoderTask:
                 f"data: pictures of {side} px cannot be halved {len(config.block_out_channels) - 1} times."
             )
         torch.manual_seed(config.seed)
-        self.model: Any = Reconstruction(build(config, side))
+        vae = build(config, side)
+        if config.encoder == "principal":
+            try:
+                principal.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
+            except ValueError as error:
+                raise InvalidConfig(str(error)) from error
+        self.model: Any = Reconstruction(vae, learned=config.encoder == "learned")
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> None:
@@ -63,7 +72,8 @@ class AutoencoderTask:
         side = pixels.shape[-1] // self.model.factor
         noise = draws.normal(rows, (self.config.latent_channels, side, side)).to(self.device)
         decoded, kl = model(pixels, noise)
-        return reconstruction_loss(decoded, pixels, self.config.edge_weight) + self.config.kl_weight * kl
+        loss = reconstruction_loss(decoded, pixels, self.config.edge_weight)
+        return loss + self.config.kl_weight * kl if self.config.encoder == "learned" else loss
 
     def sample_grid(self) -> Image.Image:
         """Draw pictures above their reconstructions."""
@@ -75,20 +85,24 @@ class AutoencoderTask:
     def export(self, folder: Path, card: dict[str, Any]) -> None:
         """Write the autoencoder's folder, its latents scaled to unit variance."""
         vae = self.model.vae
-        pictures = self.examples.pictures["image"][:2048]
-        batches = (to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32))
-        modes = torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])
-        with unit_variance(vae, modes):
+        if self.config.encoder == "principal":  # fitted to unit variance
             vae.save_pretrained(folder)
+        else:
+            pictures = self.examples.pictures["image"][:FITTED]
+            batches = (to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32))
+            with unit_variance(vae, torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])):
+                vae.save_pretrained(folder)
         (folder / "training.json").write_text(json.dumps(card, indent=1))
 
 
 class Reconstruction(nn.Module):
     """Encode, sample the posterior with given noise, decode: one module, so that it can be wrapped as one."""
 
-    def __init__(self, vae: Any) -> None:
+    def __init__(self, vae: Any, *, learned: bool) -> None:
         super().__init__()
         self.vae = vae
+        for part in (vae.encoder, vae.quant_conv):
+            part.requires_grad_(learned)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
 
     def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,7 +113,7 @@ class Reconstruction(nn.Module):
 
 
 def build(config: AutoencoderConfig, sample_size: int) -> Any:
-    """Return a new autoencoder of diffusers' class, without attention, whose cost would outgrow the picture."""
+    """Return a new AutoencoderKL, without attention, whose cost would outgrow the picture."""
     levels = len(config.block_out_channels)
     return AutoencoderKL(
         sample_size=sample_size,
@@ -108,7 +122,7 @@ def build(config: AutoencoderConfig, sample_size: int) -> Any:
         block_out_channels=config.block_out_channels,
         layers_per_block=config.layers_per_block,
         latent_channels=config.latent_channels,
-        norm_num_groups=8,
+        norm_num_groups=config.norm_num_groups,
         mid_block_add_attention=False,
         scaling_factor=1.0,
     )

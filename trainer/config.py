@@ -131,25 +131,31 @@ class AutoencoderConfig(TrainConfig):
         latent_channels: Channels of the latents.
         block_out_channels: Width at each resolution; each but the last halves the sides.
         layers_per_block: Residual blocks at each resolution.
-        kl_weight: Weight of the posterior's divergence from the unit Gaussian.
+        norm_num_groups: Groups of every normalisation.
+        encoder: `principal` keeps the principal components of patches and trains the decoder alone; `learned`
+            trains both.
+        kl_weight: Weight of the posterior's divergence from the unit Gaussian, of a learned encoder.
         edge_weight: Weight of the L1 distance of horizontal and vertical differences: sharpness.
     """
 
     task: ClassVar[str] = "autoencoder"
 
-    latent_channels: int = 16
-    block_out_channels: tuple[int, ...] = (32, 64, 128, 128)
+    latent_channels: int = 32
+    block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
     layers_per_block: int = 1
+    norm_num_groups: int = 4
+    encoder: Literal["principal", "learned"] = "principal"
     kl_weight: float = 1e-6
     edge_weight: float = 0.5
 
     def __post_init__(self) -> None:
         super(AutoencoderConfig, self).__post_init__()
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
+        self._choice("encoder", "principal", "learned")
         self._require(
             "block_out_channels",
-            all(width % 8 == 0 for width in self.block_out_channels),
-            "widths that are multiples of 8",
+            all(width % self.norm_num_groups == 0 for width in self.block_out_channels),
+            f"widths that are multiples of norm_num_groups ({self.norm_num_groups})",
         )
 
 

@@ -124,6 +124,11 @@ def state_hash(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
+def encoder_hash(vae: Any) -> str:
+    """Return a hash of what decides an autoencoder's latents: its decoder may be trained on without harm."""
+    return state_hash(torch.nn.ModuleList([vae.encoder, vae.quant_conv]))
+
+
 def encode_pictures(
     vae: Any, examples: Examples, column: str, cache: Path, *, batch_size: int = 32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -140,7 +145,7 @@ def encode_pictures(
             posterior = vae.encode(pixels).latent_dist
             yield torch.stack([posterior.mean, posterior.std], dim=1).float().cpu().numpy()
 
-    key = {"what": "posterior", "data": examples.data_hash, "column": column, "vae": state_hash(vae)}
+    key = {"what": "posterior", "data": examples.data_hash, "column": column, "encoder": encoder_hash(vae)}
     moments = cached(cache, key, shape, compute)
     return moments[:, 0], moments[:, 1]
 

@@ -17,29 +17,40 @@ from editors.diffusion import Predict, denoise
 from editors.diffusion import noise as shared_noise
 from editors.models import DiffusionModel
 
-NOISE_SCHEDULE = {
-    "num_train_timesteps": 1000,
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-}
-"""Stable Diffusion's schedule, which every scheduler of its family knows."""
+
+def noise_schedule(prediction_type: str) -> dict[str, Any]:
+    """Return Stable Diffusion's schedule, which every scheduler of its family knows.
+
+    A velocity model is trained up to pure noise (Shanchuan Lin et al., "Common Diffusion Noise Schedules
+    and Sample Steps are Flawed", 2023, arXiv 2305.08891), or no picture could become much darker or lighter
+    than the average one. A noise model cannot be: at pure noise its target says nothing of the picture.
+    """
+    return {
+        "num_train_timesteps": 1000,
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "rescale_betas_zero_snr": prediction_type == "v_prediction",
+    }
 
 
 def sampling_scheduler(prediction_type: str) -> Any:
     """Return the exported scheduler: trailing spacing starts where training's noise ends."""
     return DDIMScheduler(
-        **NOISE_SCHEDULE,
+        **noise_schedule(prediction_type),
         prediction_type=prediction_type,
         clip_sample=False,
         set_alpha_to_one=True,
         timestep_spacing="trailing",
+        steps_offset=1,  # unused by this spacing; pipelines warn about any other value
     )
 
 
 def training_scheduler(prediction_type: str) -> Any:
     """Return the scheduler that adds noise in training."""
-    return DDPMScheduler(**NOISE_SCHEDULE, prediction_type=prediction_type, clip_sample=False)
+    return DDPMScheduler(
+        **noise_schedule(prediction_type), prediction_type=prediction_type, clip_sample=False
+    )
 
 
 def diffusion_loss(

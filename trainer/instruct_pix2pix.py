@@ -25,7 +25,7 @@ from editors.guidance import dual
 from trainer import draws
 from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig
-from trainer.data import encode_pictures, encode_texts, read_examples, state_hash, to_pixels
+from trainer.data import encode_pictures, encode_texts, encoder_hash, read_examples, state_hash, to_pixels
 from trainer.diffusion_tasks import denoise_grid, diffusion_loss, training_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
@@ -53,7 +53,7 @@ class InstructPix2PixTask:
         base = _load(config.base)
         self.fingerprint = {
             "base": state_hash(base.unet),
-            "autoencoder": state_hash(base.vae),
+            "encoder": encoder_hash(base.vae),
             "text_encoder": state_hash(base.text_encoder),
         }
         examples = read_examples(config.data, pictures=PICTURES, texts=("edit_prompt",))

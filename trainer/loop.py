@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from PIL import Image
 from torch import Tensor, nn
 
+from dataset_builder.storage import write_json
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.draws import Schedule
@@ -82,11 +83,13 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
         TrainerError: See `trainer.errors`.
     """
     model_folder = config.out / "model"
-    _claim(config)
-    if (config.out / "done.json").exists():
-        return model_folder
-    task = _task(config)
-    _check_fingerprint(config, task)
+    # The first process reads and encodes the data; the others then find it in the cache.
+    with PartialState(cpu=config.device == "cpu").main_process_first():
+        _claim(config)
+        if (config.out / "done.json").exists():
+            return model_folder
+        task = _task(config)
+        _check_fingerprint(config, task)
     yield from _Run(config, task).steps()
     return model_folder
 
@@ -104,7 +107,7 @@ class _Run:
         self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.mixed_precision)
         task.to(self.accelerator.device)
         self.optimizer: Any = torch.optim.AdamW(
-            task.model.parameters(),
+            [parameter for parameter in task.model.parameters() if parameter.requires_grad],
             lr=config.learning_rate,
             betas=(0.9, config.adam_beta2),
             weight_decay=config.weight_decay,
@@ -239,7 +242,7 @@ class _Run:
         }
         with self.average.applied(self.task.model), torch.no_grad():
             self.task.export(self.config.out / "model", card)
-        (self.config.out / "done.json").write_text(json.dumps(card, indent=1))
+        write_json(self.config.out / "done.json", card)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -270,7 +273,7 @@ def _claim(config: TrainConfig) -> None:
     path = config.out / "config.json"
     config.out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.write_text(json.dumps({"config": config.to_dict()}, indent=1))
+        write_json(path, {"config": config.to_dict()})
         return
     try:
         old = read_config(config.out)
@@ -297,7 +300,7 @@ def _check_fingerprint(config: TrainConfig, task: Task) -> None:
     """
     path = config.out / "fingerprint.json"
     if not path.exists():
-        path.write_text(json.dumps(task.fingerprint, indent=1))
+        write_json(path, task.fingerprint)
         return
     old = json.loads(path.read_text())
     changed = [

@@ -68,7 +68,7 @@ class TextToImageTask:
         self.num_samples = len(examples)
         self.fingerprint = {
             "data": examples.data_hash,
-            "autoencoder": state_hash(vae),
+            "encoder": encoder_hash(vae),
             "text_encoder": encoder_hash,
         }
         self.scheduler = training_scheduler(config.prediction_type)

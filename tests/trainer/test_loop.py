@@ -1,0 +1,174 @@
+"""Law 10: killed anywhere and run again, training ends with the same bytes; a finished run rests."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer import toy
+from trainer import TrainConfig
+from trainer.config import from_dict
+from trainer.errors import ConfigChanged, InvalidConfig, UnusableData
+from trainer.loop import learning_rate, resume, train
+
+SCRIPT = """
+import json, sys
+from trainer.config import from_dict
+from trainer.loop import train
+for step in train(from_dict(json.loads(sys.argv[1]))):
+    print(step.step, flush=True)
+"""
+
+
+def finish(config: TrainConfig) -> Path:
+    for _ in train(config):
+        pass
+    return config.out
+
+
+def fingerprint(run: Path) -> dict[str, str]:
+    """Hash all that must be equal: weights, average, optimizer, log, export."""
+    files = [*run.glob("checkpoints/checkpoint-*/*"), run / "log.jsonl", *run.glob("model/**/*.safetensors")]
+    wanted = {str(f.relative_to(run)): f for f in files if f.name != "state.json"}
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in sorted(wanted.items())}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(chain: Path) -> dict[str, str]:
+    return fingerprint(finish(toy.edit_config(chain, out=chain / "whole", gradient_accumulation_steps=2)))
+
+
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_a_cancelled_run_continues_to_the_same_bytes(
+    chain: Path, uninterrupted: dict[str, str], after: int, tmp_path: Path
+) -> None:
+    config = toy.edit_config(chain, out=tmp_path / "run", gradient_accumulation_steps=2)
+    steps = train(config)
+    for _ in range(after):
+        next(steps)
+    steps.close()
+    assert not (config.out / "done.json").exists()
+    for _ in resume(config.out):
+        pass
+    assert fingerprint(config.out) == uninterrupted
+
+
+def test_kill_9_continues_to_the_same_bytes(
+    chain: Path, uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    config = toy.edit_config(chain, out=tmp_path / "run", gradient_accumulation_steps=2)
+    root = Path(__file__).resolve().parents[2]
+    for wanted in ("2", "5"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, json.dumps(config.to_dict())],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == wanted:
+                process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL
+    assert fingerprint(finish(config)) == uninterrupted
+
+
+def test_a_finished_run_does_nothing(chain: Path) -> None:
+    config = toy.autoencoder_config(chain)
+    before = {path: path.stat().st_mtime_ns for path in config.out.rglob("*")}
+    started = time.monotonic()
+    assert list(train(config)) == []
+    assert {path: path.stat().st_mtime_ns for path in config.out.rglob("*")} == before
+    assert time.monotonic() - started < 60  # it did not train: the toy's data alone would be read in less
+
+
+def test_another_configuration_or_other_data_is_refused(chain: Path, tmp_path: Path) -> None:
+    config = toy.autoencoder_config(chain, out=tmp_path / "run", steps=3)
+    next(train(config))
+    with pytest.raises(ConfigChanged, match="learning_rate"):
+        next(train(replace(config, learning_rate=0.5)))
+    other = toy.dataset(tmp_path / "other", pairs=False, num=9)
+    with pytest.raises(ConfigChanged, match="data"):
+        next(train(replace(config, data=other)))
+
+
+def test_data_without_the_columns_is_refused_by_name(chain: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnusableData, match="no column image"):
+        next(train(toy.autoencoder_config(chain, data=chain / "pairs", out=tmp_path / "run")))
+    with pytest.raises(UnusableData, match="wordbrush data scenes"):
+        next(train(toy.autoencoder_config(chain, data=tmp_path / "nowhere", out=tmp_path / "run2")))
+
+
+def test_gradients_do_not_depend_on_accumulation(chain: Path, tmp_path: Path) -> None:
+    """Two passes of 2 and one of 4 see the same samples and draws, so the first loss is the same."""
+    runs = [
+        finish(
+            toy.edit_config(
+                chain, out=tmp_path / str(rows), steps=1, batch_size=rows, gradient_accumulation_steps=passes
+            )
+        )
+        for rows, passes in ((4, 1), (2, 2))
+    ]
+    losses = [json.loads((run / "log.jsonl").read_text())["loss"] for run in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_configurations_survive_json(chain: Path) -> None:
+    for config in (toy.autoencoder_config(chain), toy.base_config(chain), toy.edit_config(chain)):
+        assert from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0),
+        ("steps", 2.5),
+        ("learning_rate", float("nan")),
+        ("ema_decay", 1.0),
+        ("seed", -1),
+        ("lr_schedule", "zigzag"),
+        ("max_grad_norm", float("inf")),
+        ("mixed_precision", "fp8"),
+    ],
+)
+def test_a_bad_field_is_named_with_its_range(field: str, value: object) -> None:
+    with pytest.raises(InvalidConfig, match=rf"^{field}: .* not allowed; give "):
+        toy.autoencoder_config(Path("x"), **{field: value})
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    config = toy.autoencoder_config(
+        Path("x"), steps=10, lr_warmup_steps=4, lr_schedule="linear", learning_rate=1e-2
+    )
+    rates = [learning_rate(config, step) for step in range(10)]
+    assert rates[:5] == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01])
+    assert all(earlier > later for earlier, later in pairwise(rates[4:]))
+
+
+def test_average_follows_its_closed_form() -> None:
+    from trainer.ema import Average
+
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = Average(module, decay=0.5)
+    expected = module.weight.item()
+    for update in range(1, 9):
+        with torch.no_grad():
+            module.weight.fill_(float(update))
+        average.update(module, update)
+        decay = min(0.5, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * update
+    assert average.shadow["weight"].item() == pytest.approx(expected)
+    with average.applied(module):
+        assert module.weight.item() == pytest.approx(expected)
+    assert module.weight.item() == 8.0

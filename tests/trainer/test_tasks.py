@@ -1,0 +1,120 @@
+"""What the three tasks promise: their latents, their conditions, and exports that open in bare diffusers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline
+from PIL import Image
+
+from editors import InstructionEdit, InstructPix2PixEditor
+from tests.trainer import toy
+from trainer import autoencoder, instruct_pix2pix
+from trainer.data import to_pixels
+from trainer.loop import train
+from trainer.pack import pack
+
+
+@pytest.fixture(scope="module")
+def edit_model(chain: Path) -> Path:
+    for _ in train(toy.edit_config(chain)):
+        pass
+    return chain / "edit" / "model"
+
+
+def test_rescaled_latents_have_unit_variance_and_decode_to_the_same_pictures(chain: Path) -> None:
+    task = autoencoder.make_task(toy.autoencoder_config(chain))
+    vae = task.model.vae
+    pixels = to_pixels(task.examples.pictures["image"])
+    with torch.no_grad():
+        before = vae.encode(pixels).latent_dist
+        decoded = vae.decode(before.mode()).sample
+        with autoencoder.unit_variance(vae, before.mode()):
+            after = vae.encode(pixels).latent_dist
+            assert after.mode().std().item() == pytest.approx(1, rel=1e-4)
+            assert torch.allclose(vae.decode(after.mode()).sample, decoded, atol=1e-4)
+            assert torch.allclose(after.std / before.std, 1 / before.mode().std(), rtol=1e-3)
+
+
+def test_unet_sees_the_mode_unscaled_and_the_noised_target(chain: Path) -> None:
+    task = instruct_pix2pix.make_task(toy.edit_config(chain, conditioning_dropout_prob=0.0))
+    seen: list[torch.Tensor] = []
+
+    def spy(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
+        seen.extend([latents, text])
+        return task.model(latents, timesteps, text)
+
+    indices = np.array([3, 1])
+    task.loss(spy, indices, range(2))
+    pictures = np.stack([task.pictures["original_image"][i] for i in indices])
+    with torch.no_grad():
+        mode = task.whole.vae.encode(to_pixels(pictures)).latent_dist.mode()
+    channels = mode.shape[1]
+    assert torch.allclose(seen[0][:, channels:], mode, atol=1e-5)
+    assert torch.allclose(seen[1], task.whole.encode_prompt([task.prompts[i] for i in indices]), atol=1e-5)
+
+
+def test_dropped_conditions_are_zeros_and_the_empty_prompt(chain: Path) -> None:
+    task = instruct_pix2pix.make_task(toy.edit_config(chain, conditioning_dropout_prob=1 / 3))
+    seen: list[torch.Tensor] = []
+
+    def spy(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
+        seen.extend([latents[:, latents.shape[1] // 2 :], text])
+        return task.model(latents, timesteps, text)
+
+    task.loss(spy, np.arange(10), range(64, 74))
+    no_picture = (seen[0] == 0).flatten(1).all(1)
+    no_text = (seen[1] == task.whole.encode_prompt([""])).flatten(1).all(1)
+    assert (no_picture | no_text).all()
+    assert no_picture.any() and no_text.any()
+
+
+def test_first_loss_of_the_edit_model_is_the_bases(chain: Path) -> None:
+    """A widened model has learnt nothing of the picture yet: its loss does not depend on it."""
+    task = instruct_pix2pix.make_task(toy.edit_config(chain))
+    with torch.no_grad():
+        shown = task.loss(task.model, np.arange(4), range(4))
+        task.condition = np.zeros_like(task.condition)
+        blind = task.loss(task.model, np.arange(4), range(4))
+    assert torch.equal(shown, blind)
+
+
+def test_export_opens_in_bare_diffusers_and_gives_the_editors_picture(edit_model: Path) -> None:
+    pipe = StableDiffusionInstructPix2PixPipeline.from_pretrained(
+        edit_model, use_safetensors=True, safety_checker=None
+    )
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe.unet.config.in_channels == 2 * pipe.vae.config.latent_channels
+    photo = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (toy.SIDE, toy.SIDE, 3), dtype=np.uint8)
+    )
+    options = {"num_inference_steps": 3, "guidance_scale": 4.0, "image_guidance_scale": 1.5}
+    theirs = pipe("make it red", image=photo, generator=torch.Generator().manual_seed(5), **options).images[0]
+    editor = InstructPix2PixEditor.from_pretrained(str(edit_model), device="cpu")
+    ours = editor.edit(InstructionEdit(original_image=photo, edit_prompt="make it red", seed=5, **options))
+    difference = np.abs(np.asarray(theirs, np.int16) - np.asarray(ours.edited_image, np.int16))
+    assert difference.max() <= 1
+
+
+def test_base_export_opens_in_bare_diffusers(chain: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(
+        chain / "base" / "model", use_safetensors=True, safety_checker=None
+    )
+    pipe.set_progress_bar_config(disable=True)
+    side = toy.SIDE
+    image = pipe("a red house", num_inference_steps=2, height=side, width=side).images[0]
+    assert image.size == (side, side)
+
+
+def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: Path) -> None:
+    facts = pack(chain / "base" / "model", edit_model, tmp_path / "family")
+    assert str(chain) not in (tmp_path / "family" / "pocket.json").read_text()
+    assert facts["edit"]["samples"] == 24
+    editor = InstructPix2PixEditor.from_pretrained(str(tmp_path / "family"), device="cpu")
+    photo = Image.new("RGB", (toy.SIDE, toy.SIDE), "red")
+    result = editor.edit(
+        InstructionEdit(original_image=photo, edit_prompt="make it blue", num_inference_steps=2, seed=1)
+    )
+    assert result.edited_image.size == photo.size

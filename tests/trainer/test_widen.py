@@ -1,0 +1,21 @@
+"""Law 9: the widened UNet is the base bit for bit, whatever the new channels hold."""
+
+import torch
+
+from tests import tiny
+from trainer.widen import widen
+
+
+def test_widened_unet_is_the_base_whatever_picture_it_is_shown() -> None:
+    base = tiny.components(kind="base")["unet"]
+    edit = widen(base).eval()
+    noise = torch.Generator().manual_seed(0)
+    latents, picture = (torch.randn(2, 4, 8, 8, generator=noise) for _ in range(2))
+    text = torch.randn(2, 5, 32, generator=noise)
+    t = torch.tensor([10, 900])
+    with torch.no_grad():
+        expected = base(latents, t, text).sample
+        shown = edit(torch.cat([latents, picture * 100], dim=1), t, text).sample
+    assert torch.equal(shown, expected)
+    assert torch.equal(edit.conv_in.bias, base.conv_in.bias)
+    assert edit.config.in_channels == 8
