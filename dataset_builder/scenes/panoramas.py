@@ -171,7 +171,8 @@ def panorama(
         MissingArtwork: the artwork set `panoramas` is not on this machine.
     """
     source = artwork_file("panoramas", f"{name}.exr.js")
-    stored = cache_folder() / "panoramas" / f"{name}-{_DECODER}.npz"
+    settings = f"{_DECODER}-{int(indoor)}-{neutral:g}-{int(whole_sky)}-{sky_level:g}"
+    stored = cache_folder() / "panoramas" / f"{name}-{settings}.npz"
     if not stored.is_file():
         linear = decode(source)
         found = separate(linear, indoor=indoor, neutral=neutral, whole_sky=whole_sky, sky_level=sky_level)
