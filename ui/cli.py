@@ -5,6 +5,7 @@ written), 2 for wrong usage, 130 for Ctrl-C; anything else is a bug and keeps it
 torch.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -52,6 +53,9 @@ _room("eval", "Measure a model on held-out pairs.")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    for library in ("DIFFUSERS", "TRANSFORMERS"):
+        # Their advice to programmers is noise beside our one sentence; whoever wants it sets the variable.
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         app(args=argv, prog_name="wordbrush")
     except SystemExit as stop:

@@ -47,9 +47,9 @@ def test_edit_writes_a_picture_of_the_photos_size_with_its_recipe(here, photo, m
     )
     shown = capsys.readouterr()
     assert (code, shown.out) == (0, "photo-edited.png\n")
-    with PngImageFile(here / "photo-edited.png") as picture:
-        assert picture.size == (61, 83)
-        assert picture.text["parameters"].startswith("make it night\nSteps: 2")
+    picture = PngImageFile(here / "photo-edited.png")
+    assert picture.size == (61, 83)
+    assert picture.text["parameters"].startswith("make it night\nSteps: 2")
 
 
 def test_edit_again_overwrites_nothing_unasked(here, photo, models):
