@@ -1,5 +1,7 @@
 """Controls against the authors' maps, in exactly their windows, rows and layers."""
 
+from typing import Any
+
 import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
@@ -23,7 +25,7 @@ from tests import tiny
 from tests.editors.attention_reference import ExplicitAttention, OfficialEdit
 
 STEPS = 5
-CPU = {"device": torch.device("cpu"), "dtype": torch.float32}
+CPU: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +107,11 @@ def test_the_result_is_that_of_the_authors_maps(model, case):
     )
     original, edited = prompts_of(model, *texts)
     weights = {"snow": 3.0, "red": -1.0} if "reweight" in case else {}
-    windows = {"default": 1.0, "dog": (0.2, 0.6)} if case == "per word" else 0.6
+    windows: Any = {"default": 1.0, "dog": (0.2, 0.6)} if case == "per word" else 0.6
     alphas = window_alphas(windows, edited, STEPS)
-    factors = equalizer(edited, weights) if weights else None
+    controls: list[Any]
+    theirs: dict[str, Any]
+    factors: Any = equalizer(edited, weights) if weights else None
     if texts == SWAP:
         mapper = replacement_mapper(original, edited)
         controls, theirs = [Replace(mapper)], {"mapper": mapper}
@@ -132,7 +136,10 @@ def swap_row(
     model, texts=SWAP, *, windows=1.0, self_steps=range(STEPS), finest_level=0, weights=None, rows=(2, 3)
 ):
     original, edited = prompts_of(model, *texts)
-    controls = [Replace(replacement_mapper(original, edited)), Reweight(equalizer(edited, weights or {}))]
+    controls: list[Any] = [
+        Replace(replacement_mapper(original, edited)),
+        Reweight(equalizer(edited, weights or {})),
+    ]
     mix = schedule(compose(controls, edited.num_tokens), window_alphas(windows, edited, STEPS), **CPU)
     inject = InjectSelf(steps=self_steps, finest_level=finest_level)
     return RowControl(original=rows[0], edited=rows[1], cross=mix, inject=inject)

@@ -1,5 +1,7 @@
 """The editor of prompts, on toy pipelines of the real classes: the laws of a pair."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -152,7 +154,9 @@ class Watch:
     """Notes the queries and keys that each row attended with, per step and site."""
 
     def __init__(self, editor, monkeypatch):
-        self.calls, watch = [], self
+        self.calls: list[Any] = []
+        self.now: Any = None
+        watch = self
         import editors.controls
 
         plain = editors.controls.attend
