@@ -25,7 +25,7 @@ Mask = Annotated[
 
 
 def window(text: str) -> StepWindow:
-    """Read a step window: `0.8` of the steps, `8` steps, or `0.2:0.8`."""
+    """Read a step window: `0.8` of the steps, or `0.2:0.8`."""
     if not isinstance(text, str) or ":" not in text:
         return number(text)
     start, _, end = text.partition(":")
