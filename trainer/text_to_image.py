@@ -21,7 +21,7 @@ from editors.guidance import cfg
 from editors.models import DiffusionModel, load_text_encoder
 from trainer import draws
 from trainer.config import TextToImageConfig
-from trainer.data import encode_pictures, encode_texts, read_examples, state_hash
+from trainer.data import encode_pictures, encode_texts, encoder_hash, read_examples, state_hash
 from trainer.diffusion_tasks import denoise_grid, diffusion_loss, sampling_scheduler, training_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
@@ -60,16 +60,14 @@ class TextToImageTask:
             scheduler=scheduler,
             name="in training",
         )
-        encoder_hash = state_hash(text_encoder)
-        self.texts = encode_texts(
-            self.whole.encode_prompt, examples.texts["caption"], cache, model=encoder_hash
-        )
+        text_hash = state_hash(text_encoder)
+        self.texts = encode_texts(self.whole.encode_prompt, examples.texts["caption"], cache, model=text_hash)
         self.captions = examples.texts["caption"]
         self.num_samples = len(examples)
         self.fingerprint = {
             "data": examples.data_hash,
             "encoder": encoder_hash(vae),
-            "text_encoder": encoder_hash,
+            "text_encoder": text_hash,
         }
         self.scheduler = training_scheduler(config.prediction_type)
         self.device = torch.device("cpu")

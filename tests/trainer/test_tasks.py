@@ -25,7 +25,7 @@ def edit_model(chain: Path) -> Path:
 
 
 def test_rescaled_latents_have_unit_variance_and_decode_to_the_same_pictures(chain: Path) -> None:
-    task = autoencoder.make_task(toy.autoencoder_config(chain))
+    task = autoencoder.make_task(toy.autoencoder_config(chain, encoder="learned"))
     vae = task.model.vae
     pixels = to_pixels(task.examples.pictures["image"])
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_base_export_opens_in_bare_diffusers(chain: Path) -> None:
 
 
 def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: Path) -> None:
-    facts = pack(chain / "base" / "model", edit_model, tmp_path / "family")
+    facts = pack(chain / "autoencoder" / "model", chain / "base" / "model", edit_model, tmp_path / "family")
     assert str(chain) not in (tmp_path / "family" / "pocket.json").read_text()
     assert facts["edit"]["samples"] == 24
     editor = InstructPix2PixEditor.from_pretrained(str(tmp_path / "family"), device="cpu")

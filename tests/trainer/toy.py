@@ -55,7 +55,7 @@ def autoencoder_config(root: Path, **fields: Any) -> AutoencoderConfig:
         "data": root / "scenes",
         "out": root / "autoencoder",
         "steps": 2,
-        "block_out_channels": (8, 8),
+        "block_out_channels": (12, 16),
         "latent_channels": 4,
         "learning_rate": 1e-3,
     }
