@@ -155,9 +155,9 @@ def _read_folder(path: Path, name: str) -> Parts:
         )
     return Parts(
         tokenizer=_tokenizer(path / "tokenizer", index["tokenizer"][1], name),
-        text_encoder=_weights(path / "text_encoder", *index["text_encoder"], name),
-        vae=_weights(path / "vae", *index["vae"], name),
-        unet=_weights(path / "unet", *index["unet"], name),
+        text_encoder=_weights(path / "text_encoder", "transformers", index["text_encoder"][1], name),
+        vae=_weights(path / "vae", "diffusers", "AutoencoderKL", name),
+        unet=_weights(path / "unet", "diffusers", "UNet2DConditionModel", name),
         scheduler=_scheduler(path / "scheduler", name),
     )
 
@@ -255,7 +255,7 @@ def _scheduler(path: Path, name: str) -> Any:
 
     with _explained(name, "scheduler"):
         config = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))
-        loader = getattr(diffusers, str(config.get("_class_name")), None)
+        loader: Any = getattr(diffusers, str(config.get("_class_name")), None)
         if not (isinstance(loader, type) and issubclass(loader, diffusers.SchedulerMixin)):
             raise IncompatibleModel(
                 f"{name}: {config.get('_class_name')!r} is no scheduler of diffusers; {_REMEDY}."

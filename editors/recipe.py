@@ -88,7 +88,7 @@ def read_recipe(path: str | Path) -> Recipe:
         with Image.open(path, formats=("PNG",)) as image:
             image.load()  # chunks may stand behind the pixels
             texts, size = dict(getattr(image, "text", {})), image.size
-        held = json.loads(texts[CHUNK]) if len(texts.get(CHUNK, "")) <= _MAX_CHUNK else None
+        held: dict[str, Any] = json.loads(texts[CHUNK]) if len(texts[CHUNK]) <= _MAX_CHUNK else {}
         return Recipe(
             parameters=str(texts.get("parameters", "")),
             edit=json.dumps(_one_of_ours(held["edit"]), ensure_ascii=False),

@@ -114,7 +114,7 @@ def test_local_blend_needs_words():
     with pytest.raises(InvalidEdit, match="names no word"):
         LocalBlend()
     with pytest.raises(InvalidEdit, match="no list of words"):
-        LocalBlend(original="cat")
+        LocalBlend(original="cat")  # type: ignore[arg-type]
     for bad in (0, 1.1, math.nan):
         with pytest.raises(InvalidEdit, match="threshold"):
             LocalBlend(original=("cat",), threshold=bad)

@@ -5,7 +5,8 @@ import torch
 
 from editors.guidance import branches, cfg, dual
 
-PREDICTIONS = tuple(torch.randn(3, 2, 4, 5, 5, generator=torch.Generator().manual_seed(0)))
+DRAWN = torch.randn(3, 2, 4, 5, 5, generator=torch.Generator().manual_seed(0))
+PREDICTIONS = (DRAWN[0], DRAWN[1], DRAWN[2])
 SCALES = [0, 0.5, 0.9, 1, 1.5, 7.5]
 
 
@@ -29,9 +30,11 @@ def test_dual_is_the_papers_formula(image_scale, text_scale):
 @pytest.mark.parametrize(("image_scale", "text_scale"), [*itertools.product(SCALES, SCALES)])
 def test_a_branch_of_zero_coefficient_may_be_left_out(image_scale, text_scale):
     needed = branches(image_scale, text_scale)
-    present = [prediction if need else None for prediction, need in zip(PREDICTIONS, needed, strict=True)]
+    uncond, image, full = (one if need else None for one, need in zip(PREDICTIONS, needed, strict=True))
     all_three = dual(*PREDICTIONS, image_scale, text_scale)
-    torch.testing.assert_close(dual(*present, image_scale, text_scale), all_three, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        dual(uncond, image, full, image_scale, text_scale), all_three, atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

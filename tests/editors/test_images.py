@@ -74,9 +74,9 @@ def test_exif_rotation_is_applied_and_forgotten(tmp_path, orientation):
 def test_transparency_of_a_palette_and_of_one_colour_is_alpha(tmp_path):
     palette = PHOTO.quantize(16)
     path = saved(tmp_path, palette, transparency=palette.getpixel((0, 0)))
-    assert read_picture("original_image", path).with_alpha().getpixel((0, 0))[3] == 0
+    assert read_picture("original_image", path).with_alpha().getchannel("A").getpixel((0, 0)) == 0
     grey = saved(tmp_path, PHOTO.convert("L"), "grey.png", transparency=PHOTO.convert("L").getpixel((0, 0)))
-    assert read_picture("original_image", grey).with_alpha().getpixel((0, 0))[3] == 0
+    assert read_picture("original_image", grey).with_alpha().getchannel("A").getpixel((0, 0)) == 0
 
 
 def test_the_first_frame_of_an_animation_is_taken(tmp_path):

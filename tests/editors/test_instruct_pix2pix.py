@@ -193,7 +193,7 @@ def test_interleaved_edits_are_as_if_alone(editor):
     ]
     alone = [editor.edit(one).edited_image for one in requests]
     streams = [editor.stream(one) for one in requests]
-    together = {}
+    together: dict[int, Image.Image] = {}
     while len(together) < 2:
         for place, stream in enumerate(streams):
             try:

@@ -41,7 +41,7 @@ def test_the_request_can_be_made_again_from_the_file(tmp_path):
 
 def test_the_common_line_parses_as_the_web_interfaces_do(tmp_path):
     save_png(result(instruction(image_guidance_scale=1.25)), tmp_path / "night.png")
-    prompt, settings = Image.open(tmp_path / "night.png").text["parameters"].rsplit("\n", 1)
+    prompt, settings = Image.open(tmp_path / "night.png").info["parameters"].rsplit("\n", 1)
     pairs = dict(re.findall(r'\s*([\w ]+): ("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)', settings))
     assert prompt == "make it night"
     assert pairs["Steps"] == "20" and pairs["Seed"] == "7" and pairs["CFG scale"] == "7.5"
