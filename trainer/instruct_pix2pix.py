@@ -115,7 +115,8 @@ class InstructPix2PixTask:
 
         def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
             outputs = self.model(torch.cat([torch.cat([x, x, x]), conditions], dim=1), t, texts).sample
-            return dual(*outputs.chunk(3), 1.5, 5.0)
+            uncond, image, full = outputs.chunk(3)
+            return dual(uncond, image, full, 1.5, 5.0)
 
         edited = denoise_grid(self.whole, predict, len(originals), self.mean.shape[1:])
         return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5])

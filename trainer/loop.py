@@ -74,7 +74,7 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     """Start a run, or continue the one of the same configuration in `config.out`.
 
     Yields:
-        A record every `config.log_every` steps.
+        A record every `config.log_every` steps, in the first process of several.
 
     Returns:
         The folder of the exported model.
@@ -154,7 +154,8 @@ class _Run:
                     with log.open("a") as file:
                         file.write(json.dumps(line) + "\n")
                 losses, since = [], now
-                yield record
+                if main:
+                    yield record
             if main and (self.done % config.sample_every == 0 or self.done == config.steps):
                 self._sample()
                 since = time.perf_counter()

@@ -29,8 +29,8 @@ def pack(autoencoder: Path, base: Path, edit: Path, out: Path) -> dict[str, Any]
     """Write the folder, keeping a model card that lies there.
 
     Args:
-        autoencoder: Folder of an exported autoencoder. Its decoder may be trained further than the other two knew:
-            the latents are the encoder's.
+        autoencoder: Folder of an exported autoencoder. The latents are its encoder's, so its decoder may have
+            been trained further than the one the other two were exported with.
         base: Folder of an exported base model.
         edit: Folder of an exported edit model.
         out: Where to.

@@ -1,5 +1,6 @@
 """Law: the fitted encoder is linear, centred, of unit variance, and keeps what principal components keep."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ def smooth_pictures(count: int, side: int, seed: int = 0) -> Tensor:
 
 
 def fitted(widths: tuple[int, ...], latents: int, pixels: Tensor) -> Any:
-    config = AutoencoderConfig(data="x", out="x", block_out_channels=widths, latent_channels=latents)
+    config = AutoencoderConfig(
+        data=Path("x"), out=Path("x"), block_out_channels=widths, latent_channels=latents
+    )
     torch.manual_seed(0)
     vae = build(config, pixels.shape[-1])
     principal.fit(vae, pixels)

@@ -17,6 +17,18 @@ from trainer.loop import train
 from trainer.pack import pack
 
 
+class Spy(torch.nn.Module):
+    """Keeps what a UNet was last called with."""
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
+        self.latents, self.text = latents, text
+        return self.unet(latents, timesteps, text)
+
+
 @pytest.fixture(scope="module")
 def edit_model(chain: Path) -> Path:
     for _ in train(toy.edit_config(chain)):
@@ -40,11 +52,7 @@ def test_rescaled_latents_have_unit_variance_and_decode_to_the_same_pictures(cha
 
 def test_unet_sees_the_mode_unscaled_and_the_noised_target(chain: Path) -> None:
     task = instruct_pix2pix.make_task(toy.edit_config(chain, conditioning_dropout_prob=0.0))
-    seen: list[torch.Tensor] = []
-
-    def spy(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
-        seen.extend([latents, text])
-        return task.model(latents, timesteps, text)
+    spy = Spy(task.model)
 
     indices = np.array([3, 1])
     task.loss(spy, indices, range(2))
@@ -52,21 +60,18 @@ def test_unet_sees_the_mode_unscaled_and_the_noised_target(chain: Path) -> None:
     with torch.no_grad():
         mode = task.whole.vae.encode(to_pixels(pictures)).latent_dist.mode()
     channels = mode.shape[1]
-    assert torch.allclose(seen[0][:, channels:], mode, atol=1e-5)
-    assert torch.allclose(seen[1], task.whole.encode_prompt([task.prompts[i] for i in indices]), atol=1e-5)
+    assert torch.allclose(spy.latents[:, channels:], mode, atol=1e-5)
+    assert torch.allclose(spy.text, task.whole.encode_prompt([task.prompts[i] for i in indices]), atol=1e-5)
 
 
 def test_dropped_conditions_are_zeros_and_the_empty_prompt(chain: Path) -> None:
     task = instruct_pix2pix.make_task(toy.edit_config(chain, conditioning_dropout_prob=1 / 3))
-    seen: list[torch.Tensor] = []
-
-    def spy(latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
-        seen.extend([latents[:, latents.shape[1] // 2 :], text])
-        return task.model(latents, timesteps, text)
+    spy = Spy(task.model)
 
     task.loss(spy, np.arange(10), range(64, 74))
-    no_picture = (seen[0] == 0).flatten(1).all(1)
-    no_text = (seen[1] == task.whole.encode_prompt([""])).flatten(1).all(1)
+    picture = spy.latents[:, spy.latents.shape[1] // 2 :]
+    no_picture = (picture == 0).flatten(1).all(1)
+    no_text = (spy.text == task.whole.encode_prompt([""])).flatten(1).all(1)
     assert (no_picture | no_text).all()
     assert no_picture.any() and no_text.any()
 
@@ -90,7 +95,7 @@ def test_export_opens_in_bare_diffusers_and_gives_the_editors_picture(edit_model
     photo = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (toy.SIDE, toy.SIDE, 3), dtype=np.uint8)
     )
-    options = {"num_inference_steps": 3, "guidance_scale": 4.0, "image_guidance_scale": 1.5}
+    options: dict[str, Any] = {"num_inference_steps": 3, "guidance_scale": 4.0, "image_guidance_scale": 1.5}
     theirs = pipe("make it red", image=photo, generator=torch.Generator().manual_seed(5), **options).images[0]
     editor = InstructPix2PixEditor.from_pretrained(str(edit_model), device="cpu")
     ours = editor.edit(InstructionEdit(original_image=photo, edit_prompt="make it red", seed=5, **options))
