@@ -255,12 +255,18 @@ def _scheduler(path: Path, name: str) -> Any:
 
     with _explained(name, "scheduler"):
         config = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))
-        loader: Any = getattr(diffusers, str(config.get("_class_name")), None)
-        if not (isinstance(loader, type) and issubclass(loader, diffusers.SchedulerMixin)):
+        scheduler: Any = getattr(diffusers, str(config.get("_class_name")), None)
+        if not _is_scheduler(scheduler):
             raise IncompatibleModel(
                 f"{name}: {config.get('_class_name')!r} is no scheduler of diffusers; {_REMEDY}."
             )
-        return loader.from_config(config)
+        return scheduler.from_config(config)
+
+
+def _is_scheduler(found: object) -> bool:
+    import diffusers
+
+    return isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)
 
 
 @contextlib.contextmanager

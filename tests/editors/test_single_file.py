@@ -1,6 +1,7 @@
 """A single file as Stable Diffusion's first releases had it: toy weights under the original names."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ UNET_NAMES = [
     (r"\.time_emb_proj\.", ".emb_layers.1."),
     (r"\.conv_shortcut\.", ".skip_connection."),
 ]
-VAE_NAMES = [
+VAE_NAMES: list[tuple[str, Any]] = [
     (r"mid_block\.resnets\.0", "mid.block_1"),
     (r"mid_block\.resnets\.1", "mid.block_2"),
     (r"mid_block\.attentions\.0", "mid.attn_1"),
