@@ -67,12 +67,11 @@ def unet_state(unet):
             lambda m: f"input_blocks.{2 + 2 * int(m[1])}.0.op",
             name,
         )
-        for kind, place in (("resnets", 0), ("attentions", 1)):
-            name = re.sub(
-                rf"^up_blocks\.(\d)\.{kind}\.(\d)",
-                lambda m, place=place: f"output_blocks.{2 * int(m[1]) + int(m[2])}.{place}",
-                name,
-            )
+        name = re.sub(
+            r"^up_blocks\.(\d)\.(resnets|attentions)\.(\d)",
+            lambda m: f"output_blocks.{2 * int(m[1]) + int(m[3])}.{0 if m[2] == 'resnets' else 1}",
+            name,
+        )
         name = re.sub(
             r"^up_blocks\.(\d)\.upsamplers\.0", lambda m: f"output_blocks.{2 * int(m[1]) + 1}.2", name
         )
