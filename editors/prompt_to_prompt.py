@@ -205,10 +205,8 @@ class _Plan:
         )
         words = _word_maps(edit, original, edited, sites, halves, size)
         painted = _painted(edit, model, size)
-        if (
-            (original.ids == edited.ids
-            and set(edit.word_weights.values()) <= {1})
-            or halves == ("unconditional",)
+        if (original.ids == edited.ids and set(edit.word_weights.values()) <= {1}) or halves == (
+            "unconditional",
         ):
             # Nothing is edited. The rows would differ by rounding at most, and equal prompts make equal bits.
             painted = np.zeros([side * model.vae_scale_factor for side in size], np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def test_every_place_paints_at_every_hour_and_weather_it_allows(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_painting_is_pure_and_leaves_its_caches_alone(name):
     place = BACKGROUNDS[name]
-    now = {"time_of_day": place.times[-1], "weather": place.weathers[-1], "size": SIZE}
+    now: dict[str, Any] = {"time_of_day": place.times[-1], "weather": place.weathers[-1], "size": SIZE}
     first = paint(name, seed=11, **now).image.copy()
     paint(name, seed=12, **now).image[:] = 0  # a caller may draw on the picture it was given
     backgrounds._layout.cache_clear()
@@ -53,7 +55,7 @@ def test_painting_is_pure_and_leaves_its_caches_alone(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_another_seed_is_another_place(name):
     place = BACKGROUNDS[name]
-    now = {"time_of_day": place.times[0], "weather": "clear", "size": SIZE}
+    now: dict[str, Any] = {"time_of_day": place.times[0], "weather": "clear", "size": SIZE}
     assert not np.array_equal(paint(name, seed=1, **now).image, paint(name, seed=2, **now).image)
 
 
