@@ -18,6 +18,7 @@ from dataset_builder.errors import ConfigChanged, FolderBusy, StorageFailed, Unr
 from dataset_builder.shards import Sample, ShardReport, png_bytes, read_dataset
 from dataset_builder.storage import locked
 from dataset_builder.verify import verify_dataset
+from tests.processes import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +81,7 @@ def start(folder: Path, *, jobs: int, seconds: float, shards: int) -> subprocess
         [sys.executable, "-c", code, str(folder)],
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from tests import tiny
+from tests.processes import heed_ctrl_c
 from ui.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +143,9 @@ def test_ctrl_c_is_130_and_writes_nothing(here, photo, models):
         str(here / "o.png"),
     ]
     options = ["--model", str(models["edit"]), "--num-inference-steps", "1000"]
-    process = subprocess.Popen([*edit, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*edit, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=6)
     process.send_signal(signal.SIGINT)
