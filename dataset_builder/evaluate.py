@@ -66,8 +66,8 @@ class EvalJob:
     size: int = 64
     paraphrase: bool = False
     seed: int = 0
-    guidance_scale: float = _EDIT_DEFAULTS["guidance_scale"]
-    image_guidance_scale: float = _EDIT_DEFAULTS["image_guidance_scale"]
+    guidance_scale: float | None = _EDIT_DEFAULTS["guidance_scale"]
+    image_guidance_scale: float | None = _EDIT_DEFAULTS["image_guidance_scale"]
     num_inference_steps: int = _EDIT_DEFAULTS["num_inference_steps"]
     device: str | None = None
 
@@ -134,8 +134,9 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
             f"{info.folder} holds no pairs; draw some with `wordbrush data scenes --pairs`."
         )
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
+    settled = job.request(Image.new("RGB", (16, 16)), "check", 0).settled(job.seed, editor.recommended)
     settings = {
-        name: getattr(job, name)
+        name: getattr(settled, name)
         for name in ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
     }
     model = model_hash(editor.model)

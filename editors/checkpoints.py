@@ -7,9 +7,10 @@ neither is code that a repository brings along. A file that cannot be read, or l
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
@@ -42,6 +43,10 @@ _IDLE_WEIGHTS = ("position_ids", "pooler.")
 """Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
 
 
+PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
+"""What a model is made of, by their names in diffusers' folders and pipelines."""
+
+
 class Parts(NamedTuple):
     """The parts of a model, loaded, on the CPU."""
 
@@ -50,6 +55,7 @@ class Parts(NamedTuple):
     vae: Any
     unet: Any
     scheduler: Any
+    recommended: Mapping[str, float] = MappingProxyType({})
 
 
 def read(name: str, kind: str) -> Parts:
@@ -124,6 +130,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         vae=_weights(path / "vae", "diffusers", "AutoencoderKL", name),
         unet=_weights(path / kind / "unet", "diffusers", "UNet2DConditionModel", name),
         scheduler=_scheduler(path / kind / "scheduler", name),
+        recommended=facts.get("recommended", {}).get(kind, {}),
     )
 
 
@@ -134,7 +141,7 @@ def _read_folder(path: Path, name: str) -> Parts:
     with _explained(name, "model_index.json"):
         index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
         index = {part: told for part, told in index.items() if isinstance(told, list) and len(told) == 2}
-    for part in Parts._fields:
+    for part in PARTS:
         if part not in index or not (path / part).is_dir():
             raise IncompatibleModel(f"{name}: lacks its {part}; {_REMEDY}.")
     libraries = {
@@ -185,7 +192,7 @@ def _read_file(path: Path, kind: str) -> Parts:
             f"{path.name}: cannot be read as a single-file model ({_first_line(error)}); connect to the "
             f"network once for its configuration, or put it in a folder {beside.name}/ beside the file."
         ) from None
-    return Parts(*(getattr(pipe, part) for part in Parts._fields))
+    return Parts(*(getattr(pipe, part) for part in PARTS))
 
 
 def _download(name: str) -> Path:

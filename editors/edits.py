@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from PIL import Image
@@ -35,6 +36,10 @@ WordWindows = StepWindow | Mapping[str, StepWindow]
 """One window for all words, or one per word with "default" for the rest."""
 
 
+STANDARD_SCALES: Mapping[str, float] = MappingProxyType({"guidance_scale": 7.5, "image_guidance_scale": 1.5})
+"""What Stable Diffusion's family is used with, where a model recommends nothing else."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstructionEdit:
     """Change a picture as an instruction says (InstructPix2Pix).
@@ -42,8 +47,10 @@ class InstructionEdit:
     Attributes:
         original_image: The picture to edit: a PIL image or a path.
         edit_prompt: What to change, in words: "make it night".
-        guidance_scale: How strongly to follow the instruction (s_T), 0 to 100.
-        image_guidance_scale: How closely to keep to the picture (s_I), 0 to 100.
+        guidance_scale: How strongly to follow the instruction (s_T), 0 to 100; None takes what the model
+            recommends, 7.5 where it says nothing.
+        image_guidance_scale: How closely to keep to the picture (s_I), 0 to 100; None takes what the model
+            recommends, 1.5 where it says nothing.
         num_inference_steps: Denoising steps, 1 to 1000.
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
@@ -55,8 +62,8 @@ class InstructionEdit:
 
     original_image: PictureSource
     edit_prompt: str
-    guidance_scale: float = 7.5
-    image_guidance_scale: float = 1.5
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
     num_inference_steps: int = 20
     seed: int | None = None
     mask: PictureSource | None = None
@@ -66,8 +73,9 @@ class InstructionEdit:
     def __post_init__(self) -> None:
         rules.picture("original_image", self.original_image)
         rules.prompt("edit_prompt", self.edit_prompt)
-        rules.scale("guidance_scale", self.guidance_scale)
-        rules.scale("image_guidance_scale", self.image_guidance_scale)
+        for name in STANDARD_SCALES:
+            if getattr(self, name) is not None:
+                rules.scale(name, getattr(self, name))
         rules.whole_number("num_inference_steps", self.num_inference_steps, *rules.STEPS)
         rules.seed(self.seed)
         rules.choice("full_size", self.full_size, ("change", "resize"))
@@ -76,9 +84,9 @@ class InstructionEdit:
         if self.resolution is not None:
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
 
-    def with_seed(self, seed: int) -> Self:
-        """Return this request with the seed that was really used."""
-        return replace(self, seed=seed)
+    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
+        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
+        return replace(self, seed=seed, **_scales(self, recommended))
 
     def to_json(self) -> str:
         """Write the request as JSON; pictures go in by reference (path, or content hash of one in memory)."""
@@ -140,7 +148,8 @@ class PromptEdit:
         local_blend: Keep the edit to where some words are.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
-        guidance_scale: How strongly to follow the prompts, 0 to 100.
+        guidance_scale: How strongly to follow the prompts, 0 to 100; None takes what the model recommends,
+            7.5 where it says nothing.
         num_inference_steps: Denoising steps, 1 to 1000.
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
         width: Of the pictures, in pixels; None: the model's own.
@@ -156,7 +165,7 @@ class PromptEdit:
     self_replace_steps: StepWindow = 0.4
     local_blend: LocalBlend | None = None
     mask: PictureSource | None = None
-    guidance_scale: float = 7.5
+    guidance_scale: float | None = None
     num_inference_steps: int = 50
     seed: int | None = None
     width: int | None = None
@@ -167,7 +176,8 @@ class PromptEdit:
         rules.prompt("edited_prompt", self.edited_prompt)
         rules.choice("operation", self.operation, ("auto", "replace", "refine"))
         rules.choice("recipe", self.recipe, ("paper", "instruct_pix2pix"))
-        rules.scale("guidance_scale", self.guidance_scale)
+        if self.guidance_scale is not None:
+            rules.scale("guidance_scale", self.guidance_scale)
         rules.whole_number("num_inference_steps", self.num_inference_steps, *rules.STEPS)
         rules.seed(self.seed)
         object.__setattr__(self, "word_weights", rules.weights("word_weights", self.word_weights))
@@ -188,9 +198,9 @@ class PromptEdit:
             if side is not None:
                 rules.whole_number(name, side, *rules.SIDE)
 
-    def with_seed(self, seed: int) -> Self:
-        """Return this request with the seed that was really used."""
-        return replace(self, seed=seed)
+    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
+        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
+        return replace(self, seed=seed, **_scales(self, recommended))
 
     def to_json(self) -> str:
         """Write the request as JSON; a mask goes in by reference (path, or content hash of one in memory)."""
@@ -276,6 +286,11 @@ class EditResult:
 class Editor(Protocol[EditT_contra]):
     """What every editor does: the same edit, watched or not."""
 
+    @property
+    def recommended(self) -> Mapping[str, float]:
+        """The scales that a request takes where it names none."""
+        ...
+
     def edit(self, edit: EditT_contra) -> EditResult:
         """Carry out the edit."""
         ...
@@ -283,6 +298,13 @@ class Editor(Protocol[EditT_contra]):
     def stream(self, edit: EditT_contra) -> Generator[Step, None, EditResult]:
         """Carry out the edit step by step; closing the generator cancels, its return value is the result."""
         ...
+
+
+def _scales(edit: Edit, recommended: Mapping[str, float]) -> dict[str, Any]:
+    """Return a request's scales: its own, else the recommended, else the standard ones."""
+    own = {name: getattr(edit, name) for name in STANDARD_SCALES if hasattr(edit, name)}
+    other = {**STANDARD_SCALES, **recommended}
+    return {name: other[name] if value is None else value for name, value in own.items()}
 
 
 def _to_json(edit: Edit) -> str:

@@ -11,7 +11,7 @@ else: any scales from 0, and no prediction is computed whose coefficient is zero
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from .diffusion import denoise, noise
-from .edits import EditResult, InstructionEdit, Step
+from .edits import STANDARD_SCALES, EditResult, InstructionEdit, Step
 from .errors import InvalidEdit
 from .full_size import transfer_change, working_size
 from .guidance import branches, dual
@@ -101,6 +101,11 @@ class InstructPix2PixEditor:
         """
         return cls(from_pipeline(pipe))
 
+    @property
+    def recommended(self) -> Mapping[str, float]:
+        """The scales that a request takes where it names none."""
+        return {**STANDARD_SCALES, **self.model.recommended}
+
     def edit(self, edit: InstructionEdit) -> EditResult:
         """Carry out an edit.
 
@@ -167,7 +172,7 @@ class InstructPix2PixEditor:
         small = seen if seen.size == size else seen.resize(size, Image.Resampling.LANCZOS)
         seed = secrets.randbelow(2**32) if edit.seed is None else int(edit.seed)
         return _Job(
-            edit=edit.with_seed(seed),
+            edit=edit.settled(seed, model.recommended),
             seed=seed,
             picture=picture,
             mask=None if edit.mask is None else read_mask("mask", edit.mask, picture.size),
@@ -245,6 +250,7 @@ class _Prediction:
         self, model: DiffusionModel, prompts: list[str], image_latents: Tensor, edit: InstructionEdit
     ) -> None:
         self.unet, self.dtype = model.unet, model.dtype
+        assert edit.image_guidance_scale is not None and edit.guidance_scale is not None  # settled by `_read`
         self.scales = (float(edit.image_guidance_scale), float(edit.guidance_scale))
         self.needed = branches(*self.scales)
         self.num_rows = 0

@@ -7,7 +7,8 @@ Law: nothing of an edit is ever kept here: the parts are only called, and schedu
 copied for every edit. Nothing assumes 4 latent channels, a CLIP text encoder or a size.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import torch
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .checkpoints import SCHEDULERS, Parts, load_text_encoder, read
+from .checkpoints import PARTS, SCHEDULERS, Parts, load_text_encoder, read
 from .devices import choose_device, choose_dtype
 from .errors import IncompatibleModel, InvalidEdit
 from .images import to_image
@@ -41,6 +42,7 @@ class DiffusionModel:
         unet: A UNet2DConditionModel: C channels in (base), or 2·C (edit).
         scheduler: The scheduler to copy for each edit.
         name: For people: what was asked for.
+        recommended: Scales that suit it, by their name in a request, where it has any.
     """
 
     tokenizer: Any
@@ -49,6 +51,7 @@ class DiffusionModel:
     unet: Any
     scheduler: Any
     name: str
+    recommended: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -134,8 +137,7 @@ class DiffusionModel:
         if name not in SCHEDULERS:
             raise InvalidEdit(f"scheduler: {name!r} is not allowed; choose from {', '.join(SCHEDULERS)}.")
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
-        parts = {part: getattr(self, part) for part in ("tokenizer", "text_encoder", "vae", "unet", "name")}
-        return type(self)(**parts, scheduler=scheduler)
+        return replace(self, scheduler=scheduler)
 
     def cut_off(self, prompt: str) -> str:
         """Return the end of a prompt that the text encoder would not read; empty where all fits."""
@@ -239,13 +241,12 @@ def from_pipeline(pipe: Any) -> DiffusionModel:
         IncompatibleModel: It lacks a part, or its parts are none of Stable Diffusion's layout.
     """
     name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
-    needed = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
-    missing = [part for part in needed if getattr(pipe, part, None) is None]
+    missing = [part for part in PARTS if getattr(pipe, part, None) is None]
     if missing:
         raise IncompatibleModel(
             f"{name}: has no {missing[0]}; give a Stable Diffusion 1.x or 2.x pipeline of diffusers."
         )
-    return _assembled(Parts(*(getattr(pipe, part) for part in needed)), str(name))
+    return _assembled(Parts(*(getattr(pipe, part) for part in PARTS)), str(name))
 
 
 def require_kind(model: DiffusionModel, kind: Kind) -> None:

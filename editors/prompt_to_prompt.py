@@ -14,7 +14,7 @@ without windows each picture is the plain one of its prompt; nothing of an edit 
 
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -47,7 +47,7 @@ from .controls import (
     window_steps,
 )
 from .diffusion import denoise, noise
-from .edits import EditResult, PromptEdit, Step
+from .edits import STANDARD_SCALES, EditResult, PromptEdit, Step
 from .errors import InvalidEdit
 from .guidance import cfg
 from .images import composite, read_mask, to_image
@@ -108,6 +108,11 @@ class PromptToPromptEditor:
         """
         return cls(from_pipeline(pipe))
 
+    @property
+    def recommended(self) -> Mapping[str, float]:
+        """The scales that a request takes where it names none."""
+        return {**STANDARD_SCALES, **self.model.recommended}
+
     def edit(self, edit: PromptEdit) -> EditResult:
         """Draw both pictures.
 
@@ -136,6 +141,7 @@ class PromptToPromptEditor:
         began = time.perf_counter()
         model = self.model
         seed = secrets.randbelow(2**32) if edit.seed is None else int(edit.seed)
+        edit = edit.settled(seed, model.recommended)
         # Whoever lent us the UNet may have given it other processors since.
         plan = _Plan.of(edit, model, install(model.unet))
         with failures_explained():
@@ -160,7 +166,7 @@ class PromptToPromptEditor:
         return EditResult(
             edited_image=edited if share is None else composite(original, edited, share),
             original_image=original,
-            edit=edit.with_seed(seed),
+            edit=edit,
             seed=seed,
             num_unet_rows=predict.num_rows,
             seconds=time.perf_counter() - began,
@@ -229,6 +235,7 @@ class _Prediction:
 
     def __init__(self, model: DiffusionModel, edit: PromptEdit, plan: _Plan) -> None:
         self.unet, self.dtype = model.unet, model.dtype
+        assert edit.guidance_scale is not None  # settled by `stream`
         self.plan, self.guidance_scale = plan, float(edit.guidance_scale)
         self.num_rows = 0
         prompts = {

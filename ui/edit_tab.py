@@ -8,7 +8,7 @@ same things in the same words.
 import html
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def edit_tab(editor: Editor[InstructionEdit]) -> None:
             with gr.Row():
                 go = gr.Button("Edit", variant="primary")
                 stop = gr.Button("Stop", variant="stop", interactive=False)
-            settings = _settings()
+            settings = _settings(editor.recommended)
         with gr.Column(min_width=300):
             compare = gr.ImageSlider(
                 label="Before and after",
@@ -100,14 +100,14 @@ def edit_tab(editor: Editor[InstructionEdit]) -> None:
     )
 
 
-def _settings() -> list[Any]:
+def _settings(recommended: Mapping[str, float]) -> list[Any]:
     """Lay out the settings nobody needs for a first edit, in the order of `LABELS`."""
     with gr.Accordion("Fine-tune", open=False):
         return [
             gr.Slider(
                 0,
                 20,
-                value=DEFAULTS["guidance_scale"],
+                value=recommended["guidance_scale"],
                 step=0.1,
                 label=LABELS["guidance_scale"],
                 info="Raise it if too little changes. (guidance_scale)",
@@ -115,7 +115,7 @@ def _settings() -> list[Any]:
             gr.Slider(
                 0,
                 5,
-                value=DEFAULTS["image_guidance_scale"],
+                value=recommended["image_guidance_scale"],
                 step=0.05,
                 label=LABELS["image_guidance_scale"],
                 info="Raise it if too much changes. (image_guidance_scale)",

@@ -24,7 +24,7 @@ def prompts(**changes):
     return PromptEdit(**{"original_prompt": "a cat", "edited_prompt": "a dog", **changes})
 
 
-NO_NUMBERS = [math.nan, math.inf, -math.inf, -0.5, 1e9, "7", None, True, 1j]
+NO_NUMBERS = [math.nan, math.inf, -math.inf, -0.5, 1e9, "7", True, 1j]  # None is the model's own
 BAD_FIELDS = [
     *(
         (instruction, name, value)
@@ -182,7 +182,7 @@ def test_other_json_is_one_sentence(text):
 
 
 def test_json_with_nan_is_refused_like_nan():
-    text = instruction().to_json().replace("7.5", "NaN")
+    text = instruction(guidance_scale=7.5).to_json().replace("7.5", "NaN")
     with pytest.raises(InvalidEdit, match="guidance_scale"):
         InstructionEdit.from_json(text)
 
@@ -208,3 +208,11 @@ def test_importing_editors_imports_no_torch():
 
 def test_a_pil_picture_is_accepted():
     assert isinstance(instruction(original_image=Image.new("RGB", (32, 32))).original_image, Image.Image)
+
+
+def test_absent_scales_are_the_models_then_the_standard_ones() -> None:
+    asked = instruction(image_guidance_scale=1.2)
+    settled = asked.settled(3, {"guidance_scale": 3.0, "image_guidance_scale": 9.0})
+    assert (settled.guidance_scale, settled.image_guidance_scale, settled.seed) == (3.0, 1.2, 3)
+    assert asked.settled(3, {}).guidance_scale == 7.5
+    assert prompts().settled(3, {"guidance_scale": 4.0, "image_guidance_scale": 1.0}).guidance_scale == 4.0

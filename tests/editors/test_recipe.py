@@ -40,7 +40,7 @@ def test_the_request_can_be_made_again_from_the_file(tmp_path):
 
 
 def test_the_common_line_parses_as_the_web_interfaces_do(tmp_path):
-    save_png(result(instruction(image_guidance_scale=1.25)), tmp_path / "night.png")
+    save_png(result(instruction(image_guidance_scale=1.25).settled(7, {})), tmp_path / "night.png")
     prompt, settings = Image.open(tmp_path / "night.png").info["parameters"].rsplit("\n", 1)
     pairs = dict(re.findall(r'\s*([\w ]+): ("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)', settings))
     assert prompt == "make it night"

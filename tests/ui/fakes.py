@@ -7,10 +7,13 @@ import torch
 from PIL import Image, ImageOps
 
 from editors import EditResult, InstructionEdit, Step
+from editors.edits import STANDARD_SCALES
 
 
 class NegativeEditor:
     """Turns pictures into their negatives, slowly, and keeps count of the steps it took."""
+
+    recommended = STANDARD_SCALES
 
     def __init__(self, *, seconds_a_step: float = 0.0):
         self.seconds_a_step = seconds_a_step
@@ -52,7 +55,7 @@ class NegativeEditor:
         return EditResult(
             edited_image=edited,
             original_image=original,
-            edit=edit.with_seed(seed),
+            edit=edit.settled(seed, self.recommended),
             seed=seed,
             num_unet_rows=3 * edit.num_inference_steps,
             seconds=self.seconds_a_step * edit.num_inference_steps,
