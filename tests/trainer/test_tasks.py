@@ -114,7 +114,14 @@ def test_base_export_opens_in_bare_diffusers(chain: Path) -> None:
 
 
 def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: Path) -> None:
-    facts = pack(chain / "autoencoder" / "model", chain / "base" / "model", edit_model, tmp_path / "family")
+    recommended = {"edit": {"guidance_scale": 3.0}}
+    facts = pack(
+        chain / "autoencoder" / "model",
+        chain / "base" / "model",
+        edit_model,
+        tmp_path / "family",
+        recommended,
+    )
     assert str(chain) not in (tmp_path / "family" / "pocket.json").read_text()
     assert facts["edit"]["samples"] == 24
     editor = InstructPix2PixEditor.from_pretrained(str(tmp_path / "family"), device="cpu")
@@ -123,3 +130,5 @@ def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: 
         InstructionEdit(original_image=photo, edit_prompt="make it blue", num_inference_steps=2, seed=1)
     )
     assert result.edited_image.size == photo.size
+    assert isinstance(result.edit, InstructionEdit)
+    assert (result.edit.guidance_scale, result.edit.image_guidance_scale) == (3.0, 1.5)
