@@ -24,5 +24,6 @@ common=(--device cpu --log-every 20 --checkpoint-every 200 --sample-every 1000 -
   --steps 6400 --batch-size 8 --learning-rate 0.001 --lr-warmup-steps 200
 
 python -m trainer.pack --autoencoder "$work/autoencoder/model" --base "$work/base/model" --edit "$work/edit/model" \
-  --out editors/pocket
+  --out editors/pocket \
+  --recommended '{"edit": {"guidance_scale": 3, "image_guidance_scale": 1.5}, "base": {"guidance_scale": 4}}'
 wordbrush eval pairs --num 300 --out "$work/figures"
