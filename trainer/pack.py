@@ -67,6 +67,8 @@ def pack(
     for kind, model in parts.items():
         model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
         model.scheduler.save_pretrained(partial / kind / "scheduler")
+    for config in partial.rglob("config.json"):
+        _forget_place(config)
     (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if (out / "README.md").exists():
         shutil.copy(out / "README.md", partial)
@@ -82,6 +84,13 @@ def _training(folder: Path) -> dict[str, Any]:
     for field in ("data", "out", "base", "autoencoder"):
         record["config"].pop(field, None)
     return record
+
+
+def _forget_place(config: Path) -> None:
+    """Leave out of a model's configuration the folder it was loaded from."""
+    fields = json.loads(config.read_text(encoding="utf-8"))
+    fields.pop("_name_or_path", None)
+    config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> None:
