@@ -23,14 +23,13 @@ import numpy as np
 
 from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
+from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
 from dataset_builder.errors import DatasetError, InvalidJob
 from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import canonical_json, hash_bytes, hash_json
 
 Split = Literal["train", "held_out"]
 MAX_SAMPLES: Final = 10_000_000
-MAX_JOBS: Final = 256
-MAX_SEED: Final = 2**32 - 1
 # A scene may allow no edit, or one that nobody can see: then the sample's next scene is tried.
 ATTEMPTS: Final = 16
 
@@ -94,7 +93,7 @@ class SceneJob:
         return {
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,
-            "painter": _painter_hash(),
+            "painter": painter_hash(),
             "paraphrase": self.paraphrase,
             "samples_per_shard": self.samples_per_shard,
             "seed": self.seed,
@@ -133,13 +132,7 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
     )
 
 
-def check_whole(field: str, value: object, low: int, high: int) -> None:
-    """Refuse anything but a whole number in a range."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise InvalidJob(f"{field} is {value!r}, but must be a whole number from {low} to {high}; change it.")
-
-
-def _painter_hash() -> str:
+def painter_hash() -> str:
     """Return one hash over the sources that draw: pictures of two versions never mix in one dataset."""
     folder = Path(scenes.__file__).parent
     sources = {path.name: hash_bytes(path.read_bytes()) for path in sorted(folder.glob("*.py"))}

@@ -31,5 +31,29 @@ class StorageFailed(DatasetError):
     """A file could not be written: disk full, folder read-only, and the like."""
 
 
+class TooManyErrors(DatasetError):
+    """More samples failed than the run accepts."""
+
+
 class WorkerLost(DatasetError):
     """Worker processes were killed more often than the run accepts."""
+
+
+class JudgeMissing(DatasetError):
+    """The folder holds no judge, or its files are damaged."""
+
+
+class ChangedWorld(DatasetError):
+    """The judge learnt another version of its world than is drawn now."""
+
+
+class WriterStopped(DatasetError):
+    """The server that writes cannot be used, or no longer; what it wrote is kept, the job can go on later."""
+
+
+class BudgetSpent(DatasetError):
+    """The money for a job is spent before all of it is done."""
+
+
+class ScorerMissing(DatasetError):
+    """There is no scorer of that name, or its files are damaged."""

@@ -11,8 +11,6 @@ the run; a report says the same for the same scores.
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -24,12 +22,20 @@ from PIL import Image
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.evaluate_parts import model_hash, round_trip
 from dataset_builder.figures import psnr
 from dataset_builder.report import GridRow, draw_grid, markdown
+from dataset_builder.sampling import model_hash, round_trip
 from dataset_builder.scores import EvalReport, PairScore, summarise
 from dataset_builder.shards import DatasetInfo, ShardReport, png_bytes, read_dataset
-from dataset_builder.storage import hash_json, locked, remove_leftovers, write_atomically, write_json
+from dataset_builder.storage import (
+    append_line,
+    hash_json,
+    locked,
+    read_lines,
+    remove_leftovers,
+    write_atomically,
+    write_json,
+)
 from editors import InstructionEdit, InstructPix2PixEditor
 
 SCORES_FILE: Final = "scores.jsonl"
@@ -168,7 +174,7 @@ def _measure(
         score = known.get(sample["__key__"])
         if score is None:
             score = _score_pair(job, editor, number, sample, run)
-            _append(path, {"run": run, **asdict(score)})
+            append_line(path, {"run": run, **asdict(score)})
         scores.append(score)
         yield score
     if not scores:
@@ -205,24 +211,8 @@ def _score_pair(
 
 
 def _read_scores(path: Path, run: str) -> list[PairScore]:
-    """Return the scores of a run; a line that a kill cut short is cut off the file."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        write_atomically(path, whole)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return [PairScore(**line) for line in lines if line.pop("run") == run]
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    """Add a line to a file, on the disk when this returns."""
-    with path.open("ab") as file:
-        file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
+    """Return the scores of a run."""
+    return [PairScore(**line) for line in read_lines(path) if line.pop("run") == run]
 
 
 def _picture_path(out: Path, run: str, key: str) -> Path:

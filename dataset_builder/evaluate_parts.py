@@ -5,16 +5,13 @@ Law: nothing here changes a model; equal models, data and settings give equal fi
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dataset_builder import records
@@ -22,9 +19,10 @@ from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.figures import Interval, interval, psnr
 from dataset_builder.report import GridRow, draw_grid
+from dataset_builder.sampling import Sampling, draw, round_trip
 from dataset_builder.shards import DatasetInfo, ShardReport, png_bytes, read_dataset
 from dataset_builder.storage import write_atomically, write_json
-from editors import diffusion, guidance, models
+from editors import models
 from editors.models import DiffusionModel
 
 _BATCH: Final = 16
@@ -145,11 +143,14 @@ def draw_captions(job: PartsJob, model: DiffusionModel | None = None) -> Iterato
     """
     info = yield from _held_out_scenes(job)
     model = model or models.load(job.model, kind="base", device=job.device)
+    how = Sampling(
+        size=job.size, guidance_scale=job.guidance_scale, num_inference_steps=job.num_inference_steps
+    )
     rows = []
     number = job.seed
     for batch in _batches(itertools.islice(info.samples((records.IMAGE, records.CAPTION)), job.num)):
         captions = [sample[records.CAPTION] for sample in batch]
-        pictures = _draw(job, model, captions, number)
+        pictures = draw(model, captions, [(number + place) % 2**32 for place in range(len(batch))], how)
         number += len(batch)
         for sample, picture in zip(batch, pictures, strict=True):
             rows.append(GridRow(label=sample[records.CAPTION], pictures=(sample[records.IMAGE], picture)))
@@ -166,65 +167,6 @@ def _held_out_scenes(job: PartsJob) -> Generator[ShardReport, None, DatasetInfo]
         raise UnreadableDataset(f"{info.folder} holds no scenes; draw some with `wordbrush data scenes`.")
     job.out.mkdir(parents=True, exist_ok=True)
     return info
-
-
-@torch.no_grad()
-def _draw(job: PartsJob, model: DiffusionModel, captions: list[str], seed: int) -> NDArray[np.uint8]:
-    """Draw captions with the base model, (B, H, W, 3) uint8; picture n starts from seed + n."""
-    side = job.size // model.vae_scale_factor
-    seeds = [(seed + number) % 2**32 for number in range(len(captions))]
-    latents, generators = diffusion.noise(seeds, (model.latent_channels, side, side), model.device)
-    words = model.encode_prompt(["", *captions])  # (1 + B, T, C)
-    states = torch.cat([words[:1].expand(len(captions), -1, -1), words[1:]])  # (2B, T, C)
-
-    def predict(noisy: torch.Tensor, timestep: torch.Tensor, _index: int) -> torch.Tensor:
-        rows = torch.cat([noisy, noisy]).to(model.dtype)
-        output = model.unet(rows, timestep, encoder_hidden_states=states).sample.float()
-        uncond, cond = output.chunk(2)
-        return guidance.cfg(uncond, cond, job.guidance_scale)
-
-    steps = diffusion.denoise(
-        predict,
-        scheduler=model.new_scheduler(),
-        latents=latents,
-        num_inference_steps=job.num_inference_steps,
-        generators=generators,
-    )
-    for step in steps:
-        latents = step.latents
-    return _levels(model.decode(latents))
-
-
-def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Send pictures through an autoencoder and back: what it cannot keep, no editor on it can draw.
-
-    Args:
-        model: The model whose autoencoder it is.
-        pictures: (B, H, W, 3) uint8.
-
-    Returns:
-        (B, H, W, 3) uint8.
-    """
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1  # (B, 3, H, W) in [-1, 1]
-    return _levels(model.decode_unscaled(model.encode_image(pixels).mode()))
-
-
-def _levels(pixels: torch.Tensor) -> NDArray[np.uint8]:
-    """Turn (B, 3, H, W) in [0, 1] into (B, H, W, 3) uint8."""
-    levels: NDArray[np.uint8] = (
-        (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    )
-    return levels
-
-
-def model_hash(model: DiffusionModel) -> str:
-    """Return one hash over a model's weights and its scheduler's configuration."""
-    digest = hashlib.sha256(json.dumps(dict(model.scheduler.config), sort_keys=True, default=str).encode())
-    for part in (model.text_encoder, model.vae, model.unet):
-        for name, tensor in sorted(part.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _batches(samples: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

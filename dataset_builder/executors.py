@@ -1,4 +1,4 @@
-"""Run one pure function over many specs: here in this process, or in several processes.
+"""Run one pure function over many specs: here in this process, in several processes, or on Ray.
 
 Law: the results, and every file that the function writes, are the same whichever executor ran it. A spec is
 computed at least once; what it publishes appears exactly once, because publishing is part of the function.
@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
-from dataset_builder.errors import WorkerLost
+from dataset_builder.errors import InvalidJob, WorkerLost
+from dataset_builder.executors_ray import run_on_ray
+
+Executor = Literal["serial", "process", "ray", "slurm"]
 
 SpecT = TypeVar("SpecT")
 ResultT = TypeVar("ResultT")
@@ -27,7 +30,13 @@ ResultT = TypeVar("ResultT")
 MAX_LOST_WORKERS: Final = 3
 
 
-def run(function: Callable[[SpecT], ResultT], specs: Sequence[SpecT], *, jobs: int) -> Iterator[ResultT]:
+def run(
+    function: Callable[[SpecT], ResultT],
+    specs: Sequence[SpecT],
+    *,
+    jobs: int,
+    executor: Executor = "process",
+) -> Iterator[ResultT]:
     """Yield the result of `function` for every spec, in the order in which they are ready.
 
     Closing the generator, an error in a worker, and Ctrl-C end all workers before control returns.
@@ -35,12 +44,22 @@ def run(function: Callable[[SpecT], ResultT], specs: Sequence[SpecT], *, jobs: i
     Args:
         function: A module-level function; with more than one job it is sent to other processes by its name.
         specs: Its arguments; each must be picklable when there is more than one job.
-        jobs: Number of processes; 1 computes here.
+        jobs: Number of processes, or tasks at a time; one process computes here.
+        executor: "serial" computes here whatever the jobs, "ray" on a cluster.
 
     Raises:
+        InvalidJob: The executor is "slurm", whose tasks a cluster starts; see `slurm.array_script`.
         WorkerLost: Workers were killed more than three times.
     """
-    if jobs == 1 or len(specs) <= 1:
+    if executor == "slurm":
+        raise InvalidJob(
+            'executor is "slurm", which starts nothing itself: submit the script that `wordbrush data render '
+            "--executor slurm` prints, or choose another."
+        )
+    if executor == "ray":
+        yield from run_on_ray(function, specs, jobs=jobs)
+        return
+    if executor == "serial" or jobs == 1 or len(specs) <= 1:
         yield from map(function, specs)
         return
     crew = _Crew(function, deque(specs), min(jobs, len(specs)))

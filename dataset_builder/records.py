@@ -28,6 +28,14 @@ IMAGE: Final = "image"
 CAPTION: Final = "caption"
 SCENE: Final = "scene"
 SPLIT: Final = "split"
+TRIPLET: Final = "triplet"
+SEED: Final = "seed"
+SCORES: Final = "scores"
+RECIPE: Final = "recipe"
+GUIDANCE_SCALE: Final = "guidance_scale"
+NUM_INFERENCE_STEPS: Final = "num_inference_steps"
+CROSS_REPLACE_STEPS: Final = "cross_replace_steps"
+SELF_REPLACE_STEPS: Final = "self_replace_steps"
 
 PAIR_COLUMNS: Final = (
     ORIGINAL_PROMPT,
@@ -40,6 +48,17 @@ PAIR_COLUMNS: Final = (
     ORIGINAL_SCENE,
     EDITED_SCENE,
     SPLIT,
+)
+# What pairs that Prompt-to-Prompt drew have besides: how they were drawn, and what a scorer thinks of them.
+DRAWN_COLUMNS: Final = (
+    TRIPLET,
+    SEED,
+    RECIPE,
+    GUIDANCE_SCALE,
+    NUM_INFERENCE_STEPS,
+    CROSS_REPLACE_STEPS,
+    SELF_REPLACE_STEPS,
+    SCORES,
 )
 SCENE_COLUMNS: Final = (IMAGE, CAPTION, SCENE, SPLIT)
 

@@ -42,7 +42,7 @@ _MARGIN: Final = 6
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridRow:
-    """One row of a grid: its label, and its pictures, (H, W, 3) uint8 of one size."""
+    """One row of a grid: its label, of one line or more, and its pictures, (H, W, 3) uint8 of one size."""
 
     label: str
     pictures: tuple[NDArray[Any], ...]
@@ -111,19 +111,21 @@ def draw_grid(headings: Sequence[str], rows: Sequence[GridRow], *, side: int = 1
         The grid, (H, W, 3) uint8.
     """
     font = ImageFont.load_default(size=14)
-    label_width = max((int(font.getlength(row.label)) for row in rows), default=0) + 2 * _MARGIN
+    lines = [line for row in rows for line in row.label.split("\n")]
+    label_width = max((int(font.getlength(line)) for line in lines), default=0) + 2 * _MARGIN
     step = side + _MARGIN
-    width = label_width + step * len(headings)
+    column_width = max(step, *(int(font.getlength(heading)) + 2 * _MARGIN for heading in headings))
+    width = label_width + column_width * len(headings)
     sheet = Image.new("RGB", (width, 24 + step * len(rows)), "white")
     pen = ImageDraw.Draw(sheet)
     for column, heading in enumerate(headings):
-        pen.text((label_width + column * step, 4), heading, fill="black", font=font)
+        pen.text((label_width + column * column_width, 4), heading, fill="black", font=font)
     for line, row in enumerate(rows):
         top = 24 + line * step
-        pen.text((_MARGIN, top + side // 2 - 8), row.label, fill="black", font=font)
+        pen.text((_MARGIN, top + side // 2), row.label, fill="black", font=font, anchor="lm")
         for column, pixels in enumerate(row.pictures):
             picture = Image.fromarray(pixels)
             size = (max(1, round(side * picture.width / picture.height)), side)
             filter_ = Image.Resampling.NEAREST if picture.height <= side else Image.Resampling.LANCZOS
-            sheet.paste(picture.resize(size, filter_), (label_width + column * step, top))
+            sheet.paste(picture.resize(size, filter_), (label_width + column * column_width, top))
     return np.array(sheet)

@@ -18,7 +18,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,10 @@ from PIL import Image
 
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.storage import hash_bytes, hash_json, write_atomically, write_json
+from dataset_builder.tars import MEMBER_NAME, read_columns
 
 INDEX_FILE: Final = "dataset.json"
-MAX_MEMBER_BYTES: Final = 64 * 2**20
-_MEMBER_NAME: Final = re.compile(r"(?P<key>[0-9A-Za-z_-]{1,80})\.(?P<column>[0-9a-z_.]{1,40})")
-PICTURE_FORMATS: Final = {"png": "PNG", "jpg": "JPEG"}
+_SHARD_NAME: Final = re.compile(r"[a-z_]{1,40}-\d{5,9}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,9 +141,16 @@ class DatasetInfo:
         Raises:
             UnreadableDataset: A shard is missing or is no shard of ours.
         """
+        for _, samples in self.samples_by_shard(columns):
+            yield from samples
+
+    def samples_by_shard(
+        self, columns: Iterable[str] | None = None
+    ) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+        """Walk through the shards in order: the name of each, and its samples as `samples` yields them."""
         wanted = None if columns is None else frozenset(columns)
         for shard in self.shards:
-            yield from read_shard(self.folder / f"{shard.name}.tar", wanted)
+            yield shard.name, read_columns(self.folder / f"{shard.name}.tar", wanted)
 
 
 def png_bytes(picture: NDArray[Any]) -> bytes:
@@ -208,7 +214,7 @@ def _add_sample(tar: tarfile.TarFile, sample: Sample) -> None:
     """Append a sample's parts, with headers that say nothing of time, user or machine."""
     for ending, content in sorted(sample.parts.items()):
         member = tarfile.TarInfo(f"{sample.key}.{ending}")
-        if _MEMBER_NAME.fullmatch(member.name) is None:
+        if MEMBER_NAME.fullmatch(member.name) is None:
             raise InvalidJob(
                 f"sample {member.name!r} needs a name of letters, digits, - and _, then an ending."
             )
@@ -280,48 +286,8 @@ def read_index(folder: Path) -> dict[str, Any] | None:
         raise UnreadableDataset(
             f"{folder / INDEX_FILE} cannot be read ({error}); remove it and run again."
         ) from error
-    if not isinstance(index, dict) or not {"config", "config_hash", "shards"} <= index.keys():
+    ours = isinstance(index, dict) and {"config", "config_hash", "shards"} <= index.keys()
+    # Names become paths: one that leads out of the folder, or to a command, is none of ours.
+    if not ours or not all(isinstance(name, str) and _SHARD_NAME.fullmatch(name) for name in index["shards"]):
         raise UnreadableDataset(f"{folder / INDEX_FILE} is no index of ours; choose another folder.")
     return index
-
-
-def read_shard(path: Path, columns: frozenset[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Walk through one tar; see `DatasetInfo.samples`.
-
-    Only plain files with names of our form are accepted, and only pictures and JSON are decoded: a tar from a
-    stranger can hold links, absolute paths or pickles, and none of these is looked at.
-    """
-    sample: dict[str, Any] = {}
-    try:
-        with tarfile.open(path, mode="r:") as tar:
-            for member in tar:
-                name = _MEMBER_NAME.fullmatch(member.name)
-                if name is None or not member.isreg() or member.size > MAX_MEMBER_BYTES:
-                    raise UnreadableDataset(f"{path} holds {member.name!r}, no sample of ours; remove it.")
-                if sample and sample["__key__"] != name["key"]:
-                    yield sample
-                    sample = {}
-                sample.setdefault("__key__", name["key"])
-                file = tar.extractfile(member)
-                assert file is not None
-                sample.update(_decode(name["column"], file, columns))
-                # A TarFile remembers every member it passed, which is a leak in a long walk.
-                tar.members = []  # type: ignore[attr-defined]
-    except (OSError, tarfile.TarError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableDataset(
-            f"{path} cannot be read ({error}); run the command that made it again."
-        ) from error
-    if sample:
-        yield sample
-
-
-def _decode(ending: str, file: IO[bytes], columns: frozenset[str] | None) -> dict[str, Any]:
-    """Return the columns that one member holds: a picture is one, a JSON object has several."""
-    if ending == "json":
-        fields = json.loads(file.read())
-        return {name: value for name, value in fields.items() if columns is None or name in columns}
-    column, _, form = ending.rpartition(".")
-    if form not in PICTURE_FORMATS or (columns is not None and column not in columns):
-        return {}
-    with Image.open(io.BytesIO(file.read()), formats=(PICTURE_FORMATS[form],)) as picture:
-        return {column: np.array(picture)}

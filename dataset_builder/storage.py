@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -76,21 +76,61 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, f"{canonical_json(value)}\n".encode())
 
 
+def append_line(path: Path, value: Any) -> None:
+    """Add a JSON value as a line to a file, on the disk when this returns.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(f"{json.dumps(value, ensure_ascii=False)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} could not be written ({error.strerror or error}); free space or choose another folder."
+        ) from error
+
+
+def read_lines(path: Path) -> list[Any]:
+    """Return the JSON values that `append_line` wrote; a line that a kill cut short is cut off the file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        write_atomically(path, whole)
+    return [json.loads(line) for line in whole.splitlines()]
+
+
 def hash_file(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of killed runs. Call it under the lock only."""
-    for leftover in folder.glob(f"*{TEMPORARY_MARK}*"):
-        leftover.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Remove temporary files of killed runs. Call it under the lock only.
+
+    Args:
+        folder: Where.
+        names: Beginnings of the files that are ours to remove; None means all.
+    """
+    for name in [""] if names is None else [f"{name}." for name in names]:
+        for leftover in folder.glob(f"{name}*{TEMPORARY_MARK}*"):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, name: str = LOCK_FILE, shared: bool = False) -> Iterator[None]:
     """Hold a folder for one run. The system lets go of it when the process ends, however it ends.
+
+    Args:
+        folder: What to hold; made if missing.
+        name: File that stands for what is held.
+        shared: Hold it beside others that share it, but never beside one that does not.
 
     Raises:
         FolderBusy: Another run holds it.
@@ -98,30 +138,31 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK_FILE).open("ab")
+        file = (folder / name).open("ab")
     except OSError as error:
         raise StorageFailed(
             f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
         ) from error
     with file:
-        if not _try_lock(file.fileno()):
+        if not _try_lock(file.fileno(), shared=shared):
             raise FolderBusy(
                 f"another run is writing to {folder}; wait for it, end it, or choose another folder."
             )
         yield
 
 
-def _try_lock(handle: int) -> bool:
+def _try_lock(handle: int, *, shared: bool) -> bool:
     """Take the system's lock on an open file, if it is free."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
+            # Windows knows no shared lock: parts run one after another there.
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -22,6 +22,9 @@ from .errors import AlignmentError, IncompatibleModel
 # Words keep inner hyphens and apostrophes; a run of marks is one word, because CLIP makes one token of "!!!".
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s_]+|_+")
 
+_LISTED = 12
+"""Words of a prompt that an error names, at most."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Word:
@@ -177,8 +180,8 @@ def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Te
     ours, theirs = original.words, edited.words
     if len(ours) != len(theirs):
         raise AlignmentError(
-            f"operation: “replace” swaps word for word, but original_prompt has {len(ours)} words and "
-            f"edited_prompt {len(theirs)}; choose “refine”, or write as many words in both."
+            f"operation: “replace” swaps word for word, but original_prompt has {_listed(ours)} and "
+            f"edited_prompt {_listed(theirs)}; choose “refine”, or write as many words in both."
         )
     mapper = torch.zeros(original.num_tokens, edited.num_tokens)
     for position in range(original.first):
@@ -235,6 +238,12 @@ def indicator(prompt: TokenizedPrompt, words: Sequence[str], *, field: str) -> T
         AlignmentError: A word is not in the prompt.
     """
     return equalizer(prompt, dict.fromkeys(words, 2.0), field=field) - 1
+
+
+def _listed(words: Sequence[Word]) -> str:
+    """Write words so that they fit in a sentence."""
+    shown = ", ".join(word.text for word in words[:_LISTED])
+    return f"{len(words)} words ({shown}{', …' if len(words) > _LISTED else ''})"
 
 
 def _spread(mapper: Tensor, sources: Sequence[int], targets: Sequence[int]) -> None:

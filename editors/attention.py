@@ -7,6 +7,32 @@ The processor is installed once on every attention site. An edit travels in `cro
 `{"control": control, "step": index}`, so two edits on one UNet cannot meet, and nothing has to be undone.
 
 Law: without a control the output is, bit for bit, that of diffusers' `AttnProcessor2_0`.
+
+Design note: MMDiT models (Stable Diffusion 3, FLUX; Esser et al., "Scaling Rectified Flow Transformers for
+High-Resolution Image Synthesis", 2024, arXiv 2403.03206) have no cross-attention. Every block attends once,
+over text and image tokens together, so its map has four blocks; with queries as rows,
+
+    P = softmax([Q_T; Q_I]·[K_T; K_I]ᵀ / √D) = [[P_TT, P_TI], [P_IT, P_II]].
+
+What Prompt-to-Prompt calls cross-attention is P_IT, what it calls self-attention is P_II. They share one
+softmax: a place that looks more at a word looks less at the picture. What that means for the controls:
+
+- Taking both over stays one call and linear in V, as here: the image rows become
+  SDPA(Q_o, K_o, [S·V_T; V_I]) with the token mix S on the text values alone. Text rows stay the edit's own:
+  unlike a prompt's fixed states they carry the picture from block to block, and so the edit.
+- Taking P_IT alone is SDPA(Q_o, K_o, [S·V_T; 0]) + SDPA(Q_e, K_e, [0; V_I]). Its rows no longer sum to 1; a
+  column of ones among the values tells by how much, and dividing by it makes them. Weights of words likewise.
+- Words are seen, for local blend and heat maps, by an indicator on the text values, as here.
+- Rotary positions are in Q and K before the control, and equal for equal sizes: nothing to do.
+- There are no levels: all blocks see one resolution. `InjectSelf.finest_level` becomes a range of blocks; the
+  few that matter are found by leaving each out (Avrahami et al., "Stable Flow", 2024, arXiv 2411.14430). The
+  image-only attention of Stable Diffusion 3.5 is a plain self-attention site.
+- Two encoders stand behind one another, CLIP's tokens and then T5's: a mapper per encoder, block by block
+  in S. Pooled states enter by modulation, not attention, and stay the edit's own.
+- A model distilled for guidance has one half: an edit costs one row a step beside its source's one.
+
+So `ControlledAttnProcessor` would get a sibling for `JointAttnProcessor2_0` and `FluxAttnProcessor`, and
+`attend` the number of text tokens; controls, windows, blend and the sampling loop would stay as they are.
 """
 
 import math

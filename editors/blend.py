@@ -7,13 +7,14 @@ Laws: it works at any size and aspect; outside the mask the latents are the orig
 step, and the edited picture is the original's pixel for pixel.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, max_pool2d
 
 from .attention import AttentionSite
 
@@ -58,9 +59,17 @@ class WordMaps:
         """Return 1 at each row's tokens of interest, as values `(B, heads, K, 1)` beside these keys."""
         return self._tokens.to(key)[:, None, :, None].expand(-1, key.shape[1], -1, -1)
 
-    def add(self, attended: Tensor) -> None:
+    def add(self, attended: Tensor, site: AttentionSite) -> None:
         """Take how much attention the tokens of interest got at one site, `(B, heads, P, 1)`."""
         self._sum = self._sum.to(attended.device) + attended.float().mean(1).squeeze(-1)
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Return the sums so far, which never change under whoever holds them."""
+        return (self._sum,)
+
+    def restore(self, state: tuple[Tensor, ...]) -> None:
+        """Go on from earlier sums."""
+        (self._sum,) = state
 
     def maps(self) -> Tensor:
         """Return the summed maps, `(B, rows, columns)`, at the resolution that is read."""
@@ -74,7 +83,8 @@ class WordMaps:
         grown = max_pool2d(self.maps()[:, None], kernel_size=3, stride=1, padding=1)[:, 0]
         peak = grown.amax((1, 2), keepdim=True)  # zero for rows without words
         found = ((grown >= threshold * peak) & (peak > 0)).any(0)
-        return enlarge(found, 2**self.level)[: self._size[0], : self._size[1]]
+        cell = 2**self.level
+        return enlarge(found, [side * cell for side in self._grid])[: self._size[0], : self._size[1]]
 
 
 class Blend:
@@ -98,20 +108,23 @@ class Blend:
             word_maps: Where words are looked at, or None.
             threshold: Share of the strongest attention from which a place counts.
             start: The first step after which the words' mask is used.
-            painted: The user's mask in pixels, `(H, W)` from 0, must stay, to 255, may change, or None; with
-                words as well, both must agree.
+            painted: The user's mask in pixels of the original, `(H, W)` from 0, must stay, to 255, may
+                change, or None; with words as well, both must agree.
         """
         self.latent_mask: Tensor | None = None
         self._word_maps = word_maps
         self._threshold = threshold
         self._start = start
         self._painted = painted
+        self._touched: Tensor | None = None  # which latents the painted mask touches
 
     def after_step(self, latents: Tensor, index: int) -> Tensor:
         """Blend `(2, C, h, w)` of the original and the edited row."""
         mask = None
         if self._painted is not None:
-            mask = shrink(self._painted, latents.shape[-2:]).to(latents.device)
+            if self._touched is None:
+                self._touched = shrink(self._painted, latents.shape[-2:]).to(latents.device)
+            mask = self._touched
         if self._word_maps is not None and index >= self._start:
             found = self._word_maps.mask(self._threshold).to(latents.device)
             mask = found if mask is None else mask & found
@@ -135,23 +148,26 @@ class Blend:
         """
         if self.latent_mask is None:
             return None
-        cell = size[0] // self.latent_mask.shape[0]
-        share = feathered(enlarge(self.latent_mask.cpu(), cell), width=cell)
+        cell = math.ceil(size[0] / self.latent_mask.shape[0])
+        share = feathered(enlarge(self.latent_mask.cpu(), size), width=cell)
         if self._painted is None:
             return share
         # The user's own edges are kept as they were painted.
         return self._painted if self._word_maps is None else np.minimum(share, self._painted)
 
 
-def enlarge(mask: Tensor, factor: int) -> Tensor:
-    """Repeat every cell `factor` times both ways, `(h, w)` -> `(h * factor, w * factor)`."""
-    return mask.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+def enlarge(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Repeat cells until a mask `(h, w)` has `size` (H, W): each pixel takes the cell its corner lies in."""
+    rows, columns = (
+        torch.div(torch.arange(long, device=mask.device) * short, long, rounding_mode="floor")
+        for long, short in zip(size, mask.shape, strict=True)
+    )
+    return mask[rows][:, columns]
 
 
 def shrink(painted: NDArray[np.uint8], size: Sequence[int]) -> Tensor:
     """Return which cells of a grid of `size` a painted mask touches, `(H, W)` -> `(h, w)` of bool."""
-    cell = (painted.shape[0] // size[0], painted.shape[1] // size[1])
-    return max_pool2d(torch.from_numpy(painted.astype(np.float32))[None], kernel_size=cell)[0] > 0
+    return adaptive_max_pool2d(torch.from_numpy(painted.astype(np.float32))[None], tuple(size))[0] > 0
 
 
 def feathered(mask: Tensor, *, width: int) -> NDArray[np.uint8]:

@@ -13,17 +13,14 @@ Laws: the original's row is never touched; the same prompt twice gives the same 
 window a control is not there at all.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from .alignment import TokenizedPrompt
 from .attention import AttentionSite, attend
-from .edits import StepWindow, WordWindows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -153,44 +150,6 @@ def schedule(
     return tuple(steps)
 
 
-def window_steps(window: StepWindow, num_steps: int) -> range:
-    """Return the steps inside a window: from its start's share of the steps up to, and without, its end's.
-
-    Args:
-        window: A fraction `f`, which means (0, f), or a pair of fractions.
-        num_steps: How often the UNet is called; PNDM calls it once more than there are inference steps.
-    """
-    start, end = window if isinstance(window, tuple) else (0, window)
-    # 0.29 x 100 is 28.999999999999996: what is whole but for rounding counts as whole.
-    return range(math.floor(start * num_steps + 1e-6), math.floor(end * num_steps + 1e-6))
-
-
-def window_alphas(
-    windows: WordWindows, prompt: TokenizedPrompt, num_steps: int, *, field: str = "cross_replace_steps"
-) -> Tensor:
-    """Return 1 inside each token's window and 0 outside, `(num_steps, K)`.
-
-    Args:
-        windows: One window for all tokens, or one per word of the prompt. "default" is for all other tokens,
-            the end token and padding among them; without it they are inside at every step, as in the authors'
-            code.
-        prompt: The edited prompt.
-        num_steps: How often the UNet is called.
-        field: The field of the request that holds the windows, for errors.
-
-    Raises:
-        AlignmentError: A word is not in the prompt.
-    """
-    words = dict(windows) if isinstance(windows, Mapping) else {"default": windows}
-    alphas = torch.zeros(num_steps, prompt.num_tokens)
-    alphas[list(window_steps(words.pop("default", 1), num_steps))] = 1
-    for word, window in words.items():
-        tokens = torch.tensor(prompt.find(word, field=field))
-        alphas[:, tokens] = 0
-        alphas[torch.tensor(window_steps(window, num_steps), dtype=torch.long)[:, None], tokens] = 1
-    return alphas
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InjectSelf:
     """Self-attention injection: the edited row looks where the original looks, with its own values.
@@ -242,26 +201,67 @@ class AttentionObserver(Protocol):
         ...
 
     def indicator(self, key: Tensor) -> Tensor:
-        """Return 1 at each row's tokens of interest, as values `(B, heads, K, 1)` beside these keys."""
+        """Return 1 at each row's tokens of interest, as values `(B, heads, K, N)` beside these keys."""
         ...
 
-    def add(self, attended: Tensor) -> None:
-        """Take how much attention the tokens of interest got at one site, `(B, heads, P, 1)`."""
+    def add(self, attended: Tensor, site: AttentionSite) -> None:
+        """Take how much attention the tokens of interest got at one site, `(B, heads, P, N)`."""
+        ...
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Return what was summed up so far; it never changes under whoever holds it."""
+        ...
+
+    def restore(self, state: tuple[Tensor, ...]) -> None:
+        """Go on from an earlier state."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Observation:
+    """Who is told the attention of which pair of rows.
+
+    Attributes:
+        original: The row of the original, in the batch or among the recorded ones.
+        edited: The row of the edit, in the batch; its attention is told as the edit made it.
+        observer: Whom to tell. An edit is linear in the values, so attending to an indicator of the tokens
+            gives exactly their share of the map.
+    """
+
+    original: int
+    edited: int
+    observer: AttentionObserver
+
+
+class Look(NamedTuple):
+    """What one row attends with at one site: `(heads, P, D)`, `(heads, K, D)`, `(heads, 1 or P, K)`."""
+
+    query: Tensor
+    key: Tensor
+    mask: Tensor | None = None
+
+
+class Recorded(Protocol):
+    """Rows that are not in the batch, because they were attended before."""
+
+    def at(self, site: AttentionSite, step: int) -> Mapping[int, Look]:
+        """Return the recorded rows by their number, which begins where the batch's rows end."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EditControl:
-    """All that an edit does to attention: the value that travels in `cross_attention_kwargs`.
+    """All that edits do to attention: the value that travels in `cross_attention_kwargs`.
 
     Attributes:
         rows: What each controlled row takes; rows not named attend as ever.
-        observer: Told the edited attention to its tokens, or None. An edit is linear in the values, so
-            attending to an indicator of the tokens gives exactly their share of the map.
+        recorded: Rows to take from that are not in the batch, or None.
+        observations: Who is told the edited attention to which words.
     """
 
     rows: tuple[RowControl, ...]
-    observer: AttentionObserver | None = None
+    recorded: Recorded | None = None
+    observations: tuple[Observation, ...] = ()
 
     def attend(
         self,
@@ -273,43 +273,69 @@ class EditControl:
         site: AttentionSite,
         step: int,
     ) -> Tensor:
-        """Attend with the edit in place; see `editors.attention.AttentionControl`."""
-        if self.observer is not None and self.observer.wants(site):
-            self.observer.add(self._attend(query, key, self.observer.indicator(key), mask, site, step))
-        return self._attend(query, key, value, mask, site, step)
-
-    def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, site: AttentionSite, step: int
-    ) -> Tensor:
-        plain = list(range(len(query)))
-        looks = list(plain)  # row -> the row whose queries and keys it attends with
-        values = list(value)
-        partial: list[tuple[RowControl, StepMix, Tensor]] = []
-        for row in self.rows:
-            mix = row.mix(site, step)
-            if mix is not None and mix.own is not None:
-                partial.append((row, mix, mix.own))
-            elif mix is not None:
-                looks[row.edited] = row.original
-                values[row.edited] = mix.source @ value[row.edited]
-            elif row.injects(site, step):
-                looks[row.edited] = row.original
-        # One call of the plain shape: a row that is not edited gets the same bits as without a control.
-        if looks == plain:
-            attended = list(attend(query, key, value, mask))
-        else:
-            taken_mask = None if mask is None else _take(mask, looks)
-            attended = list(attend(_take(query, looks), _take(key, looks), torch.stack(values), taken_mask))
-        for row, mix, own in partial:
-            pair = [row.original, row.edited]
-            # What comes from the original, less what it displaces: equal rows cancel to exactly zero.
-            change = torch.stack((mix.source @ value[row.edited], (own - 1)[:, None] * value[row.edited]))
-            pair_mask = None if mask is None else _take(mask, pair)
-            changed = attend(_take(query, pair), _take(key, pair), change, pair_mask).sum(0)
-            attended[row.edited] = attended[row.edited] + changed
-        return torch.stack(attended)
+        """Attend with the edits in place; see `editors.attention.AttentionControl`."""
+        others = {} if self.recorded is None else self.recorded.at(site, step)
+        whole = _Rows(Look(query, key, mask), others)
+        for seen in self.observations:
+            if seen.observer.wants(site):
+                pair = _Rows(whole.take([seen.original, seen.edited]), {})
+                rows = [replace(row, original=0, edited=1) for row in self.rows if row.edited == seen.edited]
+                shares = seen.observer.indicator(pair.batch.key)
+                seen.observer.add(_attend(pair, shares, rows, site, step), site)
+        return _attend(whole, value, self.rows, site, step)
 
 
-def _take(tensor: Tensor, rows: Sequence[int]) -> Tensor:
-    """Return these rows, without the copy of an index to the device that `tensor[rows]` makes."""
-    return torch.stack([tensor[row] for row in rows])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The rows of a batch, stacked, and further ones by their number."""
+
+    batch: Look
+    others: Mapping[int, Look]
+
+    def take(self, rows: Sequence[int]) -> Look:
+        """Return these rows, without the copy of an index to the device that `tensor[rows]` makes."""
+        looks = [self.others[row] if row in self.others else self._own(row) for row in rows]
+        query, key = torch.stack([look.query for look in looks]), torch.stack([look.key for look in looks])
+        masks = [look.mask for look in looks if look.mask is not None]
+        return Look(query, key, torch.stack(masks) if masks else None)
+
+    def _own(self, row: int) -> Look:
+        mask = self.batch.mask
+        return Look(self.batch.query[row], self.batch.key[row], None if mask is None else mask[row])
+
+
+def _attend(
+    looks: _Rows, value: Tensor, controls: Sequence[RowControl], site: AttentionSite, step: int
+) -> Tensor:
+    plain = list(range(len(value)))
+    taken = list(plain)  # row -> the row whose queries and keys it attends with
+    values = list(value)
+    partial: list[tuple[RowControl, StepMix, Tensor]] = []
+    for row in controls:
+        mix = row.mix(site, step)
+        if mix is not None and mix.own is not None:
+            partial.append((row, mix, mix.own))
+        elif mix is not None:
+            taken[row.edited] = row.original
+            values[row.edited] = mix.source @ value[row.edited]
+        elif row.injects(site, step):
+            taken[row.edited] = row.original
+    # One call of the plain shape: a row that is not edited gets the same bits as without a control.
+    attended = (
+        _attend_with(looks.batch, value)
+        if taken == plain
+        else _attend_with(looks.take(taken), torch.stack(values))
+    )
+    if not partial:
+        return attended
+    rows = list(attended)
+    for row, mix, own in partial:
+        # What comes from the original, less what it displaces: equal rows cancel to exactly zero.
+        change = torch.stack((mix.source @ value[row.edited], (own - 1)[:, None] * value[row.edited]))
+        changed = _attend_with(looks.take([row.original, row.edited]), change).sum(0)
+        rows[row.edited] = rows[row.edited] + changed
+    return torch.stack(rows)
+
+
+def _attend_with(look: Look, value: Tensor) -> Tensor:
+    return attend(look.query, look.key, value, look.mask)

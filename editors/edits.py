@@ -11,20 +11,36 @@ page, Python) can go round it. Importing this module imports no torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from PIL import Image
 
 from . import rules
 from .errors import InvalidEdit
+from .requests import STANDARD_SCALES, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
+
+__all__ = [
+    "INVERSIONS",
+    "STANDARD_SCALES",
+    "Edit",
+    "EditResult",
+    "Editor",
+    "InstructionEdit",
+    "LocalBlend",
+    "PictureSource",
+    "PromptEdit",
+    "Step",
+    "StepWindow",
+    "WordWindows",
+]
 
 PictureSource = Image.Image | str | Path
 """A picture in memory, or the path of one."""
@@ -32,16 +48,17 @@ PictureSource = Image.Image | str | Path
 StepWindow = float | tuple[float, float]
 """When something acts: a fraction of the steps from the first on, or (start, end) fractions; 1 is all."""
 
+Inversion = Literal["direct", "ddim", "negative_prompt", "null_text", "edit_friendly"]
+"""How the noise is found that a photograph would have been drawn from; see `editors.inversion`."""
+
+INVERSIONS: tuple[Inversion, ...] = get_args(Inversion)
+
 WordWindows = StepWindow | Mapping[str, StepWindow]
 """One window for all words, or one per word with "default" for the rest."""
 
 
-STANDARD_SCALES: Mapping[str, float] = MappingProxyType({"guidance_scale": 7.5, "image_guidance_scale": 1.5})
-"""What Stable Diffusion's family is used with, where a model recommends nothing else."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InstructionEdit:
+class InstructionEdit(Request):
     """Change a picture as an instruction says (InstructPix2Pix).
 
     Attributes:
@@ -84,23 +101,6 @@ class InstructionEdit:
         if self.resolution is not None:
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
 
-    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
-        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
-        return replace(self, seed=seed, **_scales(self, recommended))
-
-    def to_json(self) -> str:
-        """Write the request as JSON; pictures go in by reference (path, or content hash of one in memory)."""
-        return _to_json(self)
-
-    @classmethod
-    def from_json(cls, text: str, *, pictures: Mapping[str, Image.Image] | None = None) -> Self:
-        """Read a request back; pictures in memory are looked up in `pictures` by their reference.
-
-        Raises:
-            InvalidEdit: The text is no such request, or a field of it is wrong.
-        """
-        return cls(**_from_json(cls, text, pictures or {}))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalBlend:
@@ -130,11 +130,11 @@ class LocalBlend:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PromptEdit:
-    """Change a picture by changing the prompt that made it (Prompt-to-Prompt, Alg. 1).
+class PromptEdit(Request):
+    """Change a picture by changing the prompt that made it, or that describes it (Prompt-to-Prompt, Alg. 1).
 
     Attributes:
-        original_prompt: The prompt of the original picture.
+        original_prompt: The prompt of the original picture; of a photo, what can be seen on it.
         edited_prompt: The prompt of the edited picture.
         operation: "replace" swaps words one for one, "refine" adds or drops words, "auto" looks at the
             prompts.
@@ -152,8 +152,13 @@ class PromptEdit:
             7.5 where it says nothing.
         num_inference_steps: Denoising steps, 1 to 1000.
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
-        width: Of the pictures, in pixels; None: the model's own.
-        height: Of the pictures, in pixels; None: the model's own.
+        width: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
+        height: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
+        original_image: The photo to edit, a PIL image or a path; None draws the original from its prompt.
+        inversion: How the noise is found that the photo would have been drawn from.
+        full_size: How the edit comes back to a photo's size, where the model works at another: "change"
+            transfers the change and keeps the photo's own detail, "resize" enlarges what the model drew.
+        heat_maps: Whether to tell where each word is looked at; it costs time.
     """
 
     original_prompt: str
@@ -170,8 +175,13 @@ class PromptEdit:
     seed: int | None = None
     width: int | None = None
     height: int | None = None
+    original_image: PictureSource | None = None
+    inversion: Inversion = "direct"
+    full_size: Literal["change", "resize"] = "change"
+    heat_maps: bool = False
 
     def __post_init__(self) -> None:
+        self._check_photo()
         rules.prompt("original_prompt", self.original_prompt)
         rules.prompt("edited_prompt", self.edited_prompt)
         rules.choice("operation", self.operation, ("auto", "replace", "refine"))
@@ -198,22 +208,30 @@ class PromptEdit:
             if side is not None:
                 rules.whole_number(name, side, *rules.SIDE)
 
-    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
-        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
-        return replace(self, seed=seed, **_scales(self, recommended))
-
-    def to_json(self) -> str:
-        """Write the request as JSON; a mask goes in by reference (path, or content hash of one in memory)."""
-        return _to_json(self)
-
     @classmethod
-    def from_json(cls, text: str, *, pictures: Mapping[str, Image.Image] | None = None) -> Self:
-        """Read a request back; pictures in memory are looked up in `pictures` by their reference.
+    def _parts(cls) -> Mapping[str, type]:
+        return {"local_blend": LocalBlend}
 
-        Raises:
-            InvalidEdit: The text is no such request, or a field of it is wrong.
-        """
-        return cls(**_from_json(cls, text, pictures or {}))
+    def _check_photo(self) -> None:
+        rules.choice("inversion", self.inversion, INVERSIONS)
+        rules.choice("full_size", self.full_size, ("change", "resize"))
+        rules.switch("heat_maps", self.heat_maps)
+        if self.original_image is None:
+            if self.inversion != "direct":
+                raise InvalidEdit(
+                    f"inversion: {self.inversion!r} needs a photo to invert; give original_image, "
+                    "or leave the inversion out."
+                )
+            return
+        rules.picture("original_image", self.original_image)
+        if isinstance(self.original_prompt, str) and not self.original_prompt.strip():
+            raise InvalidEdit("original_prompt: is empty; say in a few words what can be seen on the photo.")
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                raise InvalidEdit(
+                    f"{name}: {rules.shown(getattr(self, name))} is not allowed with a photo, "
+                    "which keeps its size; leave it out."
+                )
 
     def _window(self, name: str) -> StepWindow:
         return rules.window(name, getattr(self, name))
@@ -271,6 +289,11 @@ class EditResult:
         seconds: Wall time.
         model: Name of the model.
         scheduler: Class name of the scheduler.
+        reconstruction_psnr: How closely the original prompt redraws a photo from its inverted noise, in dB;
+            for inversions that hold the photo on its path, unguided and to first order. None where there is
+            no photo.
+        heat_maps: Word -> where it is looked at, (h, w) from 0 to 1; None if not asked for. Words of the
+            original prompt alone are shown as the original picture looks at them, all others as the edited.
     """
 
     edited_image: Image.Image
@@ -281,6 +304,8 @@ class EditResult:
     seconds: float
     model: str = ""
     scheduler: str = ""
+    reconstruction_psnr: float | None = None
+    heat_maps: Mapping[str, NDArray[np.float32]] | None = None
 
 
 class Editor(Protocol[EditT_contra]):
@@ -298,57 +323,3 @@ class Editor(Protocol[EditT_contra]):
     def stream(self, edit: EditT_contra) -> Generator[Step, None, EditResult]:
         """Carry out the edit step by step; closing the generator cancels, its return value is the result."""
         ...
-
-
-def _scales(edit: Edit, recommended: Mapping[str, float]) -> dict[str, Any]:
-    """Return a request's scales: its own, else the recommended, else the standard ones."""
-    own = {name: getattr(edit, name) for name in STANDARD_SCALES if hasattr(edit, name)}
-    other = {**STANDARD_SCALES, **recommended}
-    return {name: other[name] if value is None else value for name, value in own.items()}
-
-
-def _to_json(edit: Edit) -> str:
-    record: dict[str, Any] = {"edit": type(edit).__name__}
-    for item in fields(edit):
-        value = getattr(edit, item.name)
-        if isinstance(value, Image.Image | Path):
-            value = rules.reference(value)
-        elif isinstance(value, LocalBlend):
-            value = {one.name: getattr(value, one.name) for one in fields(value)}
-        record[item.name] = value
-    return json.dumps(record, ensure_ascii=False)
-
-
-def _from_json(cls: type[Edit], text: str, pictures: Mapping[str, Image.Image]) -> dict[str, Any]:
-    try:
-        record = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        record = None
-    if not isinstance(record, dict) or record.pop("edit", cls.__name__) != cls.__name__:
-        raise InvalidEdit(f"The text is no {cls.__name__} in JSON; give what {cls.__name__}.to_json() wrote.")
-    known = [item.name for item in fields(cls)]
-    unknown = sorted(set(record) - set(known))
-    if unknown:
-        raise InvalidEdit(f"{unknown[0]}: is no field of {cls.__name__}; the fields are {', '.join(known)}.")
-    for name in ("original_image", "mask"):
-        if isinstance(record.get(name), str):
-            record[name] = rules.dereference(name, record[name], pictures)
-    if isinstance(record.get("local_blend"), dict):
-        record["local_blend"] = _local_blend(record["local_blend"])
-    missing = [name for name in _required(cls) if name not in record]
-    if missing:
-        raise InvalidEdit(f"{missing[0]}: is missing; a {cls.__name__} needs it.")
-    return record
-
-
-def _local_blend(record: dict[str, Any]) -> LocalBlend:
-    unknown = sorted(set(record) - {item.name for item in fields(LocalBlend)})
-    if unknown:
-        raise InvalidEdit(f"local_blend.{unknown[0]}: is no field of LocalBlend.")
-    return LocalBlend(**record)
-
-
-def _required(cls: type[Edit]) -> list[str]:
-    return (
-        ["original_image", "edit_prompt"] if cls is InstructionEdit else ["original_prompt", "edited_prompt"]
-    )

@@ -1,9 +1,10 @@
 """What can go wrong with an edit, as errors that a person can act on: one clear sentence each.
 
-    EditorError ├── InvalidEdit (ValueError)     a field of the request is wrong: field, value, allowed range,
-    remedy │   └── AlignmentError           a word of the request is not in the prompt it should be in ├──
-    IncompatibleModel            these weights, or this folder, cannot do what was asked └── EditFailed
-    the edit began and could not be finished
+    EditorError
+    ├── InvalidEdit (ValueError)     a field of the request is wrong: field, value, allowed range, remedy
+    │   └── AlignmentError           a word of the request is not in the prompt it should be in
+    ├── IncompatibleModel            these weights, or this folder, cannot do what was asked
+    └── EditFailed                   the edit began and could not be finished
 
 The doors (command line, page) show these and nothing else: any other exception is a bug and keeps its
 traceback.

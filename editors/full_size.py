@@ -7,7 +7,8 @@ structure (night, snow, another colour) the detail stays and takes the new light
 (a dog for a cat) the old detail fades, and what is left is what the model drew, enlarged.
 
 References: Jiawen Chen, Andrew Adams, Neal Wadhwa, Samuel W. Hasinoff, "Bilateral Guided Upsampling" (2016),
-and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model.
+and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model; David
+Donoho, "De-Noising by Soft-Thresholding" (1995), for taking back what is small.
 
 Law: an edit that changed nothing gives the photograph back exactly; brought down again, the result is the
 edit.
@@ -30,6 +31,12 @@ _FLAT = 0.02**2
 _DARK = 0.05
 """Brightness that keeps the ratio of two dark places finite."""
 _MAX_GAIN = 1.5
+_DRIFT = 0.12
+"""Change, of values in [0, 1], that is never taken for drift."""
+_DRIFT_BESIDE_PEAK = 0.5
+"""Nor is what has this share of the edit's strongest change."""
+_EVERYWHERE = 0.7
+"""An edit whose median change has this share of its strongest one is of the whole picture."""
 
 
 def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) -> tuple[int, int]:
@@ -67,8 +74,8 @@ def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) ->
 def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.Image:
     """Carry a change that was made at a small size over to the full one.
 
-    result = ↑after + ↑A · (photo − ↑before), with ↑ bicubic enlargement and A the local colour map of
-    `local_map`.
+    result = ↑after + ↑A · (photo − ↑before), with ↑ bicubic enlargement, A the local colour map of
+    `local_map`, and after as `without_drift` leaves it.
 
     Args:
         photo: The picture at full size, RGB.
@@ -79,6 +86,7 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
         The edited picture at the photograph's size, RGB.
     """
     h, w = before.shape[:2]
+    after = without_drift(before, after)
     planes = [*before.transpose(2, 0, 1), *after.transpose(2, 0, 1)]
     planes += [*local_map(before, after).reshape(h, w, 9).transpose(2, 0, 1)]
     small = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
@@ -97,6 +105,33 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
     return Image.fromarray(result)
 
 
+def without_drift(before: Pixels, after: Pixels) -> Pixels:
+    """Take back what is small beside the edit itself: a model redraws a little even where nothing was asked.
+
+    The change d becomes s·d, with s rising smoothly from 0 to 1 between a third of t and t of its local mean.
+    t follows the strongest change, and is 0 for edits of the whole picture: their faint places are meant.
+
+    Args:
+        before: (h, w, 3) in [0, 1].
+        after: (h, w, 3) in [0, 1].
+
+    Returns:
+        (h, w, 3) in [0, 1].
+    """
+    change = after - before
+    strength = np.sqrt(np.square(_mean(change, _radius(before))).mean(axis=2))  # (h, w)
+    peak, median = np.percentile(strength, [98, 50])
+    if peak == 0:
+        return after
+    locality = np.clip(1 - median / (_EVERYWHERE * peak), 0, 1)
+    threshold = min(_DRIFT, _DRIFT_BESIDE_PEAK * peak) * locality
+    if threshold == 0:
+        return after
+    share = np.clip((strength - threshold / 3) / (threshold * 2 / 3), 0, 1)
+    smooth = share * share * (3 - 2 * share)
+    return np.asarray(before + smooth[..., None] * change, dtype=np.float32)
+
+
 def local_map(before: Pixels, after: Pixels) -> Pixels:
     """Fit, around every pixel, the linear map of colours that takes `before` to `after`.
 
@@ -111,7 +146,7 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
     Returns:
         One matrix per pixel, (h, w, 3, 3), from colours before to colours after.
     """
-    radius = max(2, round(math.sqrt(before.shape[0] * before.shape[1]) / 24))
+    radius = _radius(before)
     mean_before, mean_after = _mean(before, radius), _mean(after, radius)
     within = _mean(before[..., :, None] * before[..., None, :], radius)
     within -= mean_before[..., :, None] * mean_before[..., None, :]  # (h, w, 3, 3)
@@ -128,6 +163,11 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
     unexplained = np.clip(spread - explained, 0, None).sum(axis=2) / (spread.sum(axis=2) + _FLAT)
     kept = np.clip(1 - unexplained, 0, 1) ** 2
     return np.asarray(gains * kept[..., None, None], dtype=np.float32)
+
+
+def _radius(picture: Pixels) -> int:
+    """Return half the side of the windows in which a picture, (h, w, 3), is looked at."""
+    return max(2, round(math.sqrt(picture.shape[0] * picture.shape[1]) / 24))
 
 
 def _mean(values: Pixels, radius: int) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from .conditioning import Conditioning
 from .diffusion import denoise, noise
 from .edits import STANDARD_SCALES, EditResult, InstructionEdit, Step
 from .errors import InvalidEdit
@@ -160,11 +161,7 @@ class InstructPix2PixEditor:
     def _read(self, edit: InstructionEdit) -> _Job:
         model = self.model
         model.require_readable("edit_prompt", edit.edit_prompt)
-        most = model.scheduler.config.num_train_timesteps
-        if edit.num_inference_steps > most:
-            raise InvalidEdit(
-                f"num_inference_steps: {edit.num_inference_steps} is not allowed; this model has 1 to {most}."
-            )
+        model.num_calls(edit.num_inference_steps)
         picture = read_picture("original_image", edit.original_image)
         native, step = edit.resolution or model.native_size, model.vae_scale_factor
         size = working_size(picture.size, native=native, unit=model.size_unit, step=step)
@@ -254,16 +251,18 @@ class _Prediction:
         self.scales = (float(edit.image_guidance_scale), float(edit.guidance_scale))
         self.needed = branches(*self.scales)
         self.num_rows = 0
-        words = model.encode_prompt(prompts) if self.needed.full else None
-        empty = model.encode_prompt([""]).expand(len(prompts), -1, -1)
+        height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
+        words = model.condition(prompts, size=(height, width)) if self.needed.full else None
+        empty = model.unconditional(size=(height, width)).expand(len(prompts))
         nothing = torch.zeros_like(image_latents)
-        # The published models were trained on unscaled latents of the picture, and on zeros for none.
+        # Models are told unscaled latents of the picture (all but one), and zeros for none.
+        told = model.scaled(image_latents) if model.is_cosxl_edit else image_latents
         rows = [
-            *([(words, image_latents)] if words is not None else []),
-            *([(empty, image_latents)] if self.needed.image else []),
+            *([(words, told)] if words is not None else []),
+            *([(empty, told)] if self.needed.image else []),
             *([(empty, nothing)] if self.needed.uncond else []),
         ]
-        self.text = torch.cat([text for text, _ in rows])  # (R·B, T, D)
+        self.text = Conditioning.cat([text for text, _ in rows]).unet_kwargs()  # of R·B rows
         self.images = torch.cat([images for _, images in rows])  # (R·B, C, h, w)
 
     def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
@@ -271,9 +270,7 @@ class _Prediction:
         num_branches = sum(self.needed)
         told = torch.cat([torch.cat([latents] * num_branches), self.images], dim=1)  # (R·B, 2·C, h, w)
         self.num_rows += len(told)
-        output = self.unet(told.to(self.dtype), timestep, encoder_hidden_states=self.text, return_dict=False)[
-            0
-        ]
+        output = self.unet(told.to(self.dtype), timestep, **self.text, return_dict=False)[0]
         parts = iter(output.float().chunk(num_branches))
         full = next(parts) if self.needed.full else None
         image = next(parts) if self.needed.image else None

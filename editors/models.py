@@ -1,12 +1,14 @@
 """A diffusion model as the editors see it: words and pictures to numbers, a UNet between, and back.
 
-Reference: Robin Rombach, Andreas Blattmann, Dominik Lorenz, Patrick Esser, Björn Ommer, "High-Resolution
-Image Synthesis with Latent Diffusion Models" (2022, arXiv 2112.10752).
+References: Robin Rombach, Andreas Blattmann, Dominik Lorenz, Patrick Esser, Björn Ommer, "High-Resolution
+Image Synthesis with Latent Diffusion Models" (2022, arXiv 2112.10752); for the second text encoder and the
+sizes that the UNet is told, Dustin Podell et al., "SDXL" (2023, arXiv 2307.01952).
 
 Law: nothing of an edit is ever kept here: the parts are only called, and schedulers, which hold state, are
 copied for every edit. Nothing assumes 4 latent channels, a CLIP text encoder or a size.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
@@ -16,10 +18,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from .checkpoints import PARTS, SCHEDULERS, Parts, load_text_encoder, read
+from .checkpoints import NOISE_ONLY, SCHEDULERS, load_text_encoder, read
+from .conditioning import Conditioning
 from .devices import choose_device, choose_dtype
 from .errors import IncompatibleModel, InvalidEdit
 from .images import to_image
+from .loading import LAYOUTS, parts_of
+from .text import TextReader
 
 __all__ = ["SCHEDULERS", "DiffusionModel", "Kind", "from_pipeline", "load", "load_text_encoder"]
 
@@ -29,6 +34,9 @@ Kind = Literal["base", "edit"]
 _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
 """Latents of this side squared decode in a fraction of a step; larger ones are averaged down for a
 preview."""
+
+_NUM_TIME_IDS = 6
+"""Original height and width, top and left of the crop, target height and width."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -42,6 +50,10 @@ class DiffusionModel:
         unet: A UNet2DConditionModel: C channels in (base), or 2·C (edit).
         scheduler: The scheduler to copy for each edit.
         name: For people: what was asked for.
+        tokenizer_2: Of the second text encoder; None for models that have one only.
+        text_encoder_2: A CLIPTextModelWithProjection, for models in the layout of Stable Diffusion XL.
+        force_zeros_for_empty_prompt: Whether no prompt at all is told as zeros, not as the prompt "".
+        is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
         recommended: Scales that suit it, by their name in a request, where it has any.
     """
 
@@ -51,6 +63,10 @@ class DiffusionModel:
     unet: Any
     scheduler: Any
     name: str
+    tokenizer_2: Any = None
+    text_encoder_2: Any = None
+    force_zeros_for_empty_prompt: bool = False
+    is_cosxl_edit: bool = False
     recommended: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,17 +82,42 @@ class DiffusionModel:
                 f"{self.name}: the UNet takes {config.in_channels} channels and gives {config.out_channels}, "
                 f"which fits no model of {c} latent channels; allowed are {c} or {2 * c} in and {c} out."
             )
-        width = getattr(self.text_encoder.config, "hidden_size", None)
-        if getattr(config, "addition_embed_type", None) or config.cross_attention_dim != width:
-            raise IncompatibleModel(
-                f"{self.name}: the UNet reads text {config.cross_attention_dim} wide, the text encoder "
-                f"writes {width}; give a model in the layout of Stable Diffusion 1.x or 2.x."
-            )
+        self._require_text_that_fits()
         if not hasattr(self.scheduler, "init_noise_sigma"):
             raise IncompatibleModel(
                 f"{self.name}: {type(self.scheduler).__name__} is no scheduler of a noise-predicting model; "
                 f"choose from {', '.join(SCHEDULERS)}."
             )
+
+    def _require_text_that_fits(self) -> None:
+        config, width = self.unet.config, self.text.width
+        added = getattr(config, "addition_embed_type", None)
+        if config.cross_attention_dim != width or added != ("text_time" if self.is_xl else None):
+            raise IncompatibleModel(
+                f"{self.name}: the UNet reads text {config.cross_attention_dim} wide, the text encoder "
+                f"writes {width}; give a model in the layout of {LAYOUTS}."
+            )
+        if not self.is_xl:
+            return
+        told = config.addition_time_embed_dim * _NUM_TIME_IDS + self.text_encoder_2.config.projection_dim
+        if config.projection_class_embeddings_input_dim != told:
+            raise IncompatibleModel(
+                f"{self.name}: the UNet is told {config.projection_class_embeddings_input_dim} numbers of "
+                f"prompt and sizes, Stable Diffusion XL's base models {told}; give one of these."
+            )
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is in the layout of Stable Diffusion XL: two text encoders, and told sizes."""
+        return self.text_encoder_2 is not None
+
+    @property
+    def text(self) -> TextReader:
+        """What reads the prompts."""
+        second = ((self.tokenizer_2,), (self.text_encoder_2,)) if self.is_xl else ((), ())
+        return TextReader(
+            tokenizers=(self.tokenizer, *second[0]), text_encoders=(self.text_encoder, *second[1])
+        )
 
     @property
     def kind(self) -> Kind:
@@ -116,65 +157,98 @@ class DiffusionModel:
             side = max(side)
         return int(side) * self.vae_scale_factor if side else 512
 
-    @property
-    def window(self) -> int:
-        """Tokens the text encoder reads, its own marks among them."""
-        position = getattr(self.text_encoder.config, "max_position_embeddings", None)
-        return int(min(self.tokenizer.model_max_length, position or self.tokenizer.model_max_length))
-
     def new_scheduler(self) -> Any:
         """Return a fresh copy of the scheduler, for one edit."""
         return type(self.scheduler).from_config(self.scheduler.config)
+
+    def num_calls(self, num_inference_steps: int) -> int:
+        """Return how many UNet calls an edit of so many steps makes: a few schedulers make several a step.
+
+        Raises:
+            InvalidEdit: The schedule has no room for as many steps.
+        """
+        config = self.scheduler.config
+        # Schedules counted up from `steps_offset` lose that many steps at their upper end.
+        leads = config.get("timestep_spacing") == "leading"
+        most = config.num_train_timesteps - (config.get("steps_offset", 0) if leads else 0)
+        if num_inference_steps > most:
+            raise InvalidEdit(
+                f"num_inference_steps: {num_inference_steps} is not allowed; this model has 1 to {most}."
+            )
+        scheduler = self.new_scheduler()
+        scheduler.set_timesteps(num_inference_steps)
+        return len(scheduler.timesteps)
+
+    @property
+    def predicts_sample(self) -> bool:
+        """Whether the UNet predicts the clean latents, not noise or velocity."""
+        return bool(self.scheduler.config.prediction_type == "sample")
 
     def with_scheduler(self, name: str) -> Self:
         """Return this model, sharing its weights, with another scheduler of `SCHEDULERS`.
 
         Raises:
-            InvalidEdit: There is none of that name.
+            InvalidEdit: There is none of that name, or this model's predictions mean nothing to it.
         """
         import diffusers
 
         if name not in SCHEDULERS:
             raise InvalidEdit(f"scheduler: {name!r} is not allowed; choose from {', '.join(SCHEDULERS)}.")
+        able = [one for one in SCHEDULERS if one not in NOISE_ONLY or not self.predicts_sample]
+        if name not in able:
+            raise InvalidEdit(
+                f"scheduler: {name!r} knows no model that predicts the clean picture, as {self.name} does; "
+                f"choose from {', '.join(able)}."
+            )
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
 
-    def cut_off(self, prompt: str) -> str:
-        """Return the end of a prompt that the text encoder would not read; empty where all fits."""
-        ids = self.tokenizer(prompt, truncation=False, verbose=False).input_ids
-        if len(ids) <= self.window:
-            return ""
-        marks_at_end = 1  # both families close with one mark, which stays inside the window
-        return str(self.tokenizer.decode(ids[self.window - marks_at_end : -marks_at_end])).strip()
-
     def require_readable(self, field: str, prompt: str) -> None:
-        """Require that a prompt fits the text encoder's window.
+        """Require that a prompt fits the text encoders' window.
 
         Raises:
             InvalidEdit: It does not; the sentence quotes what would be lost.
         """
-        lost = self.cut_off(prompt)
+        lost = self.text.cut_off(prompt)
         if lost:
             raise InvalidEdit(
-                f"{field}: is too long, this model reads {self.window - 2} tokens and would not see "
+                f"{field}: is too long, this model reads {self.text.window - 2} tokens and would not see "
                 f"“{lost}”; shorten it."
             )
 
-    @torch.no_grad()
     def encode_prompt(self, prompts: list[str]) -> Tensor:
-        """Turn prompts into the states the UNet reads; what is over the window is left out, see `cut_off`.
+        """Turn prompts into the states the UNet reads; what is over the window is left out.
 
         Returns:
             (B, T, D), T being the window.
         """
-        tokens = self.tokenizer(
-            prompts, padding="max_length", max_length=self.window, truncation=True, return_tensors="pt"
+        return self.text.read(prompts)[0].to(self.device, self.dtype)
+
+    def condition(self, prompts: list[str], *, size: tuple[int, int]) -> Conditioning:
+        """Turn prompts into all that the UNet is told of them, one row each.
+
+        Args:
+            prompts: As for `encode_prompt`.
+            size: (height, width) of the picture, in pixels, for models that are told it.
+        """
+        states, pooled = self.text.read(prompts)
+        states = states.to(self.device, self.dtype)
+        if pooled is None:
+            return Conditioning(states=states)
+        # As of a picture that was neither scaled nor cropped, which is what people want to see.
+        told = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32, device=self.device)
+        return Conditioning(
+            states=states,
+            pooled=pooled.to(self.device, self.dtype),
+            time_ids=told.expand(len(prompts), -1),
         )
-        device = next(self.text_encoder.parameters()).device
-        masked = getattr(self.text_encoder.config, "use_attention_mask", False)
-        mask = tokens.attention_mask.to(device) if masked else None
-        states: Tensor = self.text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
-        return states.to(self.device, self.dtype)
+
+    def unconditional(self, *, size: tuple[int, int]) -> Conditioning:
+        """Return what the UNet is told where there is no prompt, one row; `size` is as for `condition`."""
+        told = self.condition([""], size=size)
+        if not self.force_zeros_for_empty_prompt or told.pooled is None:
+            return told
+        return replace(told, states=torch.zeros_like(told.states), pooled=torch.zeros_like(told.pooled))
 
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Any:
@@ -184,7 +258,25 @@ class DiffusionModel:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Decode the UNet's latents, (B, C, h, w), to pictures, float32 (B, 3, H, W) in [0, 1]."""
-        return self.decode_unscaled(latents / self.vae.config.scaling_factor)
+        return self.decode_unscaled(self.unscaled(latents))
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Bring latents as the posterior gives them, (B, C, h, w), to the UNet's unit variance."""
+        mean, std = self._latent_statistics(latents)
+        return (latents - mean) * self.vae.config.scaling_factor / std
+
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Bring the UNet's latents, (B, C, h, w), back to the posterior's scale."""
+        mean, std = self._latent_statistics(latents)
+        return latents * std / self.vae.config.scaling_factor + mean
+
+    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """Return mean and deviation of each channel, (C, 1, 1), where the VAE names them."""
+        config = self.vae.config
+        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is None or std is None:
+            return 0, 1
+        return latents.new_tensor(mean)[:, None, None], latents.new_tensor(std)[:, None, None]
 
     @torch.no_grad()
     def decode_unscaled(self, latents: Tensor) -> Tensor:
@@ -216,37 +308,42 @@ def load(
         name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
         kind: What it is for; a model of the other kind is an error.
         device: None takes CUDA, else Apple's GPU, else the CPU.
-        dtype: Of every part. None computes the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32
-            on the CPU, and leaves text encoder and VAE, whose rounding would be seen, in float32.
+        dtype: Of every part, but for a VAE that float16 would overflow, which stays in float32. None computes
+            the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32 on the CPU, and leaves text
+            encoders and VAE, whose rounding would be seen, in float32.
 
     Raises:
         IncompatibleModel: There is no such model, it cannot be loaded safely, or it is of the other kind.
         InvalidEdit: The device or dtype is not to be had.
     """
     target = choose_device(device)
-    parts = read(str(name_or_path), kind)
-    model = _assembled(parts, str(name_or_path))
+    model = DiffusionModel(**read(str(name_or_path), kind)._asdict(), name=str(name_or_path))
     require_kind(model, kind)
-    for module in (model.unet, model.vae, model.text_encoder):
-        module.to(
-            target, choose_dtype(target, dtype) if module is model.unet else dtype or torch.float32
-        ).eval()
+    model.unet.to(target, choose_dtype(target, dtype)).eval()
+    for encoder in model.text.text_encoders:
+        encoder.to(target, dtype or torch.float32).eval()
+    model.vae.to(target, torch.float32 if _overflows(model.vae, dtype) else dtype or torch.float32).eval()
     return model
 
 
 def from_pipeline(pipe: Any) -> DiffusionModel:
-    """Take the parts of a diffusers pipeline; they are shared, not copied, and left as they are.
+    """Take the parts of a diffusers pipeline; they are shared and left as they are.
+
+    A VAE in float16 that would overflow is the one exception: it is copied, in float32.
 
     Raises:
         IncompatibleModel: It lacks a part, or its parts are none of Stable Diffusion's layout.
     """
     name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
-    missing = [part for part in PARTS if getattr(pipe, part, None) is None]
-    if missing:
-        raise IncompatibleModel(
-            f"{name}: has no {missing[0]}; give a Stable Diffusion 1.x or 2.x pipeline of diffusers."
-        )
-    return _assembled(Parts(*(getattr(pipe, part) for part in PARTS)), str(name))
+    parts = parts_of(pipe, str(name))
+    if _overflows(parts.vae, parts.vae.dtype):
+        parts = parts._replace(vae=copy.deepcopy(parts.vae).float())
+    return DiffusionModel(**parts._asdict(), name=str(name))
+
+
+def _overflows(vae: Any, dtype: torch.dtype | None) -> bool:
+    """Tell whether a VAE says of itself that float16 is too narrow for its activations."""
+    return dtype == torch.float16 and bool(getattr(vae.config, "force_upcast", False))
 
 
 def require_kind(model: DiffusionModel, kind: Kind) -> None:
@@ -268,7 +365,3 @@ def require_kind(model: DiffusionModel, kind: Kind) -> None:
         f"{model.name}: its UNet takes {had} channels, one that draws from prompts takes {c}; give a "
         "text-to-image model, or use this one for instruction edits."
     )
-
-
-def _assembled(parts: Parts, name: str) -> DiffusionModel:
-    return DiffusionModel(**parts._asdict(), name=name)

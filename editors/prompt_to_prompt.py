@@ -4,18 +4,19 @@ References: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention C
 2208.01626), Alg. 1; for the recipe `instruct_pix2pix`, Brooks et al., "InstructPix2Pix: Learning to Follow
 Image Editing Instructions" (2023, arXiv 2211.09800), §3.1.2.
 
-Both pictures are drawn side by side, from one noise, in one batch [u_o, u_e, c_o, c_e] of unconditional and
-conditional rows of the original and the edited prompt: 4 UNet rows a step, 2 where one half has no weight.
+Each picture costs two UNet rows a step, unconditional and conditional, or one where the other has no weight;
+edits of one original share its rows.
 
 Laws: the original's picture does not depend on the edit; the same prompt twice gives the same picture, bit
-    for bit;
-without windows each picture is the plain one of its prompt; nothing of an edit is left on the model.
+for bit; without windows each picture is the plain one of its prompt; nothing of an edit is left on the model.
 """
 
 import secrets
 import time
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Generator, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,57 +24,59 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .alignment import (
-    TokenizedPrompt,
-    can_replace,
-    equalizer,
-    indicator,
-    refinement_mapper,
-    replacement_mapper,
-)
-from .attention import AttentionSite, install
-from .blend import Blend, WordMaps
-from .controls import (
-    CrossControl,
-    EditControl,
-    InjectSelf,
-    Refine,
-    Replace,
-    Reweight,
-    RowControl,
-    compose,
-    schedule,
-    window_alphas,
-    window_steps,
-)
-from .diffusion import denoise, noise
+from .attention import install
 from .edits import STANDARD_SCALES, EditResult, PromptEdit, Step
 from .errors import InvalidEdit
-from .guidance import cfg
-from .images import composite, read_mask, to_image
+from .images import composite, to_image
+from .memory import Memory
 from .models import DiffusionModel, from_pipeline, load, require_kind
+from .photo import Photo
+from .plan import Plan
 from .running import drained, failures_explained, require_finite
+from .side_by_side import SideBySide
+
+CACHE_BYTES = 2 * 2**30
+"""Enough for two originals of Stable Diffusion 1.5 in half precision at 50 steps."""
 
 
 class PromptToPromptEditor:
-    """Draws a picture and its edit from two prompts.
+    """Draws a picture, or takes a photo, and draws its edit from two prompts.
 
-    An editor keeps nothing of an edit: several may run at once, be left half-way, or fail, and the next is
-    none the wiser.
+    Several edits may run at once, be left half-way, or fail, and the next is none the wiser. What an edit
+    has in common with an earlier one, its original above all, is kept and not computed again; the result is
+    the same, bit for bit.
+
+    Attributes:
+        model: The model.
+        memory: What is kept for further edits: `memory.nbytes` of at most `memory.budget` bytes.
     """
 
-    def __init__(self, model: DiffusionModel) -> None:
+    def __init__(
+        self,
+        model: DiffusionModel,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        trajectories: str | Path | None = None,
+    ) -> None:
         """Take a model and give its UNet the processors that edits need, which change nothing else.
 
         Args:
             model: One that draws from words alone.
+            cache_bytes: How much may be kept for further edits; what is over is computed again. 0 keeps
+                nothing.
+            trajectories: A folder to keep inverted photos in from one run to the next; None keeps them in
+                memory alone.
 
         Raises:
             IncompatibleModel: It needs a picture beside the words, or its attention cannot be steered.
+            InvalidEdit: `cache_bytes` is no number of bytes.
         """
         require_kind(model, "base")
+        if cache_bytes < 0:
+            raise InvalidEdit(f"cache_bytes: {cache_bytes} is not allowed; give a whole number from 0.")
         install(model.unet)
         self.model = model
+        self.memory = Memory(model, cache_bytes, None if trajectories is None else Path(trajectories))
 
     @classmethod
     def from_pretrained(
@@ -83,6 +86,8 @@ class PromptToPromptEditor:
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         scheduler: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        trajectories: str | Path | None = None,
     ) -> Self:
         """Load an editor.
 
@@ -91,22 +96,32 @@ class PromptToPromptEditor:
             device: None takes CUDA, else Apple's GPU, else the CPU.
             dtype: Of the whole model; None chooses by device, see `models.load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
+            cache_bytes: How much may be kept for further edits; 0 keeps nothing.
+            trajectories: A folder to keep inverted photos in from one run to the next.
 
         Raises:
             IncompatibleModel: There is no such model, or none that draws from prompts.
             InvalidEdit: The device, dtype or scheduler is not to be had.
         """
         model = load(name_or_path, kind="base", device=device, dtype=dtype)
-        return cls(model if scheduler is None else model.with_scheduler(scheduler))
+        chosen = model if scheduler is None else model.with_scheduler(scheduler)
+        return cls(chosen, cache_bytes=cache_bytes, trajectories=trajectories)
 
     @classmethod
-    def from_pipeline(cls, pipe: Any) -> Self:
+    def from_pipeline(
+        cls, pipe: Any, *, cache_bytes: int = CACHE_BYTES, trajectories: str | Path | None = None
+    ) -> Self:
         """Edit with the parts of a diffusers pipeline; its own pictures stay what they were, bit for bit.
+
+        Args:
+            pipe: The pipeline.
+            cache_bytes: How much may be kept for further edits; 0 keeps nothing.
+            trajectories: A folder to keep inverted photos in from one run to the next.
 
         Raises:
             IncompatibleModel: Its parts are none of a text-to-image model.
         """
-        return cls(from_pipeline(pipe))
+        return cls(from_pipeline(pipe), cache_bytes=cache_bytes, trajectories=trajectories)
 
     @property
     def recommended(self) -> Mapping[str, float]:
@@ -123,206 +138,163 @@ class PromptToPromptEditor:
         """
         return drained(self.stream(edit))
 
-    @torch.no_grad()
     def stream(self, edit: PromptEdit) -> Generator[Step, None, EditResult]:
         """Draw both pictures step by step; to cancel, close the generator.
 
         Yields:
-            Each step after it was taken; row 0 of its latents is the original, row 1 the edited picture.
+            Each step after it was taken; row 0 of its latents is the original, row 1 the edited picture. A
+            photo that is inverted first comes with the steps of that before, which count for themselves.
 
         Returns:
             The result.
 
         Raises:
-            InvalidEdit: The size, mask or number of steps cannot be used with this model.
+            InvalidEdit: The photo, size, mask or number of steps cannot be used with this model.
             AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
-        began = time.perf_counter()
-        model = self.model
+        plan = self._read(edit)
+        (result,) = yield from self._run([plan], keep={plan.source})
+        return result
+
+    def edit_many(self, edits: Sequence[PromptEdit], *, batch_size: int = 8) -> list[EditResult]:
+        """Draw several pairs; edits of one original share its rows, and originals share UNet calls.
+
+        Each result is that of `edit`, to rounding. `num_unet_rows` of an original are told with its first
+        edit, so that those of all results are what was spent.
+
+        Args:
+            edits: Any number of requests.
+            batch_size: How many edits go through the UNet together, at most; as many originals at most go
+                before them.
+
+        Raises:
+            InvalidEdit: A request cannot be carried out; none is then begun.
+            AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
+            EditFailed: Memory ran out, or the model gave numbers that are no picture.
+        """
+        if batch_size < 1:
+            raise InvalidEdit(f"batch_size: {batch_size} is not allowed; give a whole number from 1.")
+        plans = [self._read(edit) for edit in edits]
+        results: dict[int, EditResult] = {}
+        for batch, keep in _batches(plans, batch_size):
+            done = drained(self._run([plans[place] for place in batch], keep=keep))
+            results.update(zip(batch, done, strict=True))
+        return [results[place] for place in range(len(plans))]
+
+    def _read(self, edit: PromptEdit) -> Plan:
         seed = secrets.randbelow(2**32) if edit.seed is None else int(edit.seed)
-        edit = edit.settled(seed, model.recommended)
-        # Whoever lent us the UNet may have given it other processors since.
-        plan = _Plan.of(edit, model, install(model.unet))
+        return Plan.of(edit.settled(seed, self.model.recommended), seed, self.model)
+
+    @torch.no_grad()
+    def _run(
+        self, plans: Sequence[Plan], *, keep: Collection[tuple[Hashable, ...]]
+    ) -> Generator[Step, None, list[EditResult]]:
+        """Draw edits of one company together.
+
+        Args:
+            plans: The edits.
+            keep: The sources that are worth keeping.
+
+        Yields:
+            Each step; of an inversion first, where there is one; then with the originals' latents before the
+            edits'.
+
+        Returns:
+            One result per plan.
+        """
+        began = time.perf_counter()
         with failures_explained():
-            predict = _Prediction(model, edit, plan)
-            start, generators = noise([seed, seed], (model.latent_channels, *plan.size), model.device)
-            steps = denoise(
-                predict,
-                scheduler=model.new_scheduler(),
-                latents=start,
-                num_inference_steps=edit.num_inference_steps,
-                generators=generators,
-                after_step=plan.blend.after_step,
-            )
-            latents = start
-            for step in steps:
+            # Whoever lent us the UNet may have given it other processors since.
+            sites = install(self.model.unet)
+            recalled = self.memory.now()
+            paths = yield from recalled.trajectories(plans)
+            jobs = [
+                recalled.job(plan, path, keep=plan.source in keep)
+                for plan, path in zip(plans, paths, strict=True)
+            ]
+            batch = SideBySide(self.model, sites, jobs)
+            num_originals = len(set(batch.of))
+            for step in batch.steps():
                 latents = step.latents
-                yield replace(step, render=lambda clean: model.preview(clean[1:]))
-            pictures = model.decode(latents)
-        require_finite(latents, pictures)
-        original, edited = (to_image(picture.permute(1, 2, 0).cpu().numpy()) for picture in pictures)
-        share = plan.blend.share((original.height, original.width))
-        return EditResult(
-            edited_image=edited if share is None else composite(original, edited, share),
-            original_image=original,
-            edit=edit,
-            seed=seed,
-            num_unet_rows=predict.num_rows,
-            seconds=time.perf_counter() - began,
-            model=model.name,
-            scheduler=type(model.scheduler).__name__,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Plan:
-    """A request read against a model: what the attention does, where the edit may reach, and at what size."""
-
-    size: tuple[int, int]  # (h, w) of the latents
-    halves: tuple[str, ...]  # the halves of the batch that have a weight, of two rows each
-    control: EditControl
-    blend: Blend
-
-    @classmethod
-    def of(cls, edit: PromptEdit, model: DiffusionModel, sites: tuple[AttentionSite, ...]) -> Self:
-        """Read a request."""
-        original, edited = (
-            TokenizedPrompt.of(getattr(edit, name), model.tokenizer, num_tokens=model.window, field=name)
-            for name in ("original_prompt", "edited_prompt")
-        )
-        num_calls = _num_calls(edit, model)
-        size = _latent_size(edit, model)
-        halves = (
-            *(["unconditional"] if edit.guidance_scale != 1 else []),
-            *(["conditional"] if edit.guidance_scale != 0 else []),
-        )
-        cross = _cross(edit, original, edited)
-        alphas = window_alphas(edit.cross_replace_steps, edited, num_calls)
-        mixes = schedule(compose(cross, edited.num_tokens), alphas, device=model.device, dtype=model.dtype)
-        paper = edit.recipe == "paper"
-        inject = InjectSelf(
-            steps=window_steps(edit.self_replace_steps, num_calls), finest_level=1 if paper else 0
-        )
-        rows = tuple(
-            RowControl(original=2 * n, edited=2 * n + 1, cross=mixes if paper else (), inject=inject)
-            for n, half in enumerate(halves)
-            if half == "conditional" or not paper
-        )
-        words = _word_maps(edit, original, edited, sites, halves, size)
-        painted = _painted(edit, model, size)
-        if (original.ids == edited.ids and set(edit.word_weights.values()) <= {1}) or halves == (
-            "unconditional",
-        ):
-            # Nothing is edited. The rows would differ by rounding at most, and equal prompts make equal bits.
-            painted = np.zeros([side * model.vae_scale_factor for side in size], np.uint8)
-        local = edit.local_blend
-        return cls(
-            size=size,
-            halves=halves,
-            control=EditControl(rows=rows, observer=words),
-            blend=Blend(
-                word_maps=words,
-                threshold=local.threshold if local else 1,
-                start=window_steps((local.start, 1), num_calls).start if local else 0,
-                painted=painted,
-            ),
-        )
-
-
-class _Prediction:
-    """The UNet under guidance, for one edit; counts the rows it evaluates."""
-
-    def __init__(self, model: DiffusionModel, edit: PromptEdit, plan: _Plan) -> None:
-        self.unet, self.dtype = model.unet, model.dtype
-        assert edit.guidance_scale is not None  # settled by `stream`
-        self.plan, self.guidance_scale = plan, float(edit.guidance_scale)
-        self.num_rows = 0
-        prompts = {
-            "unconditional": ("", ""),
-            "conditional": (edit.original_prompt, edit.edited_prompt),
-        }
-        # Each by itself: in a batch, the company a prompt keeps may change its last bits.
-        states = [model.encode_prompt([prompt]) for half in plan.halves for prompt in prompts[half]]
-        self.text = torch.cat(states)  # (R, T, D)
-
-    def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
-        """Predict for scaled latents, (2, C, h, w), of the original and the edited row."""
-        rows = torch.cat([latents] * len(self.plan.halves)).to(self.dtype)
-        self.num_rows += len(rows)
-        output = self.unet(
-            rows,
-            timestep,
-            encoder_hidden_states=self.text,
-            cross_attention_kwargs={"control": self.plan.control, "step": index},
-            return_dict=False,
-        )[0]
-        parts = dict(zip(self.plan.halves, output.float().chunk(len(self.plan.halves)), strict=True))
-        return cfg(parts.get("unconditional"), parts.get("conditional"), self.guidance_scale)
-
-
-def _cross(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> list[CrossControl]:
-    """Choose the operations on cross-attention maps."""
-    factors = equalizer(edited, edit.word_weights)
-    if edit.operation == "replace" or (edit.operation == "auto" and can_replace(original, edited)):
-        return [Replace(replacement_mapper(original, edited)), Reweight(factors)]
-    return [Refine(refinement_mapper(original, edited)), Reweight(factors)]
-
-
-def _word_maps(
-    edit: PromptEdit,
-    original: TokenizedPrompt,
-    edited: TokenizedPrompt,
-    sites: tuple[AttentionSite, ...],
-    halves: tuple[str, ...],
-    size: tuple[int, int],
-) -> WordMaps | None:
-    """Ask to be told where the words of a local blend are looked at, in the conditional rows."""
-    local = edit.local_blend
-    if local is None:
-        return None
-    named = torch.stack(
-        (
-            indicator(original, local.original, field="local_blend.original"),
-            indicator(edited, local.edited, field="local_blend.edited"),
-        )
-    )
-    none = torch.zeros_like(named)
-    tokens = torch.cat([named if half == "conditional" else none for half in halves])
-    return WordMaps(sites, tokens, size=size)
-
-
-def _num_calls(edit: PromptEdit, model: DiffusionModel) -> int:
-    """Count the scheduler's UNet calls for the asked steps: a few schedulers make more than one a step."""
-    most = model.scheduler.config.num_train_timesteps
-    if edit.num_inference_steps > most:
-        raise InvalidEdit(
-            f"num_inference_steps: {edit.num_inference_steps} is not allowed; this model has 1 to {most}."
-        )
-    scheduler = model.new_scheduler()
-    scheduler.set_timesteps(edit.num_inference_steps)
-    return len(scheduler.timesteps)
-
-
-def _latent_size(edit: PromptEdit, model: DiffusionModel) -> tuple[int, int]:
-    """Return (h, w) of the latents for the asked size, or the model's own."""
-    factor = model.vae_scale_factor
-    sides = []
-    for name, side in (("height", edit.height), ("width", edit.width)):
-        side = side or model.native_size
-        if side % factor:
-            below = side - side % factor
-            raise InvalidEdit(
-                f"{name}: {side} is not allowed, this model draws multiples of {factor}; "
-                f"give {below or factor} or {below + factor}."
+                yield replace(step, render=lambda clean: self.model.preview(clean[num_originals:]))
+            kept = {of: job.source.picture for job, of in zip(jobs, batch.of, strict=True) if job.source}
+            pictures = [
+                kept[place] if place in kept else self._picture(row) for place, row in enumerate(latents)
+            ]
+            recalled.keep(jobs, batch, pictures[:num_originals])
+        return [
+            self._result(
+                job.plan,
+                original=pictures[of],
+                edited=pictures[num_originals + place],
+                batch=batch,
+                place=place,
+                inverted=recalled.spent.pop(job.plan.inversion, 0) if job.plan.photo else 0,
+                seconds=time.perf_counter() - began,
             )
-        sides.append(side // factor)
-    return sides[0], sides[1]
+            for place, (job, of) in enumerate(zip(jobs, batch.of, strict=True))
+        ]
+
+    def _result(
+        self,
+        plan: Plan,
+        *,
+        original: NDArray[np.float32],
+        edited: NDArray[np.float32],
+        batch: SideBySide,
+        place: int,
+        inverted: int,
+        seconds: float,
+    ) -> EditResult:
+        photo, of, seen = plan.photo, batch.of[place], batch.edits.heat_maps[place]
+        before = to_image(original) if photo is None else photo.picture.with_alpha()
+        after = (
+            to_image(edited) if photo is None else photo.brought_back(original, edited, plan.edit.full_size)
+        )
+        share = batch.edits.blends[place].share((before.height, before.width))
+        is_first = batch.of.index(of) == place
+        return EditResult(
+            edited_image=after if share is None else composite(before, after, share),
+            original_image=before,
+            edit=plan.edit,
+            seed=plan.seed,
+            num_unet_rows=inverted + batch.edits.num_rows[place] + is_first * batch.originals.num_rows(of),
+            seconds=seconds,
+            model=self.model.name,
+            scheduler=type(self.model.scheduler).__name__,
+            reconstruction_psnr=None if photo is None else self._psnr(photo, original, batch, of),
+            heat_maps=None if seen is None else seen.by_word(),
+        )
+
+    def _psnr(self, photo: Photo, original: NDArray[np.float32], batch: SideBySide, of: int) -> float | None:
+        redrawn = batch.originals.redrawn(of)
+        return photo.psnr(original if redrawn is None else self._picture(redrawn))
+
+    def _picture(self, latents: Tensor) -> NDArray[np.float32]:
+        """Decode one picture's latents, (C, h, w), to (H, W, 3) in [0, 1]."""
+        # By itself, so that its company changes no bit.
+        (pixels,) = self.model.decode(latents[None])
+        require_finite(latents, pixels)
+        return pixels.permute(1, 2, 0).cpu().numpy()
 
 
-def _painted(edit: PromptEdit, model: DiffusionModel, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-    """Read the user's mask, (H, W), if there is one."""
-    if edit.mask is None:
-        return None
-    height, width = (side * model.vae_scale_factor for side in size)
-    return read_mask("mask", edit.mask, (width, height))
+def _batches(plans: Sequence[Plan], batch_size: int) -> Iterator[tuple[list[int], set[tuple[Hashable, ...]]]]:
+    """Choose which edits go through the UNet together, by their places, and which originals are kept after.
+
+    Worth keeping is what another batch will take, and the one original that all is about.
+    """
+    companies: dict[Hashable, dict[tuple[Hashable, ...], list[int]]] = defaultdict(dict)
+    for place, plan in enumerate(plans):
+        companies[plan.company].setdefault(plan.source, []).append(place)
+    alone = len({plan.source for plan in plans}) == 1
+    for sources in companies.values():
+        places = [place for own in sources.values() for place in own]  # edits of a source together
+        batches = [places[start : start + batch_size] for start in range(0, len(places), batch_size)]
+        keep = {
+            source
+            for source, own in sources.items()
+            if alone or sum(not set(own).isdisjoint(batch) for batch in batches) > 1
+        }
+        for batch in batches:
+            yield batch, keep

@@ -126,7 +126,7 @@ def parameters(result: EditResult) -> str:
 def record(result: EditResult) -> dict[str, Any]:
     """Gather the recipe: the request, and with what it was carried out."""
     edit: dict[str, Any] = json.loads(result.edit.to_json())
-    if "original_image" in edit and result.original_image is not None:
+    if edit.get("original_image") is not None and result.original_image is not None:
         edit["original_image"] = reference(result.original_image)
     if isinstance(edit.get("mask"), str) and not edit["mask"].startswith("sha256:"):
         edit["mask"] = Path(edit["mask"]).name

@@ -77,6 +77,12 @@ def prompt(name: str, value: object) -> None:
         )
 
 
+def switch(name: str, value: object) -> None:
+    """Require yes or no."""
+    if not isinstance(value, bool):
+        raise InvalidEdit(f"{name}: {shown(value)} is not allowed; give True or False.")
+
+
 def choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Require one of a few words."""
     if not isinstance(value, str) or value not in allowed:

@@ -1,7 +1,8 @@
 """Toy models built from the real classes, offline: seconds become milliseconds, nothing else changes.
 
-Two families, as the editors meet them: "clip" is Stable Diffusion's layout (BPE, CLIP text model, a VAE of 4
-channels), "bert" is pocket's (WordPiece, BERT with its attention mask, a VAE of 16 channels, v-prediction).
+Three families, as the editors meet them: "clip" is Stable Diffusion's layout (BPE, CLIP text model, a VAE of
+4 channels), "bert" is pocket's (WordPiece, BERT with its attention mask, a VAE of 16 channels, v-prediction),
+and "xl" is Stable Diffusion XL's (two CLIP text encoders, told sizes, a finest level without attention).
 """
 
 import json
@@ -22,13 +23,23 @@ from diffusers import (
     PNDMScheduler,
     StableDiffusionInstructPix2PixPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLInstructPix2PixPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from PIL import Image
-from transformers import BertConfig, BertModel, BertTokenizer, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
-Text = Literal["clip", "bert"]
-Prediction = Literal["epsilon", "v_prediction"]
+Text = Literal["clip", "bert", "xl"]
+Prediction = Literal["epsilon", "v_prediction", "sample"]
 
 SCHEDULERS: dict[str, Any] = {
     "ddim": DDIMScheduler,
@@ -81,7 +92,7 @@ WORDS = [
 ]
 """Words that are one token each; any other falls into letters, so swaps can change their token count."""
 
-NUM_WORDS_IN_WINDOW = {"clip": 77, "bert": 32}
+NUM_WORDS_IN_WINDOW = {"clip": 77, "bert": 32, "xl": 77}
 
 
 @contextmanager
@@ -123,11 +134,33 @@ def bert_tokenizer() -> BertTokenizer:
         return BertTokenizer(str(vocabulary), model_max_length=NUM_WORDS_IN_WINDOW["bert"])
 
 
+def second_tokenizer() -> CLIPTokenizer:
+    """As Stable Diffusion XL's second: the same tokens, padded with another."""
+    tokenizer = clip_tokenizer()
+    tokenizer.pad_token = "!"
+    return tokenizer
+
+
+def second_text_encoder(vocabulary: int) -> CLIPTextModelWithProjection:
+    """Narrower than the first, and it projects."""
+    size = {"hidden_size": 24, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 3}
+    ends = {"bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1, "pad_token_id": 0}
+    config = CLIPTextConfig(
+        vocab_size=vocabulary,
+        max_position_embeddings=77,
+        projection_dim=20,
+        hidden_act="gelu",
+        **size,
+        **ends,
+    )
+    return CLIPTextModelWithProjection(config).eval()
+
+
 def text_encoder(text: Text, vocabulary: int) -> Any:
     """A text encoder of two layers, 32 wide."""
     size = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2}
     window = NUM_WORDS_IN_WINDOW[text]
-    if text == "clip":
+    if text != "bert":
         last = vocabulary - 1
         ends = {"bos_token_id": last - 1, "eos_token_id": last, "pad_token_id": last}
         config = CLIPTextConfig(vocab_size=vocabulary, max_position_embeddings=window, **size, **ends)
@@ -160,8 +193,17 @@ def components(
 
     The VAE halves twice (f4), so `sample_size` 8 makes a model native to 32 px; the UNet has two levels.
     """
-    latent_channels = 4 if text == "clip" else 16
-    tokenizer = clip_tokenizer() if text == "clip" else bert_tokenizer()
+    latent_channels = 16 if text == "bert" else 4
+    tokenizer = bert_tokenizer() if text == "bert" else clip_tokenizer()
+    finest = "" if text == "xl" else "CrossAttn"  # an XL has no attention at its finest level
+    told: dict[str, Any] = {
+        "cross_attention_dim": 32 + 24,
+        "transformer_layers_per_block": (1, 2),
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 6 * 8 + 20,
+    }
     with seeded(seed):
         unet = UNet2DConditionModel(
             sample_size=sample_size,
@@ -169,11 +211,11 @@ def components(
             out_channels=latent_channels,
             block_out_channels=(16, 32),
             layers_per_block=1,
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=32,
+            down_block_types=(f"{finest}DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", f"{finest}UpBlock2D"),
             attention_head_dim=8,
             norm_num_groups=4,
+            **(told if text == "xl" else {"cross_attention_dim": 32}),
         ).eval()
         vae = AutoencoderKL(
             block_out_channels=(8, 8, 8),
@@ -181,28 +223,33 @@ def components(
             up_block_types=("UpDecoderBlock2D",) * 3,
             latent_channels=latent_channels,
             norm_num_groups=4,
-            scaling_factor=0.18215 if text == "clip" else 1.0,
+            scaling_factor={"clip": 0.18215, "bert": 1.0, "xl": 0.13025}[text],
         ).eval()
         encoder = text_encoder(text, len(tokenizer))
-    told = prediction or ("epsilon" if text == "clip" else "v_prediction")
-    return {
+        second = second_text_encoder(len(tokenizer)) if text == "xl" else None
+    predicts = prediction or ("v_prediction" if text == "bert" else "epsilon")
+    parts = {
         "tokenizer": tokenizer,
         "text_encoder": encoder,
         "vae": vae,
         "unet": unet,
-        "scheduler": build_scheduler(scheduler, told),
+        "scheduler": build_scheduler(scheduler, predicts),
     }
+    return parts | ({"tokenizer_2": second_tokenizer(), "text_encoder_2": second} if second else {})
 
 
 def pipeline(**options: Any) -> Any:
     """Build a bare diffusers pipeline: InstructPix2Pix for kind "edit", text-to-image for "base"."""
-    kinds = {"edit": StableDiffusionInstructPix2PixPipeline, "base": StableDiffusionPipeline}
-    pipe = kinds[options.get("kind", "edit")](
-        **components(**options),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
+    kind, is_xl = options.get("kind", "edit"), options.get("text") == "xl"
+    pipelines: dict[Any, Any] = {
+        ("edit", False): StableDiffusionInstructPix2PixPipeline,
+        ("base", False): StableDiffusionPipeline,
+        ("edit", True): StableDiffusionXLInstructPix2PixPipeline,
+        ("base", True): StableDiffusionXLPipeline,
+    }
+    unchecked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    extra = {"add_watermarker": False} if is_xl else unchecked
+    pipe = pipelines[kind, is_xl](**components(**options), **extra)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

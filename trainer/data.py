@@ -199,3 +199,21 @@ def encode_texts(
     key = {"what": "text states", "texts": hash_json(distinct), "model": model, "window": len(empty)}
     states = cached(cache, key, (len(distinct), *empty.shape), compute)
     return TextStates(states=states, rows=np.array([place[text] for text in texts], np.int64), empty=empty)
+
+
+class Wordings:
+    """Samples that can be said in one or several ways, as one list of texts.
+
+    Attributes:
+        texts: Of all samples, one after another.
+    """
+
+    def __init__(self, said: Sequence[Sequence[str]]) -> None:
+        self.texts = tuple(text for texts in said for text in texts)
+        self.counts = np.array([len(texts) for texts in said], np.int64)
+        self.starts = np.cumsum(self.counts) - self.counts
+
+    def choose(self, indices: NDArray[np.int64], u: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return one place in `texts` for each sample, by numbers in [0, 1)."""
+        counts = self.counts[indices]
+        return self.starts[indices] + np.minimum((u * counts).astype(np.int64), counts - 1)

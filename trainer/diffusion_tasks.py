@@ -2,7 +2,9 @@
 
 References: Jonathan Ho, Ajay Jain, Pieter Abbeel, "Denoising Diffusion Probabilistic Models" (2020, arXiv
 2006.11239); Tim Salimans, Jonathan Ho, "Progressive Distillation for Fast Sampling of Diffusion Models"
-(2022, arXiv 2202.00512) for v-prediction.
+(2022, arXiv 2202.00512) for v-prediction; Tianhong Li, Kaiming He, "Back to Basics: Let Denoising Generative
+Models Denoise" (2025, arXiv 2511.13720) for predicting the clean sample; Tiankai Hang et al., "Efficient
+Diffusion Training via Min-SNR Weighting Strategy" (2023, arXiv 2303.09556) for the bound on its weight.
 """
 
 from __future__ import annotations
@@ -17,20 +19,24 @@ from editors.diffusion import Predict, denoise
 from editors.diffusion import noise as shared_noise
 from editors.models import DiffusionModel
 
+MAX_SAMPLE_WEIGHT = 20.0
+"""Bounds 1/σ²: where hardly any noise is left, telling the last of it apart is not worth the whole step."""
+
 
 def noise_schedule(prediction_type: str) -> dict[str, Any]:
     """Return Stable Diffusion's schedule, which every scheduler of its family knows.
 
     A velocity model is trained up to pure noise (Shanchuan Lin et al., "Common Diffusion Noise Schedules
     and Sample Steps are Flawed", 2023, arXiv 2305.08891), or no picture could become much darker or lighter
-    than the average one. A noise model cannot be: at pure noise its target says nothing of the picture.
+    than the average one; so is a sample model. A noise model cannot be: at pure noise its target says nothing
+    of the picture.
     """
     return {
         "num_train_timesteps": 1000,
         "beta_start": 0.00085,
         "beta_end": 0.012,
         "beta_schedule": "scaled_linear",
-        "rescale_betas_zero_snr": prediction_type == "v_prediction",
+        "rescale_betas_zero_snr": prediction_type != "epsilon",
     }
 
 
@@ -54,9 +60,18 @@ def training_scheduler(prediction_type: str) -> Any:
 
 
 def diffusion_loss(
-    scheduler: Any, predicted: Tensor, clean: Tensor, noise: Tensor, timesteps: Tensor
+    scheduler: Any,
+    predicted: Tensor,
+    clean: Tensor,
+    noise: Tensor,
+    timesteps: Tensor,
+    *,
+    min_snr_gamma: float | None = None,
 ) -> Tensor:
-    """Return the mean squared error of the noise or velocity prediction.
+    """Return the mean squared error of the noise, velocity or sample prediction.
+
+    Velocity and sample tell the same error: ‖v̂ − v‖² = ‖x̂ − x‖² / σ². What differs is what the network has to
+    carry through: a small one can say what a picture is, but not every grain of the noise on it.
 
     Args:
         scheduler: The training scheduler; its prediction type picks the target.
@@ -64,10 +79,37 @@ def diffusion_loss(
         clean: Latents, (B, C, h, w).
         noise: Added noise, (B, C, h, w).
         timesteps: (B,).
+        min_snr_gamma: γ of min-SNR weighting: errors of the clean picture weigh min(SNR, γ).
     """
-    velocity = scheduler.config.prediction_type == "v_prediction"
-    target = scheduler.get_velocity(clean, noise, timesteps) if velocity else noise
+    kind = scheduler.config.prediction_type
+    if min_snr_gamma is not None:
+        target = {"sample": clean, "epsilon": noise}.get(kind)
+        if target is None:
+            target = scheduler.get_velocity(clean, noise, timesteps)
+        weight = min_snr_weight(scheduler.alphas_cumprod.to(clean.device)[timesteps], kind, min_snr_gamma)
+        return (weight[:, None, None, None] * (predicted.float() - target).square()).mean()
+    if kind == "sample":
+        variance = 1 - scheduler.alphas_cumprod.to(clean.device)[timesteps]  # σ², (B,)
+        weight = (1 / variance).clamp(max=MAX_SAMPLE_WEIGHT)
+        return (weight[:, None, None, None] * (predicted.float() - clean).square()).mean()
+    target = scheduler.get_velocity(clean, noise, timesteps) if kind == "v_prediction" else noise
     return F.mse_loss(predicted.float(), target)
+
+
+def min_snr_weight(alphas_cumprod: Tensor, prediction_type: str, gamma: float) -> Tensor:
+    """Return the weight of each row's squared error, Hang et al. (2023), §3.4.
+
+    With SNR = ᾱ/(1 − ᾱ), an error e of the clean sample is an error √SNR·e of the noise and √(SNR + 1)·e of
+    the velocity, so min(SNR, γ) is divided by 1, by SNR or by SNR + 1.
+
+    Args:
+        alphas_cumprod: ᾱ at each row's timestep, (B,).
+        prediction_type: What the squared error is of.
+        gamma: The bound γ.
+    """
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    bounded = snr.clamp(max=gamma)
+    return {"sample": bounded, "epsilon": bounded / snr, "v_prediction": bounded / (snr + 1)}[prediction_type]
 
 
 def denoise_grid(

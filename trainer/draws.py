@@ -10,8 +10,6 @@ Law: equal (seed, position) give equal draws, everywhere and always; in each epo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,29 +17,70 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
 class Schedule:
     """The order of samples: of one epoch after another, each a permutation of its own.
 
-    Attributes:
-        seed: Of the run.
-        num_samples: In the dataset.
+    Samples of one group (a size of pictures) come together in forward passes as far as their numbers allow:
+    only what is left over of the groups at the end of an epoch shares one.
     """
 
-    seed: int
-    num_samples: int
+    def __init__(
+        self,
+        seed: int,
+        num_samples: int,
+        groups: NDArray[np.int64] | None = None,
+        batch_size: int = 1,
+    ) -> None:
+        """Begin at position 0.
+
+        Args:
+            seed: Of the run.
+            num_samples: In the dataset.
+            groups: (N,) group of each sample; None where they are all alike.
+            batch_size: Rows of a forward pass, which should be of one group.
+        """
+        self.seed, self.num_samples, self.batch_size = seed, num_samples, batch_size
+        self.groups = None if groups is None or len(np.unique(groups)) < 2 else groups
+        self._orders: dict[int, NDArray[np.int64]] = {}
 
     def indices(self, positions: range) -> NDArray[np.int64]:
         """Return the dataset's indices at some positions, (B,)."""
         places = [divmod(position, self.num_samples) for position in positions]
-        return np.array(
-            [_order(self.seed, epoch, self.num_samples)[place] for epoch, place in places], np.int64
-        )
+        return np.array([self._order(epoch)[place] for epoch, place in places], np.int64)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._orders:
+            drawn = np.random.default_rng(_number(self.seed, "epoch", epoch))
+            order = drawn.permutation(self.num_samples)
+            if self.groups is not None:
+                before = (
+                    -epoch * self.num_samples % self.batch_size
+                )  # rows of a pass that the last epoch began
+                order = _together(order, self.groups, self.batch_size, before, drawn)
+            self._orders = {old: self._orders[old] for old in list(self._orders)[-3:]} | {epoch: order}
+        return self._orders[epoch]
 
 
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, num_samples: int) -> NDArray[np.int64]:
-    return np.random.default_rng(_number(seed, "epoch", epoch)).permutation(num_samples)
+def _together(
+    order: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    size: int,
+    before: int,
+    drawn: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Rearrange an order into runs of `size` samples of one group, after `before` samples of any."""
+    runs: list[NDArray[np.int64]] = []
+    rest: list[NDArray[np.int64]] = []
+    for group in np.unique(groups):
+        members = order[groups[order] == group]
+        whole = len(members) // size * size
+        runs += np.split(members[:whole], whole // size) if whole else []
+        rest.append(members[whole:])
+    while runs and sum(map(len, rest)) < before:
+        rest.append(runs.pop())
+    left = np.concatenate(rest)
+    runs = [runs[place] for place in drawn.permutation(len(runs))]
+    return np.concatenate([left[:before], *runs, left[before:]])
 
 
 def generators(seed: int, positions: range) -> list[torch.Generator]:

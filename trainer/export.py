@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,66 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
     )
     pipeline.save_pretrained(partial)
     (partial / "training.json").write_text(json.dumps(card, indent=1))
+    (partial / "README.md").write_text(model_card(card, pipeline_class.__name__), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def model_card(card: Mapping[str, Any], pipeline: str) -> str:
+    """Return the text people read first: what the model is, from what and how it came about.
+
+    What only a person can know, licences above all, is asked for in so many words.
+
+    Args:
+        card: How the model came about: `config`, `fingerprint`, `samples`, `seconds`, and `data` where told.
+        pipeline: Name of the diffusers pipeline that opens the folder.
+    """
+    config, data = dict(card.get("config", {})), card.get("data", {})
+    task = config.pop("task", "")
+    flags = " ".join(
+        f"--{name.replace('_', '-')} {_shown(name, value)}"
+        for name, value in config.items()
+        if name not in ("data", "out") and value is not None and not isinstance(value, bool)
+    )
+    switches = "".join(
+        f" --{'' if value else 'no-'}{name.replace('_', '-')}"
+        for name, value in config.items()
+        if isinstance(value, bool)
+    )
+    skipped = ", ".join(f"{count} {reason}" for reason, count in data.get("skipped", {}).items()) or "none"
+    lines = [
+        "---",
+        "library_name: diffusers",
+        "pipeline_tag: image-to-image" if task == "instruct-pix2pix" else "pipeline_tag: text-to-image",
+        "---",
+        f"# {task}",
+        "",
+        f"Opens in `diffusers.{pipeline}.from_pretrained(FOLDER)`, and in `wordbrush` by its folder.",
+        "The weights are the moving average of the trained ones.",
+        "",
+        "## Data",
+        f"- read as: {data.get('form', 'a dataset of wordbrush')}",
+        f"- samples: {data.get('pairs', 'see training.json')}; rows skipped: {skipped}",
+        f"- hash: `{card.get('fingerprint', {}).get('data', '')}`",
+        "",
+        "## Recipe",
+        f"{card.get('samples', 0)} samples seen in {config.get('steps', 0)} steps, "
+        f"{card.get('seconds', 0)} seconds.",
+        "```",
+        f"wordbrush train {task} DATA --out RUN {flags}{switches}",
+        "```",
+        "",
+        "## Licences",
+        "To be filled in by who publishes it: the licence of the data, that of the base model, and that of",
+        "these weights.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a value as the command line takes it; where things lay here says nothing to anybody else."""
+    if name in ("base", "autoencoder") and Path(value).is_dir():
+        return name.upper()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

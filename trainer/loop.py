@@ -13,10 +13,12 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,7 +27,9 @@ from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.draws import Schedule
 from trainer.ema import Average
-from trainer.errors import ConfigChanged, CorruptRun, TrainingDiverged
+from trainer.errors import TrainingDiverged
+from trainer.run_folder import check_fingerprint, claim, finished
+from trainer.stopping import StopSignal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +74,13 @@ class Task(Protocol):
         """Write the model as others load it, with a card."""
 
 
+@runtime_checkable
+class Grouped(Protocol):
+    """A task whose samples differ in size: those of one group should share a forward pass."""
+
+    groups: NDArray[np.int64]
+
+
 def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     """Start a run, or continue the one of the same configuration in `config.out`.
 
@@ -77,7 +88,8 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
         A record every `config.log_every` steps, in the first process of several.
 
     Returns:
-        The folder of the exported model.
+        The folder of the exported model. A run that was told to stop (SIGTERM) has saved a checkpoint and
+        exported nothing: `finished` tells.
 
     Raises:
         TrainerError: See `trainer.errors`.
@@ -85,12 +97,13 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
     with PartialState(cpu=config.device == "cpu").main_process_first():
-        _claim(config)
-        if (config.out / "done.json").exists():
+        claim(config)
+        if finished(config.out):
             return model_folder
-        task = _task(config)
-        _check_fingerprint(config, task)
-    yield from _Run(config, task).steps()
+        task = make_task(config)
+        check_fingerprint(config, task.fingerprint)
+    with StopSignal() as stop:
+        yield from _Run(config, task).steps(stop)
     return model_folder
 
 
@@ -104,7 +117,14 @@ class _Run:
 
     def __init__(self, config: TrainConfig, task: Task) -> None:
         self.config, self.task = config, task
-        self.accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.mixed_precision)
+        self.accelerator = Accelerator(
+            cpu=config.device == "cpu",
+            mixed_precision=config.mixed_precision,
+            log_with=None if config.tracker == "none" else config.tracker,
+            project_dir=config.out,
+        )
+        if config.tracker != "none":
+            self.accelerator.init_trackers("curves")
         task.to(self.accelerator.device)
         self.optimizer: Any = torch.optim.AdamW(
             [parameter for parameter in task.model.parameters() if parameter.requires_grad],
@@ -113,8 +133,10 @@ class _Run:
             weight_decay=config.weight_decay,
             fused=self.accelerator.device.type in ("cpu", "cuda"),
         )
-        self.schedule = Schedule(config.seed, task.num_samples)
+        groups = task.groups if isinstance(task, Grouped) else None
+        self.schedule = Schedule(config.seed, task.num_samples, groups, config.batch_size)
         self.seconds, self.done, self.log_bytes = 0.0, 0, 0
+        self.losses: list[Tensor] = []  # of the steps since the last line of the log
         state = checkpoint.newest(config.out)
         if state is not None:
             task.model.load_state_dict(state.weights)
@@ -129,9 +151,12 @@ class _Run:
         self.optimizer.load_state_dict(state.optimizer)
         self.done, self.seconds = state.step, state.extra["seconds"]
         self.log_bytes = state.extra["log_bytes"]
+        pending = torch.tensor(state.extra.get("losses", []), device=device)  # (processes, steps)
+        if len(pending) == self.accelerator.num_processes:
+            self.losses = list(pending[self.accelerator.process_index])
 
-    def steps(self) -> Generator[TrainStep, None, None]:
-        config = self.config
+    def steps(self, stop: StopSignal) -> Generator[TrainStep, None, None]:
+        config, saved = self.config, self.done
         log = config.out / "log.jsonl"
         main = self.accelerator.is_main_process
         if main:
@@ -140,20 +165,20 @@ class _Run:
                 "r+b"
             ) as file:  # what a killed session logged after its last checkpoint is drawn again
                 file.truncate(self.log_bytes)
-        losses: list[Tensor] = []
         since = started = time.perf_counter()
-        while self.done < config.steps:
+        while self.done < config.steps and not stop.asked(self.accelerator):
             rate = learning_rate(config, self.done)
-            losses.append(self._step(rate))
+            self.losses.append(self._step(rate))
             self.done += 1
             if self.done % config.log_every == 0 or self.done == config.steps:
                 now = time.perf_counter()
-                record = self._record(losses, rate, now - since)
+                record = self._record(rate, now - since)
                 if main:
                     line = {"step": record.step, "loss": record.loss, "learning_rate": record.learning_rate}
                     with log.open("a") as file:
                         file.write(json.dumps(line) + "\n")
-                losses, since = [], now
+                    self.accelerator.log({k: v for k, v in line.items() if k != "step"}, step=self.done)
+                self.losses, since = [], now
                 if main:
                     yield record
             if main and (self.done % config.sample_every == 0 or self.done == config.steps):
@@ -162,11 +187,17 @@ class _Run:
             if self.done % config.checkpoint_every == 0 or self.done == config.steps:
                 self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
-                if main:
-                    self._save(log)
-        if main:
-            self._finish()
+                self._save(log)
+                saved = self.done
+        if self.done == config.steps:
+            if main:
+                self._finish()
+        elif saved != self.done:
+            self.seconds += time.perf_counter() - started
+            self._save(log)
         self.accelerator.wait_for_everyone()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def _step(self, rate: float) -> Tensor:
         config = self.config
@@ -192,14 +223,30 @@ class _Run:
         start = (passed + self.accelerator.process_index) * rows
         return range(start, start + rows)
 
-    def _record(self, losses: list[Tensor], rate: float, seconds: float) -> TrainStep:
-        config = self.config
-        loss = float(self.accelerator.gather(torch.stack(losses).mean().reshape(1)).mean())
-        if not math.isfinite(loss):
+    def _gathered(self) -> Tensor:
+        """Return the losses since the last line of the log, (processes, steps), when all are numbers.
+
+        Raises:
+            TrainingDiverged: One is not; which samples it was of follows from the seed.
+        """
+        processes = self.accelerator.num_processes
+        own = torch.stack(self.losses) if self.losses else torch.zeros(0, device=self.accelerator.device)
+        losses = self.accelerator.gather(own).reshape(processes, -1)
+        broken = (~losses.isfinite().all(0)).nonzero()
+        if len(broken):
+            step = self.done - losses.shape[1] + int(broken[0])
+            rows = processes * self.config.batch_size * self.config.gradient_accumulation_steps
+            samples = self.schedule.indices(range(step * rows, (step + 1) * rows)).tolist()
+            named = ", ".join(map(str, samples[:64])) + (", …" if len(samples) > 64 else "")
             raise TrainingDiverged(
-                f"the loss is {loss} within steps {self.done - len(losses) + 1} to {self.done}; start again "
-                "with a lower learning_rate."
+                f"the loss of step {step + 1} is no finite number, on samples {named}; look at these, or "
+                "start again with a lower learning_rate (the last checkpoint is from before)."
             )
+        return losses
+
+    def _record(self, rate: float, seconds: float) -> TrainStep:
+        config, losses = self.config, self.losses
+        loss = float(self._gathered().mean(1).mean())
         images = (
             len(losses)
             * config.batch_size
@@ -222,12 +269,15 @@ class _Run:
             self.task.sample_grid().save(folder / f"step-{self.done:08d}.png")
 
     def _save(self, log: Path) -> None:
+        losses = self._gathered().tolist()
+        if not self.accelerator.is_main_process:
+            return
         state = checkpoint.State(
             step=self.done,
             weights=self.task.model.state_dict(),
             average=self.average.shadow,
             optimizer=self.optimizer.state_dict(),
-            extra={"seconds": self.seconds, "log_bytes": log.stat().st_size},
+            extra={"seconds": self.seconds, "log_bytes": log.stat().st_size, "losses": losses},
         )
         checkpoint.save(self.config.out, state, keep=self.config.keep_checkpoints)
 
@@ -256,61 +306,9 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * falls[config.lr_schedule]
 
 
-def _task(config: TrainConfig) -> Task:
+def make_task(config: TrainConfig) -> Task:
     """Make the task of a configuration: imported here because each module brings its models along."""
     import importlib
 
     task: Task = importlib.import_module(f"trainer.{config.task.replace('-', '_')}").make_task(config)
     return task
-
-
-def _claim(config: TrainConfig) -> None:
-    """Write the configuration into a new run folder, or see that the old one is the same.
-
-    Raises:
-        ConfigChanged: The folder belongs to a run of another configuration.
-        CorruptRun: The folder's configuration cannot be read.
-    """
-    path = config.out / "config.json"
-    config.out.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_json(path, {"config": config.to_dict()})
-        return
-    try:
-        old = read_config(config.out)
-    except ValueError as error:
-        raise CorruptRun(f"out: {path} cannot be read; choose a new folder.") from error
-    theirs, ours = old.identity(), config.identity()
-    changed = [
-        f"{name} ({theirs.get(name)!r} → {value!r})"
-        for name, value in ours.items()
-        if theirs.get(name) != value
-    ]
-    if changed:
-        raise ConfigChanged(
-            f"out: {config.out} holds a run with other settings: {', '.join(changed)}; choose a new "
-            "folder or the old settings."
-        )
-
-
-def _check_fingerprint(config: TrainConfig, task: Task) -> None:
-    """Refuse to continue on other data or other frozen models.
-
-    Raises:
-        ConfigChanged: A hash differs from the one the run began with.
-    """
-    path = config.out / "fingerprint.json"
-    if not path.exists():
-        write_json(path, task.fingerprint)
-        return
-    old = json.loads(path.read_text())
-    changed = [
-        f"{name} ({str(old.get(name))[:12]} → {value[:12]})"
-        for name, value in task.fingerprint.items()
-        if old.get(name) != value
-    ]
-    if changed:
-        raise ConfigChanged(
-            f"out: {config.out} began with other inputs: {', '.join(changed)}; give the old ones "
-            "or choose a new folder."
-        )

@@ -8,7 +8,14 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
 
+import tempfile
+from pathlib import Path
+from weakref import finalize
+
 import gradio as gr
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from editors import InstructionEdit
 from editors.edits import Editor
@@ -31,22 +38,33 @@ def build_app(editor: Editor[InstructionEdit], *, model: str) -> gr.Blocks:
         editor: Whatever carries out the edits.
         model: Its name, shown to the user.
     """
+    results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     with gr.Blocks(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
         gr.Markdown(
             f"# Wordbrush\nEdit a picture by saying what to change. Model: **{model}**, on this machine."
         )
-        edit_tab(editor)
+        edit_tab(editor, Path(results.name))
+    finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
 
 
-def serve(page: gr.Blocks, *, host: str, port: int | None) -> str:
+def serve(
+    page: gr.Blocks,
+    *,
+    host: str,
+    port: int | None,
+    head: str | None = None,
+    auth: tuple[str, str] | None = None,
+) -> str:
     """Start serving the page in the background and return its address; `page.close()` ends it.
 
     Args:
         page: From `build_app`.
         host: Address to listen on.
         port: Port to listen on; None takes the first free one from 7860 on.
+        head: HTML for the page's head.
+        auth: Name and password that visitors must give; None lets everyone in who can reach the address.
 
     Raises:
         UnusablePlace: The address or port cannot be listened on.
@@ -62,6 +80,9 @@ def serve(page: gr.Blocks, *, host: str, port: int | None) -> str:
             footer_links=[],
             ssr_mode=False,
             max_file_size=MAX_UPLOAD,
+            head=head,
+            auth=auth,
+            app_kwargs={"routes": [Route("/health", _health)]},  # before the page's own, which take any path
             theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
     except OSError as error:
@@ -69,3 +90,8 @@ def serve(page: gr.Blocks, *, host: str, port: int | None) -> str:
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."
         ) from error
     return str(url)
+
+
+def _health(request: Request) -> JSONResponse:
+    """Say that the server answers; it tells nothing else, so it needs no password."""
+    return JSONResponse({"status": "ok"})

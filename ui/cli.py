@@ -46,7 +46,7 @@ def _room(name: str, help_text: str) -> None:
         group(args=context.args or ["--help"], prog_name=f"wordbrush {name}")
 
 
-_room("data", "Draw scenes and edit pairs, fetch their artwork, check a dataset.")
+_room("data", "Write triplets, draw, filter, look through and export pairs; draw scenes; check a dataset.")
 _room("train", "Train an editor, a base model or an autoencoder on a dataset.")
 _room("eval", "Measure a model on held-out pairs.")
 

@@ -1,222 +1,211 @@
 """The tab that edits a photo by an instruction: drop a picture, say what to change, press Enter.
 
-Law: the page knows no rule of its own. What may be asked is decided by `InstructionEdit`, which judges each
-field before an edit starts and the whole when it starts; so the page, the command line and Python refuse the
-same things in the same words.
+Law: everything that takes the accelerator stands in one lane (`LANE`); what only looks at earlier results
+does not wait for it.
 """
 
-import html
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from editors import EditorError, EditResult, InstructionEdit, InvalidEdit
+from editors import InstructionEdit
 from editors.edits import Editor
-from editors.images import read_picture
-from editors.recipe import save_png
 
+from .edits import MAX_SEED, Edits, Update
+from .examples import lay_out_examples, wire_examples
+from .form import DEFAULTS, LABELS, SLIDERS, Form, check
+from .grid import lay_out_grid, wire_choice
+from .history import History
+from .history_panel import QUIET, Panel, wire_nudges, wire_panel
+from .painter import painted, painter
 from .photo import Photo
+from .screen import Screen
 
-PREVIEW_SIDE = 512
-"""Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""
-PREVIEW_SECONDS = 0.2
-"""Least time between two previews: more often, drawing them would cost more than the edit."""
-
-DEFAULTS = {field.name: field.default for field in fields(InstructionEdit)}
-LABELS = {
-    "original_image": "Your picture",
-    "edit_prompt": "What should change?",
-    "guidance_scale": "How strongly to follow the instruction",
-    "image_guidance_scale": "How much to keep of the picture",
-    "num_inference_steps": "Steps",
-    "seed": "Seed",
-}
-"""The fields the page asks for, in the order of its inputs, and what they are called there."""
-NO_PICTURE = "Choose a picture first: drop one here, or click to upload."
-VALID = {"original_image": Image.new("RGB", (64, 64)), "edit_prompt": "make it night"}
-"""Stands in for the fields that have no default while another field is checked alone."""
+LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1, "trigger_mode": "once"}
+BEGIN = "Drop a picture, say what should change, press Enter."
 
 
-def edit_tab(editor: Editor[InstructionEdit]) -> None:
-    """Lay out the tab inside the current `gr.Blocks` and wire it to an editor."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Buttons:
+    """The buttons of the left column, and the painting surface."""
+
+    go: Any
+    stop: Any
+    weaker: Any
+    stronger: Any
+    vary: Any
+    roll: Any
+    painter: Any
+
+
+def edit_tab(editor: Editor[InstructionEdit], root: Path) -> None:
+    """Lay out the tab inside the current `gr.Blocks` and wire it.
+
+    Args:
+        editor: What edits.
+        root: Folder below which sessions keep their results.
+    """
+    held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            photo = Photo(
-                label=LABELS["original_image"],
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                height=320,
-            )
-            instruction = gr.Textbox(
-                label=LABELS["edit_prompt"], placeholder="make it night", lines=1, max_lines=1, autofocus=True
-            )
-            with gr.Row():
-                go = gr.Button("Edit", variant="primary")
-                stop = gr.Button("Stop", variant="stop", interactive=False)
-            settings = _settings(editor.recommended)
+            examples, drawing = lay_out_examples(root)
+            form, buttons = _form(editor.recommended)
+            grid = lay_out_grid()
         with gr.Column(min_width=300):
-            compare = gr.ImageSlider(
-                label="Before and after",
-                format="png",
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=560,
-            )
-            status = gr.Markdown("Drop a picture, say what should change, press Enter.", elem_id="status")
-            download = gr.DownloadButton("Download PNG", interactive=False)
-    outputs = [compare, status, download, stop]
-
-    def run(*values: Any) -> Iterator[dict[Any, Any]]:
-        try:
-            yield from _show(editor, *_request(values), outputs)
-        except EditorError as error:
-            yield {status: _not_edited(error), stop: gr.Button(interactive=False)}
-
-    running = gr.on(
-        [go.click, instruction.submit],
-        run,
-        inputs=[photo, instruction, *settings],
-        outputs=outputs,
-        validator=check,
-        api_name="edit",
-        show_progress="hidden",
-        trigger_mode="once",
-        concurrency_id="device",
-        concurrency_limit=1,
+            screen, undo = _screen(buttons.stop)
+    panel = Panel(form=form, screen=screen, painter=buttons.painter, held=held, past=gr.State(()), undo=undo)
+    use, reuse = screen.actions[:2]
+    wire_panel(panel, use=use, reuse=reuse)
+    nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
+    buttons.roll.click(lambda: secrets.randbelow(MAX_SEED), None, form.seed, **QUIET)
+    wire_choice(grid, panel)
+    wire_examples(examples, drawing, panel)
+    edits = Edits(
+        editor=editor, root=root, screen=screen, held=held, cells=grid.cells, show_cells=grid.showing
     )
-    stop.click(
-        lambda: {status: "Stopped.", stop: gr.Button(interactive=False)},
-        outputs=[status, stop],
-        cancels=[running],
+    asked = gr.on([buttons.go.click, form.edit_prompt.submit], **_strokes(panel))
+    running = [
+        _wire(edits.one, "edit", asked, edits, panel),
+        *(_wire(edits.one, None, event.success(**_strokes(panel)), edits, panel) for event in nudged),
+        _wire(edits.variations, "variations", buttons.vary.click(**_strokes(panel)), edits, panel),
+        _wire(edits.grid, "grid", grid.button.click(**_strokes(panel)), edits, panel, grid.gallery),
+    ]
+    buttons.stop.click(
+        lambda: screen.ended("Stopped."),
+        outputs=[screen.status, screen.stop],
+        cancels=running,
         queue=False,
         api_visibility="private",
     )
 
 
-def _settings(recommended: Mapping[str, float]) -> list[Any]:
-    """Lay out the settings nobody needs for a first edit, in the order of `LABELS`."""
-    with gr.Accordion("Fine-tune", open=False):
-        return [
-            gr.Slider(
-                0,
-                20,
-                value=recommended["guidance_scale"],
-                step=0.1,
-                label=LABELS["guidance_scale"],
-                info="Raise it if too little changes. (guidance_scale)",
-            ),
-            gr.Slider(
-                0,
-                5,
-                value=recommended["image_guidance_scale"],
-                step=0.05,
-                label=LABELS["image_guidance_scale"],
-                info="Raise it if too much changes. (image_guidance_scale)",
-            ),
-            gr.Slider(
-                1,
-                100,
-                value=DEFAULTS["num_inference_steps"],
-                step=1,
-                label=LABELS["num_inference_steps"],
-                info="More takes longer; beyond 50 it seldom helps. (num_inference_steps)",
-            ),
-            gr.Number(
-                value=None,
-                label=LABELS["seed"],
-                placeholder="drawn at random",
-                info="The same seed and settings give the same picture.",
-            ),
-        ]
-
-
-def check(*values: Any) -> list[dict[str, Any]]:
-    """Judge each input alone, by `InstructionEdit`, and return gradio's verdicts in the order of `LABELS`."""
-    return [_verdict(name, value) for name, value in zip(LABELS, values, strict=True)]
-
-
-def _verdict(name: str, value: Any) -> dict[str, Any]:
-    try:
-        InstructionEdit(**{**VALID, name: _plain(name, value)})
-    except InvalidEdit as error:
-        no_picture = name == "original_image" and value is None
-        sentence = NO_PICTURE if no_picture else _parts(error)[1]  # it stands under the field's label
-        return gr.validate(False, html.escape(sentence[0].upper() + sentence[1:]))
-    return gr.validate(True, "")
-
-
-def _parts(error: EditorError) -> tuple[str, str]:
-    """Split an error's sentence into the page's label of the field it names, if any, and the rest."""
-    field, colon, rest = str(error).partition(": ")
-    return (LABELS[field], rest) if colon and field in LABELS else ("", str(error))
-
-
-def _not_edited(error: EditorError) -> str:
-    """Return what the status line says of an error, safe as HTML."""
-    label, sentence = _parts(error)
-    return f"**Not edited.** {html.escape(f'{label}: {sentence}' if label else sentence)}"
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return a browser's number as Python means it: JavaScript has no whole numbers, 20 may come as 20.0."""
-    if name in ("num_inference_steps", "seed") and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _request(values: tuple[Any, ...]) -> tuple[InstructionEdit, Image.Image]:
-    """Build the request from the inputs' values; return it with its picture, decoded and upright."""
-    asked = {name: _plain(name, value) for name, value in zip(LABELS, values, strict=True)}
-    InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
-    picture = read_picture("original_image", asked["original_image"]).with_alpha()
-    return InstructionEdit(**{**asked, "original_image": picture}), picture
-
-
-def _show(
-    editor: Editor[InstructionEdit],
-    request: InstructionEdit,
-    original: Image.Image,
-    outputs: Sequence[Any],
-) -> Iterator[dict[Any, Any]]:
-    """Carry out an edit and yield what each component shows; closing the generator cancels within a step."""
-    compare, status, download, stop = outputs
-    yield {
-        status: "Starting ...",
-        download: gr.DownloadButton(interactive=False),
-        stop: gr.Button(interactive=True),
+def _strokes(panel: Panel) -> dict[str, Any]:
+    """Return the event that reads the strokes: once, and before the edit is checked."""
+    return {
+        "fn": painted,
+        "inputs": panel.painter,
+        "outputs": panel.form.mask,
+        "trigger_mode": "once",
+        **QUIET,
     }
-    before = original.copy()
-    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    stream = editor.stream(request)
-    shown_at = 0.0
-    try:
-        while True:
-            try:
-                step = next(stream)
-            except StopIteration as end:
-                result: EditResult = end.value
-                break
-            update: dict[Any, Any] = {status: f"Step {step.index + 1} of {step.num_steps}"}
-            if time.monotonic() - shown_at >= PREVIEW_SECONDS:
-                update[compare] = (before, step.preview().resize(before.size, Image.Resampling.BICUBIC))
-                shown_at = time.monotonic()
-            yield update
-    finally:
-        stream.close()
-    with tempfile.TemporaryDirectory(prefix="wordbrush-") as folder:  # gradio copies what it serves
-        old, new = Path(folder, "original.png"), Path(folder, f"wordbrush-{result.seed}.png")
-        original.save(old, compress_level=1)
-        save_png(result, new)
-        yield {
-            compare: (old, new),
-            status: f"Done in {result.seconds:.1f} s. Seed {result.seed}.",
-            download: gr.DownloadButton(value=new, interactive=True),
-            stop: gr.Button(interactive=False),
-        }
+
+
+def _wire(
+    handler: Callable[..., Iterator[Update]],
+    name: str | None,
+    ready: Any,
+    edits: Edits,
+    panel: Panel,
+    *more: Any,
+) -> Any:
+    """Connect an edit to the event after which it is checked and waits in line."""
+    return ready.success(
+        handler,
+        inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells],
+        outputs=[*edits.screen.outputs, edits.held, *((edits.cells, *more) if more else ())],
+        validator=check,
+        api_name=name,
+        api_visibility="public" if name else "private",
+        show_progress="minimal",
+        show_progress_on=edits.screen.status,
+        **LANE,
+    )
+
+
+def _form(recommended: Mapping[str, float]) -> tuple[Form, Buttons]:
+    """Lay out the left column."""
+    photo = Photo(
+        label=LABELS["original_image"],
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard", "webcam"],
+        height=320,
+    )
+    with gr.Accordion(LABELS["mask"], open=False):
+        surface = painter("White: may change")
+    instruction = gr.Textbox(
+        label=LABELS["edit_prompt"], placeholder="make it night", lines=1, max_lines=1, autofocus=True
+    )
+    with gr.Row():
+        go = gr.Button("Edit", variant="primary", min_width=120)
+        stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
+    sliders = {
+        name: gr.Slider(*SLIDERS[name], value=recommended[name], step=step, label=LABELS[name], info=info)
+        for name, step, info in (
+            ("guidance_scale", 0.1, "Raise it if too little changes."),
+            ("image_guidance_scale", 0.05, "Raise it if too much changes."),
+        )
+    }
+    with gr.Row():
+        weaker = gr.Button("Weaker", size="sm", min_width=90)
+        stronger = gr.Button("Stronger", size="sm", min_width=90)
+        vary = gr.Button("Four variations", size="sm", min_width=120)
+    with gr.Accordion("Fine-tune", open=False):
+        steps = gr.Slider(
+            *SLIDERS["num_inference_steps"],
+            value=DEFAULTS["num_inference_steps"],
+            step=1,
+            label=LABELS["num_inference_steps"],
+            info="More takes longer; beyond 50 it seldom helps.",
+        )
+        seed = gr.Number(
+            value=None,
+            label=LABELS["seed"],
+            placeholder="drawn at random",
+            info="The same seed and settings give the same picture.",
+        )
+        roll = gr.Button("🎲 Roll a seed", size="sm")
+    form = Form(
+        original_image=photo,
+        edit_prompt=instruction,
+        num_inference_steps=steps,
+        seed=seed,
+        mask=gr.State(None),
+        **sliders,
+    )
+    return form, Buttons(
+        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, painter=surface
+    )
+
+
+def _screen(stop: Any) -> tuple[Screen, Any]:
+    """Lay out the right column; return it and its Undo button."""
+    compare = gr.ImageSlider(
+        label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=560
+    )
+    status = gr.Markdown(BEGIN, elem_id="status")
+    versus = gr.Dropdown(label="Compare with", visible=False)
+    with gr.Row():
+        use = gr.Button("Use as input", size="sm", interactive=False, min_width=100)
+        reuse = gr.Button("Reuse settings", size="sm", interactive=False, min_width=100)
+        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=80)
+        download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
+    strip = gr.Gallery(
+        label="History",
+        elem_id="history",
+        format="png",
+        columns=4,
+        fit_columns=False,
+        show_label=False,
+        object_fit="contain",
+        allow_preview=False,
+        buttons=[],
+        interactive=False,
+        visible=False,
+    )
+    screen = Screen(
+        compare=compare,
+        status=status,
+        download=download,
+        stop=stop,
+        strip=strip,
+        versus=versus,
+        actions=(use, reuse),
+        history=gr.State(History(), delete_callback=History.discard),
+        shown=gr.State(None),
+    )
+    return screen, undo

@@ -97,6 +97,20 @@ def options(
     return decorate
 
 
+def flags(config: Any, leave_out: Collection[str] = ()) -> list[str]:
+    """Return the arguments that `options` reads a dataclass back from: its values that are no defaults."""
+    found: list[str] = []
+    for field in dataclasses.fields(config):
+        value, flag = getattr(config, field.name), f"--{field.name.replace('_', '-')}"
+        if field.name in leave_out or value == _default(field, require=False):
+            continue
+        if isinstance(value, bool):
+            found.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            found += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return found
+
+
 def _default(field: "dataclasses.Field[Any]", *, require: bool) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()

@@ -1,4 +1,4 @@
-"""The worlds scenes are drawn from: everything, what trains on two CPU cores, what needs no download.
+"""The worlds scenes are drawn from: everything, two that train on CPU cores, what needs no download.
 
 Law: every name in a world is in the vocabulary; `World` checks it when this module is read.
 """
@@ -33,6 +33,20 @@ _SMALL_PLACES = (
     *("plain white", "plain blue", "plain red", "plain yellow", "plain green"),
 )
 
+# One drawing each, unlike each other in outline, with colours that can be changed and seen at 64 pixels.
+_TINY_NOUNS = (
+    *("cat", "dog", "pig", "turtle", "dinosaur"),
+    *("butterfly", "balloon"),
+    *("car", "tractor"),
+    *("apple", "banana"),
+    *("tree", "mushroom"),
+    "house",
+)
+_TINY_PLACES = (
+    *("beach", "snow", "desert", "meadow", "forest", "city", "living room", "space", "plain white"),
+    *("woods", "city square", "old town square", "harbour"),
+)
+
 WORLDS: Mapping[str, World] = MappingProxyType(
     {
         "full": World(
@@ -62,6 +76,21 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             artwork_sets=("twemoji", "noto", "fluent-emoji-flat", "panoramas"),
             max_objects=3,
             sizes=(64, 128),
+        ),
+        # So small that two CPU cores learn to draw and edit it in an hour or two.
+        "tiny": World(
+            name="tiny",
+            nouns=_TINY_NOUNS,
+            backgrounds=_TINY_PLACES,
+            colours=("red", "yellow", "green", "blue", "purple", "black", "white"),
+            materials=("gold", "stone", "ice"),
+            accessories=(),
+            styles=("pencil sketch", "sepia", "black and white", "watercolour", "neon"),
+            times_of_day=("day", "sunset", "night"),
+            weathers=("clear", "rain", "snow", "fog"),
+            artwork_sets=("twemoji", "panoramas"),
+            max_objects=2,
+            sizes=(64,),
         ),
         # Needs nothing but the Python packages of the [scenes] extra: tests and first steps use it.
         "offline": World(

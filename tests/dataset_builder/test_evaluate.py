@@ -21,9 +21,8 @@ from dataset_builder.evaluate_parts import (
     PictureScore,
     draw_captions,
     evaluate_autoencoder,
-    model_hash,
-    round_trip,
 )
+from dataset_builder.sampling import model_hash, round_trip
 from dataset_builder.scores import EvalReport, PairScore
 from dataset_builder.shards import Sample, png_bytes, read_dataset
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataset_builder.figures import MAX_PSNR, interval, psnr
+from dataset_builder.figures import MAX_PSNR, interval, mean_over_kinds, psnr, ssim
 from dataset_builder.report import GridRow, draw_grid, markdown, table
 from dataset_builder.scores import ALL_KINDS, EvalReport, PairScore, summarise
+from tests import tiny
 
 BLACK = np.zeros((4, 6, 3), np.uint8)
 
@@ -93,3 +94,34 @@ def test_a_grid_shows_pictures_as_they_are() -> None:
     enlarged = picture.repeat(2, axis=0).repeat(2, axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(grid, (32, 32, 3))[..., 0, :, :, :]
     assert (windows[24] == enlarged).all(axis=(1, 2, 3)).sum() == 2
+
+
+def test_ssim_is_that_of_scikit_image() -> None:
+    metrics = pytest.importorskip("skimage.metrics")
+    luma = np.array([0.299, 0.587, 0.114])
+    random = np.random.default_rng(0)
+    target = np.array(tiny.photo((40, 32), seed=1))
+    picture = np.clip(target + random.normal(0, 20, target.shape), 0, 255).astype(np.uint8)
+    mask = np.zeros((32, 40), bool)
+    mask[3:20, 5:30] = True
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    _, theirs = metrics.structural_similarity(picture @ luma, target @ luma, full=True, **settings)
+    assert ssim(picture, target) == pytest.approx(theirs.mean(), abs=1e-9)
+    assert ssim(picture, target, mask) == pytest.approx(theirs[mask].mean(), abs=1e-9)
+    assert ssim(target, target) == pytest.approx(1)
+
+
+def test_every_kind_weighs_the_same_in_the_mean_over_kinds() -> None:
+    rows = {f"{n}": {"often": 1.0, **({"seldom": 0.0} if n < 3 else {})} for n in range(30)}
+    mean = mean_over_kinds(rows)
+    assert mean.mean == 0.5 and mean.num == 33
+    assert mean.low <= 0.5 <= mean.high
+
+
+def test_what_belongs_together_is_resampled_together() -> None:
+    """Ten sources that say the same of both kinds are ten observations, not twenty."""
+    random = np.random.default_rng(1)
+    values = random.normal(0, 1, 40)
+    twice = mean_over_kinds({f"{n}": {"a": value, "b": value} for n, value in enumerate(values)})
+    once = interval(list(values))
+    assert twice.high - twice.low == pytest.approx(once.high - once.low, rel=0.1)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from dataset_builder.errors import InvalidJob, UnreadableDataset
-from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes, read_dataset, read_shard
+from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes, read_dataset
+from dataset_builder.tars import read_columns
 
 SPEC = ShardSpec(index=0, start=0, stop=2, config_hash="c0ffee")
 
@@ -27,11 +28,11 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         key="a", parts={"image.png": png_bytes(picture(1)), "mask.png": png_bytes(mask), "json": b'{"x":"y"}'}
     )
     commit_shard(tmp_path, SPEC, [sample, "dull"])
-    (back,) = read_shard(tmp_path / "scenes-00000.tar")
+    (back,) = read_columns(tmp_path / "scenes-00000.tar")
     assert back["__key__"] == "a" and back["x"] == "y"
     assert back["image"].dtype == np.uint8 and (back["image"] == picture(1)).all()
     assert (back["mask"] == mask * 255).all()
-    (part,) = read_shard(tmp_path / "scenes-00000.tar", frozenset({"mask"}))
+    (part,) = read_columns(tmp_path / "scenes-00000.tar", frozenset({"mask"}))
     assert part.keys() == {"__key__", "mask"}
 
 
@@ -74,27 +75,30 @@ def test_foreign_members_are_refused(tmp_path: Path, member: tarfile.TarInfo) ->
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         tar.addfile(member, io.BytesIO(b""))
     with pytest.raises(UnreadableDataset, match="no sample of ours"):
-        list(read_shard(tmp_path / "x.tar"))
+        list(read_columns(tmp_path / "x.tar"))
 
 
-def test_a_pickle_in_a_shard_is_never_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["image.pkl", "pyd"])
+def test_a_pickle_in_a_shard_is_refused_by_its_name(tmp_path: Path, ending: str) -> None:
     trap = b"cos\nsystem\n(S'touch canary'\ntR."
-    commit_shard(tmp_path, SPEC, [Sample(key="a", parts={"image.pkl": trap, "pyd": trap, "json": b"{}"})])
-    assert list(read_shard(tmp_path / "scenes-00000.tar")) == [{"__key__": "a"}]
+    commit_shard(tmp_path, SPEC, [Sample(key="a", parts={ending: trap, "json": b"{}"})])
+    with pytest.raises(UnreadableDataset, match=f"a.{ending}"):
+        list(read_columns(tmp_path / "scenes-00000.tar"))
+    assert not Path("canary").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>no tar</html>", b"x" * 1024])
 def test_what_is_no_tar_is_an_error_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar").write_bytes(content)
     with pytest.raises(UnreadableDataset, match="run the command that made it again"):
-        list(read_shard(tmp_path / "x.tar"))
+        list(read_columns(tmp_path / "x.tar"))
 
 
 @pytest.mark.parametrize("broken", [b"<html>", png_bytes(picture(0))[:-40]])
 def test_a_broken_picture_is_an_error_that_names_the_shard(tmp_path: Path, broken: bytes) -> None:
     commit_shard(tmp_path, SPEC, [Sample(key="a", parts={"image.png": broken})])
     with pytest.raises(UnreadableDataset, match="scenes-00000"):
-        list(read_shard(tmp_path / "scenes-00000.tar"))
+        list(read_columns(tmp_path / "scenes-00000.tar"))
 
 
 @pytest.mark.parametrize("key", ["../a", "a/b", "", "a" * 100, "a.b c"])

@@ -166,7 +166,7 @@ def test_too_long_a_prompt_is_an_error_that_quotes_what_does_not_fit(tokenizer):
 def test_unequal_numbers_of_words_are_an_error_with_a_remedy(tokenizer):
     first, second = (TokenizedPrompt.of(text, tokenizer) for text in ("a cat", "a red cat"))
     assert not can_replace(first, second)
-    with pytest.raises(AlignmentError, match=r"operation: .* 2 words and edited_prompt 3; choose “refine”"):
+    with pytest.raises(AlignmentError, match=r"has 2 words .* 3 words .*; choose “refine”"):
         replacement_mapper(first, second)
 
 

@@ -28,7 +28,7 @@ def planted(maps, blob, *, rows=(2, 3), token=5, times=3):
         key = torch.zeros(4, 2, TOKENS, 8)
         seen = maps.indicator(key)[:, :, token : token + 1]  # (B, heads, 1, 1)
         for _ in range(times):
-            maps.add(weights.flatten(1)[:, None, :, None] * seen)
+            maps.add(weights.flatten(1)[:, None, :, None] * seen, site)
 
 
 def shared(blend, size):
@@ -86,7 +86,8 @@ def test_the_words_of_both_prompts_count_each_by_its_own_strongest_place():
     rows[2, :, :4] = 1.0
     rows[3] = 0.01
     rows[3, :, 12:] = 0.1
-    both.add(rows.flatten(1)[:, None, :, None] * both.indicator(key)[:, :, 5:6])
+    site = next(each for each in SITES if both.wants(each))
+    both.add(rows.flatten(1)[:, None, :, None] * both.indicator(key)[:, :, 5:6], site)
     assert torch.equal(both.mask(0.3), left.mask(0.3) | right.mask(0.3))
     assert not both.mask(0.3).all()
 
@@ -113,7 +114,7 @@ def test_outside_the_mask_the_latents_are_the_originals_and_inside_untouched(dty
     assert torch.equal(edited[:, ~mask], latents[0][:, ~mask])
     share = shared(blend, (512, 768))
     assert share.shape == (512, 768) and share.max() == 255
-    assert (share[~enlarge(mask, 8).numpy()] == 0).all()
+    assert (share[~enlarge(mask, (512, 768)).numpy()] == 0).all()
 
 
 def test_a_painted_mask_obeys_the_same_contract():

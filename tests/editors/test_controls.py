@@ -17,10 +17,9 @@ from editors.controls import (
     RowControl,
     compose,
     schedule,
-    window_alphas,
-    window_steps,
 )
 from editors.errors import AlignmentError
+from editors.windows import window_alphas, window_steps
 from tests import tiny
 from tests.editors.attention_reference import ExplicitAttention, OfficialEdit
 
@@ -66,9 +65,9 @@ def denoise(model, prompts, controls):
     return latents
 
 
-def controlled(model, prompts, *rows, observer=None):
+def controlled(model, prompts, *rows):
     install(model["unet"])
-    control = EditControl(rows=rows, observer=observer)
+    control = EditControl(rows=rows)
     return denoise(model, prompts, lambda step: {"control": control, "step": step})
 
 

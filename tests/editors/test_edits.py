@@ -24,6 +24,10 @@ def prompts(**changes):
     return PromptEdit(**{"original_prompt": "a cat", "edited_prompt": "a dog", **changes})
 
 
+def photo(**changes):
+    return prompts(original_image="photo.png", **changes)
+
+
 NO_NUMBERS = [math.nan, math.inf, -math.inf, -0.5, 1e9, "7", True, 1j]  # None is the model's own
 BAD_FIELDS = [
     *(
@@ -80,6 +84,13 @@ BAD_FIELDS = [
     (prompts, "self_replace_steps", {"cat": 0.5}),
     (prompts, "local_blend", ("cat",)),
     *((prompts, name, value) for name in ("width", "height") for value in (0, 15, 2.5, math.nan)),
+    *((prompts, "inversion", value) for value in ("ddpm", None, "ddim", "null_text")),  # no photo to invert
+    *((prompts, "original_image", value) for value in (7, "", b"bytes")),
+    *((prompts, "full_size", value) for value in ("crop", None)),
+    *((prompts, "heat_maps", value) for value in (1, "yes", None)),
+    *((photo, "original_prompt", value) for value in ("", "  ", None)),
+    *((photo, name, 64) for name in ("width", "height")),
+    (photo, "inversion", "ddpm"),
 ]
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editors.full_size import local_map, transfer_change, working_size
+from dataset_builder.figures import psnr
+from editors.full_size import local_map, transfer_change, without_drift, working_size
 from editors.images import to_pixels
 from tests import tiny
 
@@ -70,6 +71,36 @@ def test_detail_of_what_was_replaced_does_not_shine_through():
     naive = to_pixels(photo) - np.asarray(photo.resize((48, 64)).resize((300, 400)), np.float32) / 255
     ghost = np.abs(result.astype(np.float32) - enlarged).mean() / 255
     assert ghost < 0.5 * np.abs(naive).mean()
+
+
+def drifted(before, seed=0):
+    """What a model makes of a picture that it was asked to change in one place."""
+    rng = np.random.default_rng(seed)
+    after = before + rng.normal(0, 0.03, before.shape).astype(np.float32)
+    after[10:30, 10:30] = 1 - before[10:30, 10:30]
+    return after.clip(0, 1)
+
+
+def test_away_from_a_local_edit_the_photograph_keeps_its_detail():
+    """Though the model redrew the rest, a little off everywhere."""
+    photo = textured((300, 400))
+    before = small(photo)
+    result = transfer_change(photo, before, drifted(before))
+    rest = np.zeros((400, 300), bool)
+    rest[250:, :] = rest[:, 230:] = True  # the edited place ends at (188, 188)
+    assert psnr(np.asarray(result), np.asarray(photo), rest) > 45
+    plain = Image.fromarray((drifted(before) * 255).astype(np.uint8)).resize(photo.size)
+    assert psnr(np.asarray(plain), np.asarray(photo), rest) < 30
+    inside = np.asarray(result)[80:170, 80:170].astype(int)
+    assert np.abs(inside - (255 - np.asarray(photo)[80:170, 80:170])).mean() < 25
+
+
+def test_a_faint_change_of_the_whole_picture_is_no_drift():
+    before = small(tiny.photo((300, 400))) * 0.8
+    for after in (before + 0.03, before * 0.9, before[..., ::-1]):
+        restored = without_drift(before, after)
+        assert np.abs(restored - after).max() <= 0.25 * np.abs(after - before).max()
+    assert np.array_equal(without_drift(before, before + np.float32(0.03)), before + np.float32(0.03))
 
 
 def test_strips_leave_no_seams():

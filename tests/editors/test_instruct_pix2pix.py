@@ -1,5 +1,6 @@
 import io
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dataset_builder.figures import psnr
 from editors import EditFailed, IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.models import from_pipeline
 from tests import tiny
@@ -65,6 +67,32 @@ def test_a_batch_is_that_of_diffusers(scheduler):
     for result, image in zip(results, theirs, strict=True):
         assert np.abs(np.asarray(result.edited_image).astype(int) - (image * 255).round()).max() <= 1
         assert result.num_unet_rows == 2 * len(pipe.scheduler.timesteps)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "scales"), [("ddim", (7.5, 1.5)), ("euler-a", (5.0, 1.0)), ("pndm", (1.5, 2.0))]
+)
+def test_a_batch_of_two_is_that_of_diffusers_to_rounding_of_floats(scheduler, scales, monkeypatch):
+    pipe = tiny.pipeline(scheduler=scheduler)
+    photos, prompts, seeds = [tiny.photo(seed=1), tiny.photo(seed=2)], [NIGHT, "add snow"], [3, 4]
+    options = {"num_inference_steps": 4, "guidance_scale": scales[0], "image_guidance_scale": scales[1]}
+    theirs = pipe(prompts, image=photos, generator=tiny.generators(seeds), output_type="np", **options).images
+    editor = InstructPix2PixEditor.from_pipeline(pipe)
+    decode, drawn = type(editor.model).decode, []
+
+    def watched(model, latents):
+        drawn.append(decode(model, latents))
+        return drawn[-1]
+
+    monkeypatch.setattr(type(editor.model), "decode", watched)
+    editor.edit_many(
+        [
+            request(photo, edit_prompt=prompt, seed=seed, **options)
+            for photo, prompt, seed in zip(photos, prompts, seeds, strict=True)
+        ]
+    )
+    (ours,) = drawn  # both pictures left the model together
+    assert np.abs(ours.permute(0, 2, 3, 1).numpy() - theirs).max() <= 1e-5
 
 
 @pytest.mark.parametrize(
@@ -161,6 +189,32 @@ def test_the_result_has_the_uploads_size_upright_with_its_alpha(editor, name, fu
     assert not result.edited_image.info
 
 
+def repeating(monkeypatch):
+    """An editor whose UNet says "as it is": its pictures are the autoencoder's round trips."""
+    editor = InstructPix2PixEditor.from_pipeline(tiny.pipeline(scheduler="euler", prediction="sample"))
+    scale = editor.model.vae.config.scaling_factor
+    monkeypatch.setattr(editor.model.unet, "forward", lambda rows, timestep, **told: (rows[:, 4:] * scale,))
+    return editor
+
+
+def textured(size):
+    """A photo with detail that a toy autoencoder loses."""
+    grain = np.random.default_rng(1).normal(0, 20, (size[1], size[0], 1))
+    return Image.fromarray((np.asarray(tiny.photo(size)) + grain).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [(61, 83), (333, 500), (500, 333), (4000, 500), (17, 16)])
+def test_an_edit_that_changes_nothing_returns_the_upload(size, monkeypatch):
+    """At any size, whatever the autoencoder loses; the plain resize shows that it does lose something."""
+    editor, photo = repeating(monkeypatch), textured(size)
+    results = {
+        how: editor.edit(request(photo, full_size=how, image_guidance_scale=1)).edited_image
+        for how in ("change", "resize")
+    }
+    assert psnr(np.asarray(results["change"]), np.asarray(photo)) >= 50
+    assert psnr(np.asarray(results["resize"]), np.asarray(photo)) < 30
+
+
 def test_alpha_is_kept_exactly(editor):
     upload = tiny.photo((61, 83)).convert("RGBA")
     upload.putalpha(Image.radial_gradient("L").resize((61, 83)))
@@ -168,7 +222,7 @@ def test_alpha_is_kept_exactly(editor):
     assert np.array_equal(np.asarray(result.edited_image)[..., 3], np.asarray(upload)[..., 3])
 
 
-@pytest.mark.parametrize("size", [(32, 32), (61, 83), (200, 90)])
+@pytest.mark.parametrize("size", [(32, 32), (61, 83), (200, 90), (333, 500)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_outside_the_mask_nothing_changes(editor, size, mode):
     upload = tiny.photo(size).convert(mode)
@@ -262,11 +316,18 @@ def test_an_instruction_over_the_window_is_an_error_that_quotes_what_was_cut(tex
         editor.edit(request(edit_prompt=f"{fits} red cat"))
 
 
-def test_more_steps_than_the_scheduler_has_is_an_error():
-    editor = InstructPix2PixEditor.from_pipeline(tiny.pipeline())
-    editor.model.scheduler.register_to_config(num_train_timesteps=100)
-    with pytest.raises(InvalidEdit, match=r"num_inference_steps: 101 .* 1 to 100"):
-        editor.edit(request(num_inference_steps=101))
+def test_every_step_a_schedule_has_can_be_taken_and_one_more_is_refused(editor):
+    scheduler = editor.model.scheduler
+    for offset in (0, 1):
+        scheduler = type(scheduler).from_config(
+            scheduler.config, num_train_timesteps=10, timestep_spacing="leading", steps_offset=offset
+        )
+        model = replace(editor.model, scheduler=scheduler)
+        assert model.num_calls(10 - offset) == 10 - offset
+        scheduler.set_timesteps(10 - offset)
+        assert int(scheduler.timesteps.max()) <= 9
+        with pytest.raises(InvalidEdit, match=f"1 to {10 - offset}"):
+            model.num_calls(11 - offset)
 
 
 def test_numbers_that_are_no_picture_are_an_error(editor):

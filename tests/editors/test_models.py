@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit, checkpoints
+from editors.diffusion import denoise
 from editors.models import DiffusionModel, from_pipeline, load, load_text_encoder
 from tests import tiny
 
@@ -215,6 +216,23 @@ def test_parts_that_do_not_fit_are_refused():
         DiffusionModel(**{**clip, "vae": bert["vae"]}, name="mixed")
     with pytest.raises(IncompatibleModel, match="scheduler"):
         DiffusionModel(**{**clip, "scheduler": object()}, name="mixed")
+
+
+@pytest.mark.parametrize("name", ["ddim", "pndm", "dpm++2m", "euler", "euler-a"])
+def test_a_scheduler_either_draws_from_a_model_of_clean_samples_or_is_refused(name):
+    model = from_pipeline(tiny.pipeline(prediction="sample"))
+    if name in ("pndm", "euler-a"):
+        with pytest.raises(InvalidEdit, match="choose from ddim, dpm\\+\\+2m, euler"):
+            model.with_scheduler(name)
+        return
+    scheduler = model.with_scheduler(name).new_scheduler()
+    clean, start = torch.zeros(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+
+    (*_, last) = denoise(lambda *_: clean, scheduler=scheduler, latents=start, num_inference_steps=8)
+
+    # Whoever believes a prediction that is always the same ends at it, up to what the last step leaves.
+    assert last.latents.std() < 0.1
+    assert torch.equal(last.clean, clean)
 
 
 def test_every_edit_has_its_own_scheduler():

@@ -8,12 +8,14 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 
+import editors.controls
+import editors.originals
 from editors.attention import ControlledAttnProcessor
-from editors.controls import window_steps
 from editors.edits import LocalBlend, PromptEdit
 from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
 from editors.prompt_to_prompt import PromptToPromptEditor
 from editors.running import drained
+from editors.windows import window_steps
 from tests import tiny
 
 SWAP = {"original_prompt": "a cat on a bench", "edited_prompt": "a dog on a bench"}
@@ -31,7 +33,8 @@ def pipeline(**options):
 
 @pytest.fixture(scope="module", params=["clip", "bert"])
 def editor(request):
-    return PromptToPromptEditor.from_pipeline(pipeline(text=request.param))
+    """One that keeps nothing: every law is that of an edit from the beginning. See test_memory."""
+    return PromptToPromptEditor.from_pipeline(pipeline(text=request.param), cache_bytes=0)
 
 
 def edit(**options):
@@ -151,68 +154,71 @@ def test_a_pair_costs_four_rows_a_step_at_most(editor, guidance_scale, rows):
 
 
 class Watch:
-    """Notes the queries and keys that each row attended with, per step and site."""
+    """Notes the queries and keys that each picture attended with, per step and site."""
 
-    def __init__(self, editor, monkeypatch):
-        self.calls: list[Any] = []
-        self.now: Any = None
-        watch = self
-        import editors.controls
+    def __init__(self, monkeypatch):
+        self.originals: dict[Any, Any] = {}
+        self.edits: dict[Any, Any] = {}
+        self.noted(monkeypatch, editors.controls, editors.controls.EditControl, self.edits)
+        self.noted(monkeypatch, editors.originals, editors.originals.Recorder, self.originals)
 
-        plain = editors.controls.attend
-        attend = editors.controls.EditControl.attend
+    def noted(self, monkeypatch, module, control, calls):
+        attend, located = module.attend, control.attend
+        now: list[Any] = []
 
         def noting(query, key, value, mask):
-            watch.calls.append((*watch.now, query, key))
-            return plain(query, key, value, mask)
+            calls.setdefault(now[-1], []).append((query, key))
+            return attend(query, key, value, mask)
 
-        def located(control, query, key, value, mask, *, site, step):
-            watch.now = (site, step)
-            return attend(control, query, key, value, mask, site=site, step=step)
+        def at(self, query, key, value, mask, *, site, step):
+            now.append((site, step))
+            return located(self, query, key, value, mask, site=site, step=step)
 
-        monkeypatch.setattr(editors.controls, "attend", noting)
-        monkeypatch.setattr(editors.controls.EditControl, "attend", located)
+        monkeypatch.setattr(module, "attend", noting)
+        monkeypatch.setattr(control, "attend", at)
 
-    def copied(self, rows, *, is_cross, level):
-        """Steps in which the second row attends with the first row's queries and keys."""
-        first, second = rows
+    def copied(self, half, *, is_cross, level):
+        """Steps in which the edit attends with the original's queries and keys."""
         return sorted(
             {
                 step
-                for site, step, query, key in self.calls
+                for (site, step), ((query, key), *_) in self.edits.items()
                 if site.is_cross == is_cross
                 and site.level == level
-                and torch.equal(query[first], query[second])
-                and torch.equal(key[first], key[second])
+                and torch.equal(query[half], self.originals[site, step][0][0][half])
+                and torch.equal(key[half], self.originals[site, step][0][1][half])
             }
         )
+
+
+UNCONDITIONAL, CONDITIONAL = 0, 1
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "pndm"])
 def test_the_paper_s_recipe_acts_in_its_steps_layers_and_half(scheduler, monkeypatch):
     editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler=scheduler))
-    watch = Watch(editor, monkeypatch)
+    watch = Watch(monkeypatch)
     request = edit(cross_replace_steps=0.8, self_replace_steps=(0.25, 0.5))
     num_calls = len(list(editor.stream(request)))
     cross = list(window_steps(0.8, num_calls))
     inside = list(window_steps((0.25, 0.5), num_calls))
     # In the very first step both rows are the same noise: queries and keys of self-attention agree by nature.
-    assert watch.copied((2, 3), is_cross=True, level=0) == cross
-    assert watch.copied((2, 3), is_cross=True, level=1) == cross
-    assert watch.copied((2, 3), is_cross=False, level=1) == inside
-    assert set(watch.copied((2, 3), is_cross=False, level=0)) <= {0}
+    assert watch.copied(CONDITIONAL, is_cross=True, level=0) == cross
+    assert watch.copied(CONDITIONAL, is_cross=True, level=1) == cross
+    assert watch.copied(CONDITIONAL, is_cross=False, level=1) == inside
+    assert set(watch.copied(CONDITIONAL, is_cross=False, level=0)) <= {0}
     for is_cross in (True, False):
-        assert set(watch.copied((0, 1), is_cross=is_cross, level=0)) <= {0}
+        assert set(watch.copied(UNCONDITIONAL, is_cross=is_cross, level=0)) <= {0}
 
 
 def test_the_recipe_of_instruct_pix2pix_takes_all_self_attention_in_both_halves(monkeypatch):
     editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler="euler-a"))
-    watch = Watch(editor, monkeypatch)
+    watch = Watch(monkeypatch)
     list(editor.stream(edit(recipe="instruct_pix2pix", self_replace_steps=(0.5, 1))))
-    for rows in ((0, 1), (2, 3)):
+    for half in (UNCONDITIONAL, CONDITIONAL):
         for level in (0, 1):
-            assert set(watch.copied(rows, is_cross=False, level=level)) - {0} == {2, 3}
-    assert watch.copied((2, 3), is_cross=True, level=0) == []
+            assert set(watch.copied(half, is_cross=False, level=level)) - {0} == {2, 3}
+    assert watch.copied(CONDITIONAL, is_cross=True, level=0) == []
 
 
 def test_the_noise_on_the_way_is_the_same_in_both_rows():
@@ -226,6 +232,63 @@ def test_the_noise_on_the_way_is_the_same_in_both_rows():
     for recipe in ("paper", "instruct_pix2pix"):
         for step in editor.stream(edit(recipe=recipe)):
             torch.testing.assert_close(step.latents[0], step.latents[1], rtol=0, atol=1e-4)
+
+
+MANY: list[dict[str, Any]] = [
+    {},
+    {"seed": 9},
+    {**LONGER, "local_blend": LocalBlend(original=("cat",), edited=("chinchilla",), threshold=0.9, start=0)},
+    {"edited_prompt": "a bird on a bench", "word_weights": {"bench": 2}},
+    {"recipe": "instruct_pix2pix", "self_replace_steps": 0.6},
+    {"num_inference_steps": 3},
+    {"guidance_scale": 1},
+    {"edited_prompt": SWAP["original_prompt"]},
+    {"seed": 9, **LONGER, "recipe": "instruct_pix2pix", "cross_replace_steps": {"bench": 0.5}},
+]
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "euler-a"])
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_many_edits_are_each_as_if_alone(scheduler, batch_size, monkeypatch):
+    editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler=scheduler), cache_bytes=0)
+    decoded: list[Any] = []
+    picture = editor._picture
+
+    def noted(row):
+        decoded.append(row)
+        return picture(row)
+
+    monkeypatch.setattr(editor, "_picture", noted)
+    requests = [edit(**options) for options in MANY]
+    results = editor.edit_many(requests, batch_size=batch_size)
+    together = list(decoded)
+    for request, result in zip(requests, results, strict=True):
+        decoded.clear()
+        alone = editor.edit(request)
+        assert result.edit == alone.edit
+        assert np.abs(pixels(result.edited_image) - pixels(alone.edited_image)).max() <= 1
+        assert np.abs(pixels(result.original_image) - pixels(alone.original_image)).max() <= 1
+        for row in decoded:
+            assert min((row - other).abs().max() for other in together if other.shape == row.shape) <= 1e-4
+
+
+def test_edits_of_one_original_share_its_rows(editor):
+    animals = ["dog", "bird", "man", "tree", "car"]
+    requests = [edit(edited_prompt=f"a {animal} on a bench") for animal in animals]
+    assert sum(result.num_unet_rows for result in editor.edit_many(requests)) == 4 * (2 + 2 * len(animals))
+    others = [*requests, edit(seed=4), edit(seed=4, edited_prompt="a man on a bench")]
+    calls = []
+    hook = editor.model.unet.register_forward_pre_hook(lambda module, args: calls.append(len(args[0])))
+    try:
+        results = editor.edit_many(others)
+    finally:
+        hook.remove()
+    assert calls == [4, 14] * 4 and sum(calls) == sum(result.num_unet_rows for result in results)
+    assert editor.edit_many([]) == []
+    with pytest.raises(InvalidEdit, match="batch_size: 0"):
+        editor.edit_many(requests, batch_size=0)
+    with pytest.raises(AlignmentError, match="cow"):
+        editor.edit_many([*requests, edit(word_weights={"cow": 2})])
 
 
 def test_interleaved_edits_are_each_alone(editor):
@@ -278,7 +341,7 @@ def test_a_lent_pipeline_keeps_its_pictures_and_may_reset_its_processors():
         return pixels(pipe("a cat", num_inference_steps=2, generator=generator).images[0])
 
     before = picture()
-    editor = PromptToPromptEditor.from_pipeline(pipe)
+    editor = PromptToPromptEditor.from_pipeline(pipe, cache_bytes=0)
     expected = final(editor, edit())
     assert np.array_equal(picture(), before)
     pipe.unet.set_attn_processor(AttnProcessor2_0())
@@ -312,8 +375,11 @@ def test_a_painted_mask_holds_to_the_pixel(editor):
     same = (pixels(masked.edited_image) == pixels(masked.original_image)).all(2)
     assert same[~inside].all() and not same[inside].all()
     assert np.array_equal(pixels(masked.original_image), pixels(free.original_image))
-    everywhere = editor.edit(edit(width=48, height=32, mask=Image.new("L", (48, 32), 255)))
-    assert np.array_equal(pixels(everywhere.edited_image), pixels(free.edited_image))
+    painted.paste(255, (0, 0, 48, 31))
+    almost = editor.edit(edit(width=48, height=32, mask=painted))
+    assert np.array_equal(pixels(almost.edited_image)[:31], pixels(free.edited_image)[:31])
+    painted.paste(0, (0, 0, 48, 32))
+    painted.paste(255, (5, 9, 30, 22))
     both = editor.edit(
         edit(width=48, height=32, mask=painted, local_blend=LocalBlend(edited=("dog",), threshold=0.8))
     )
@@ -350,10 +416,16 @@ def test_steps_are_watched_and_previewed(editor):
         ({"cross_replace_steps": {"cat": 0.5}}, AlignmentError, "cross_replace_steps: “cat”"),
         ({"local_blend": LocalBlend(original=("dog",))}, AlignmentError, "local_blend.original: “dog”"),
         ({"local_blend": LocalBlend(edited=("cat",))}, AlignmentError, "local_blend.edited: “cat”"),
-        ({"operation": "replace", **LONGER}, AlignmentError, "operation: .* “refine”"),
+        (
+            {"operation": "replace", **LONGER},
+            AlignmentError,
+            r"operation: .* 5 words \(a, cat, on, a, bench\) .* 9 words \(a, red, .* “refine”",
+        ),
         ({"edited_prompt": "dog " * 90}, AlignmentError, "edited_prompt: .* would be cut off"),
         ({"width": 30}, InvalidEdit, "width: 30 .* give 28 or 32"),
         ({"mask": Image.new("L", (20, 20), 255)}, InvalidEdit, "mask: is 20×20"),
+        ({"mask": Image.new("L", (32, 32), 255)}, InvalidEdit, "mask: is white all over"),
+        ({"mask": Image.new("L", (32, 32), 0)}, InvalidEdit, "mask: is black all over"),
         ({"num_inference_steps": 1001}, InvalidEdit, "num_inference_steps"),
     ],
 )

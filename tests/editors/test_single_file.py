@@ -7,22 +7,24 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from editors import InstructionEdit, InstructPix2PixEditor
+from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
 from editors.models import load
 from tests import tiny
 
 UNET_NAMES = [
     (r"^time_embedding\.linear_1", "time_embed.0"),
     (r"^time_embedding\.linear_2", "time_embed.2"),
+    (r"^add_embedding\.linear_1", "label_emb.0.0"),
+    (r"^add_embedding\.linear_2", "label_emb.0.2"),
     (r"^conv_in", "input_blocks.0.0"),
     (r"^conv_norm_out", "out.0"),
     (r"^conv_out", "out.2"),
     (r"^mid_block\.resnets\.0", "middle_block.0"),
     (r"^mid_block\.attentions\.0", "middle_block.1"),
     (r"^mid_block\.resnets\.1", "middle_block.2"),
-    (r"(block\S*)\.norm1\.(?=\w+$)(?<!transformer_blocks.0.norm1.)", r"\1.in_layers.0."),
+    (r"(block\S*)\.norm1\.(?=\w+$)(?<!transformer_blocks.\d.norm1.)", r"\1.in_layers.0."),
     (r"\.conv1\.", ".in_layers.2."),
-    (r"(block\S*)\.norm2\.(?=\w+$)(?<!transformer_blocks.0.norm2.)", r"\1.out_layers.0."),
+    (r"(block\S*)\.norm2\.(?=\w+$)(?<!transformer_blocks.\d.norm2.)", r"\1.out_layers.0."),
     (r"\.conv2\.", ".out_layers.3."),
     (r"\.time_emb_proj\.", ".emb_layers.1."),
     (r"\.conv_shortcut\.", ".skip_connection."),
@@ -40,6 +42,16 @@ VAE_NAMES: list[tuple[str, Any]] = [
     (r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{2 - int(m[1])}.upsample"),
     (r"conv_shortcut", "nin_shortcut"),
     (r"conv_norm_out", "norm_out"),
+]
+SECOND_ENCODER_NAMES = [
+    (r"^text_model\.embeddings\.position_embedding\.weight", "positional_embedding"),
+    (r"^text_model\.embeddings\.token_embedding", "token_embedding"),
+    (r"^text_model\.final_layer_norm", "ln_final"),
+    (r"^text_model\.encoder\.layers", "transformer.resblocks"),
+    (r"layer_norm([12])", r"ln_\1"),
+    (r"\.self_attn\.", ".attn."),
+    (r"\.fc1\.", ".c_fc."),
+    (r"\.fc2\.", ".c_proj."),
 ]
 
 
@@ -87,18 +99,34 @@ def vae_state(vae):
     }
 
 
+def second_encoder_state(encoder):
+    """The projecting encoder as OpenCLIP names it: queries, keys and values in one, the projection turned."""
+    state = dict(encoder.state_dict())
+    for name in [name for name in state if ".q_proj." in name]:
+        parts = [state.pop(name.replace("q_proj", part)) for part in ("q_proj", "k_proj", "v_proj")]
+        state[name.replace("q_proj.", "in_proj_")] = torch.cat(parts)
+    state["text_projection"] = state.pop("text_projection.weight").T
+    return renamed(state, SECOND_ENCODER_NAMES, "conditioner.embedders.1.model.")
+
+
+def single_file_of(pipe, folder):
+    """Write a pipeline's weights as one file, and its configuration beside it; return the file."""
+    pipe.save_pretrained(folder / "snow")
+    for weights in (folder / "snow").rglob("*.safetensors"):
+        weights.unlink()  # what lies beside the file is configuration alone
+    second = getattr(pipe, "text_encoder_2", None)
+    prefix = "cond_stage_model" if second is None else "conditioner.embedders.0"
+    words = {f"{prefix}.transformer.text_model.{k}": v for k, v in pipe.text_encoder.state_dict().items()}
+    words |= second_encoder_state(second) if second is not None else {}
+    state = {**unet_state(pipe.unet), **vae_state(pipe.vae), **words}
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "snow.safetensors")
+    return folder / "snow.safetensors"
+
+
 @pytest.fixture
 def single_file(tmp_path):
     pipe = tiny.pipeline()
-    pipe.save_pretrained(tmp_path / "snow")
-    for weights in (tmp_path / "snow").rglob("*.safetensors"):
-        weights.unlink()  # what lies beside the file is configuration alone
-    words = {
-        f"cond_stage_model.transformer.text_model.{k}": v for k, v in pipe.text_encoder.state_dict().items()
-    }
-    state = {**unet_state(pipe.unet), **vae_state(pipe.vae), **words}
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "snow.safetensors")
-    return pipe, tmp_path / "snow.safetensors"
+    return pipe, single_file_of(pipe, tmp_path)
 
 
 def test_a_single_file_gives_the_picture_of_the_pipeline_it_came_from(single_file):
@@ -110,3 +138,17 @@ def test_a_single_file_gives_the_picture_of_the_pipeline_it_came_from(single_fil
     edit = InstructionEdit(original_image=tiny.photo(), edit_prompt="add snow", num_inference_steps=2, seed=1)
     theirs = InstructPix2PixEditor.from_pipeline(pipe).edit(edit)
     assert InstructPix2PixEditor(model).edit(edit).edited_image == theirs.edited_image
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("conditioner.embedders.0.model.ln_final.bias", "is a refiner, which only finishes pictures; give"),
+        ("model.diffusion_model.joint_blocks.0.x", "is a diffusion transformer, which has no UNet; give"),
+        ("double_blocks.0.img_attn.proj.bias", "is a diffusion transformer, which has no UNet; give"),
+    ],
+)
+def test_a_file_of_another_layout_is_one_sentence(tmp_path, name, says):
+    save_file({name: torch.zeros(1)}, tmp_path / "odd.safetensors")
+    with pytest.raises(IncompatibleModel, match=f"odd.safetensors: {says}"):
+        load(str(tmp_path / "odd.safetensors"), kind="base", device="cpu")

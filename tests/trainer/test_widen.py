@@ -1,8 +1,14 @@
 """Law 9: the widened UNet is the base bit for bit, whatever the new channels hold."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
 from tests import tiny
+from tests.trainer import toy
+from trainer import instruct_pix2pix
+from trainer.errors import InvalidConfig
 from trainer.widen import widen
 
 
@@ -19,3 +25,9 @@ def test_widened_unet_is_the_base_whatever_picture_it_is_shown() -> None:
     assert torch.equal(shown, expected)
     assert torch.equal(edit.conv_in.bias, base.conv_in.bias)
     assert edit.config.in_channels == 8
+
+
+def test_a_base_in_the_layout_of_xl_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    tiny.pipeline(kind="base", text="xl").save_pretrained(tmp_path / "base" / "model")
+    with pytest.raises(InvalidConfig, match=r"in the layout of Stable Diffusion XL, .* not trained; give"):
+        instruct_pix2pix.make_task(toy.edit_config(tmp_path))

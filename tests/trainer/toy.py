@@ -50,6 +50,22 @@ def dataset(folder: Path, *, pairs: bool, num: int = 10) -> Path:
     return folder
 
 
+def shaped(folder: Path) -> Path:
+    """Nine pairs in a picture folder: square, wide and upright."""
+    folder.mkdir()
+    lines = []
+    for number in range(9):
+        height, width = ((20, 20), (20, 34), (34, 20))[number % 3]
+        rng, line = np.random.default_rng(number), {"edit_prompt": f"make it {number}"}
+        for column in ("original_image", "edited_image"):
+            name = f"{number}.{column}.png"
+            (folder / name).write_bytes(png_bytes(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)))
+            line[f"{column}_file_name"] = name
+        lines.append(canonical_json(line))
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    return folder
+
+
 def autoencoder_config(root: Path, **fields: Any) -> AutoencoderConfig:
     options = COMMON | {
         "data": root / "scenes",

@@ -5,6 +5,9 @@ import shutil
 import pytest
 from PIL.PngImagePlugin import PngImageFile
 
+from editors import InstructionEdit
+from editors.images import read_mask
+from editors.recipe import save_png
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
@@ -13,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: page tests need one")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
+    "--disable-component-update --disable-sync --enable-unsafe-swiftshader"
 )
 SECONDS = 1000
 """In the browser driver's unit."""
@@ -66,14 +69,24 @@ class Visit:
             "[aria-label='Remove Image'], button[title*='Clear'], .image-frame img"
         ).first.wait_for()
 
+    def press(self, name):
+        self.tab.get_by_role("button", name=name, exact=True).click()
+
+    def ask(self, words):
+        self.instruction.fill(words)
+        self.instruction.press("Enter")
+
     def says(self, text, timeout=20 * SECONDS):
         self.tab.get_by_text(text).first.wait_for(timeout=timeout)
 
     def compared(self):
-        """Return (width, height) of the two pictures of the slider."""
+        """Return (width, height) of the two pictures of the slider, once both have arrived."""
         pictures = self.tab.get_by_test_id("imageslider-image")
         pictures.nth(1).wait_for()
-        self.tab.wait_for_load_state("networkidle")
+        self.tab.wait_for_function(
+            "() => [...document.querySelectorAll('[data-testid=imageslider-image]')]"
+            ".every(one => one.complete && one.naturalWidth > 0)"
+        )
         return pictures.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
 
 
@@ -166,3 +179,103 @@ def test_nobody_goes_round_the_queue(visit):
         f"{visit.url}gradio_api/run/edit", data={"data": [None, "", 1, 1, 1, None]}
     )
     assert answer.status == 404
+
+
+def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor, photo, tmp_path):
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("Done in")
+    visit.press("Use as input")
+    visit.says("This is now the picture")
+    visit.ask("add snow")
+    visit.says("add snow (7)")  # the negative of the negative
+    assert editor.edits[-1].original_image.tobytes() != editor.edits[0].original_image.tobytes()
+    visit.tab.locator("#undo").click()
+    visit.says("The form is as it was before")
+    assert visit.instruction.input_value() == "make it night"
+    visit.tab.get_by_label("Compare with").click()
+    visit.tab.get_by_role("option", name="make it night (7), 2 in the history").click()
+    assert visit.compared() == [[123, 61], [123, 61]]
+    visit.tab.locator("#history button img").nth(1).click()
+    visit.says("“make it night”: follow 7.5, keep 1.5, 20 steps, seed 7.")
+    visit.instruction.fill("something else")
+    visit.press("Reuse settings")
+    visit.says("As it was asked")
+    assert visit.instruction.input_value() == "make it night"
+    assert visit.complaints == []
+
+
+def test_a_picture_that_was_made_here_brings_its_settings_back(visit, editor, tmp_path):
+    asked = InstructionEdit(
+        original_image=tiny.photo((64, 48)), edit_prompt="make it red", guidance_scale=25, seed=11
+    )
+    save_png(editor.edit(asked), tmp_path / "made.png")
+    visit.upload(tmp_path / "made.png")
+    visit.says("its words and settings are back")
+    assert visit.instruction.input_value() == "make it red"
+    visit.go.click()
+    visit.says("Done in")
+    again = editor.edits[-1]
+    assert (again.guidance_scale, again.image_guidance_scale, again.seed) == (25, 1.5, 11)
+
+
+def test_variations_are_four_noises_and_stronger_keeps_the_noise(visit, editor, photo):
+    editor.seconds_a_step = 0.0
+    visit.upload(photo)
+    visit.instruction.fill("make it night")
+    visit.press("Four variations")
+    visit.says("4 variations, the newest first")
+    assert len({edit.seed for edit in editor.edits}) == 4
+    assert visit.tab.locator("#history button img").count() == 4
+    visit.press("Stronger")
+    visit.says("Done in")
+    *_, last, stronger = editor.edits
+    assert stronger.seed == last.seed
+    assert stronger.guidance_scale > last.guidance_scale
+    assert stronger.image_guidance_scale < last.image_guidance_scale
+
+
+def test_the_grid_changes_the_strength_alone_and_a_click_takes_it(visit, editor, photo):
+    visit.upload(photo)
+    visit.instruction.fill("make it night")
+    editor.seconds_a_step = 0.0
+    visit.tab.get_by_text("Find the right strength").click()
+    visit.press("Draw the grid")
+    visit.says("Click the cell you like best")
+    assert len({edit.seed for edit in editor.edits}) == 1
+    assert len({(edit.guidance_scale, edit.image_guidance_scale) for edit in editor.edits}) == 9
+    visit.tab.locator("#grid button img").nth(8).click()
+    visit.says("Taken: “make it night”: follow 12, keep 1.88")
+    visit.go.click()
+    visit.says("Done in")
+    assert (editor.edits[-1].guidance_scale, editor.edits[-1].image_guidance_scale) == (12, 1.88)
+
+
+def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, photo):
+    visit.upload(photo)
+    visit.tab.get_by_text("Paint where it may change").click()
+    canvas = visit.tab.locator("canvas").first
+    canvas.wait_for()
+    visit.tab.wait_for_timeout(2 * SECONDS)
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    visit.tab.mouse.move(x, y)
+    visit.tab.mouse.down()
+    visit.tab.mouse.move(x + 20, y, steps=4)
+    visit.tab.mouse.up()
+    visit.tab.wait_for_timeout(1 * SECONDS)
+    visit.ask("make it night")
+    visit.says("Done in")
+    mask = read_mask("mask", editor.edits[-1].mask, (123, 61))
+    assert 0 < (mask == 255).mean() < 0.9
+
+
+def test_who_comes_without_a_picture_clicks_an_example(visit, editor):
+    visit.tab.locator("#examples button img").nth(1).click()
+    visit.says("Press Edit, or change the words first.")
+    visit.go.click()
+    visit.says("Done in")
+    assert editor.edits[0].edit_prompt == "make it sunset"
+    assert editor.edits[0].original_image.size == (256, 256)
+    assert visit.tab.locator("#examples").count() == 0 or visit.tab.locator("#examples").is_hidden()
+    assert visit.complaints == []

@@ -19,6 +19,7 @@ from ..errors import InvalidOption
 from ..options import options
 from ..outputs import Json, png_place, report
 from ..progress import progress_bar
+from . import data_pairs, data_write
 
 MOST_ON_SHEET = 400
 """Samples on a contact sheet: more cannot be looked at."""
@@ -111,3 +112,13 @@ def verify(
         damaged += check.problem is not None
         typer.echo(f"{check.name}: {check.problem or 'as written'}")
     raise typer.Exit(1 if damaged else 0)
+
+
+app.command("write")(data_write.write)
+app.command("render")(data_pairs.render)
+app.command("filter")(data_pairs.keep)
+app.command("calibrate")(data_pairs.calibrate)
+app.command("stats")(data_pairs.stats)
+app.command("export")(data_pairs.export)
+app.command("browse")(data_pairs.browse)
+app.command("build")(data_pairs.build)

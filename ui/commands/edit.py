@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit
+from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit, rules
+from editors.checkpoints import SCHEDULERS
 from editors.edits import StepWindow, WordWindows
 
 from ..errors import InvalidOption
@@ -19,6 +20,13 @@ from ..outputs import Json, free_name, png_place, report
 from ..progress import watch
 
 Model = Annotated[str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help=f"{', '.join(SCHEDULERS)}; if not given, the model's own."),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; if not given, the best there is.")
+]
 Mask = Annotated[
     Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
 ]
@@ -68,22 +76,33 @@ def edit(
     ] = None,
     model: Model = "pocket",
     mask: Mask = None,
+    scheduler: Scheduler = None,
+    device: Device = None,
     as_json: Json = False,
     **fields: Any,
 ) -> None:
     """Change a photo by an instruction."""
     request = InstructionEdit(original_image=photo, edit_prompt=instruction, mask=mask, **fields)
+    _check_scheduler(scheduler)
     place = png_place(out or free_name(Path(f"{photo.stem}-edited.png")))
     from editors import InstructPix2PixEditor  # torch: only now
 
-    editor = InstructPix2PixEditor.from_pretrained(model)
+    editor = InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler)
     result = watch(editor.stream(request), total=request.num_inference_steps, label="Editing")
     _save(result, {"edited_image": place}, as_json=as_json)
 
 
 @options(
     PromptEdit,
-    leave_out=("original_prompt", "edited_prompt", "mask", "word_weights", "local_blend"),
+    leave_out=(
+        "original_prompt",
+        "edited_prompt",
+        "original_image",
+        "mask",
+        "word_weights",
+        "local_blend",
+        "heat_maps",
+    ),
     parsers={"cross_replace_steps": windows, "self_replace_steps": window},
 )
 def prompt_edit(
@@ -96,6 +115,10 @@ def prompt_edit(
         ),
     ] = None,
     model: Model = "pocket",
+    photo: Annotated[
+        Path | None,
+        typer.Option("--photo", help="Edit this picture, which ORIGINAL describes; it is inverted by DDIM."),
+    ] = None,
     weight: Annotated[
         list[str] | None,
         typer.Option("--weight", metavar="WORD=1.5", help="Factor on a word; may be given again."),
@@ -108,26 +131,54 @@ def prompt_edit(
         str, typer.Option("--blend-edited", metavar="<word,word>", help="Words of EDITED to change alone.")
     ] = "",
     mask: Mask = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option("--attention", help="PNG to write where each word is looked at; it costs time."),
+    ] = None,
+    scheduler: Scheduler = None,
+    device: Device = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option("--trajectories", help="Folder to keep inverted photos in: the next edit goes faster."),
+    ] = None,
     as_json: Json = False,
     **fields: Any,
 ) -> None:
-    """Make a picture from a prompt, and the same picture from a changed prompt."""
+    """Make a picture from a prompt, or take a photo, and make the same picture from a changed prompt."""
     before, after = words(blend_original), words(blend_edited)
     request = PromptEdit(
         original_prompt=original_prompt,
         edited_prompt=edited_prompt,
+        original_image=photo,
         word_weights=word_weights(weight or []),
         local_blend=LocalBlend(original=before, edited=after) if before or after else None,
         mask=mask,
+        heat_maps=attention is not None,
         **fields,
     )
+    _check_scheduler(scheduler)
+    places = {"attention": png_place(attention, option="--attention")} if attention else {}
     edited = png_place(out or free_name(Path("prompt-edited.png")))
     from editors import PromptToPromptEditor  # torch: only now
 
-    editor = PromptToPromptEditor.from_pretrained(model)
-    result = watch(editor.stream(request), total=request.num_inference_steps, label="Drawing")
-    original = edited.with_stem(f"{edited.stem}-original")
-    _save(result, {"edited_image": edited, "original_image": original}, as_json=as_json)
+    # An inversion retraces DDIM's steps, whatever the model's folder samples with.
+    chosen = scheduler or ("ddim" if photo else None)
+    editor = PromptToPromptEditor.from_pretrained(
+        model, device=device, scheduler=chosen, trajectories=trajectories
+    )
+    result = watch(
+        editor.stream(request), total=None if photo else request.num_inference_steps, label="Drawing"
+    )
+    places["edited_image"] = edited
+    if not photo:
+        places["original_image"] = edited.with_stem(f"{edited.stem}-original")
+    _save(result, places, as_json=as_json)
+
+
+def _check_scheduler(name: str | None) -> None:
+    """Refuse a scheduler that there is none of before a model is loaded."""
+    if name is not None:
+        rules.choice("scheduler", name, tuple(SCHEDULERS))
 
 
 def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
@@ -137,6 +188,10 @@ def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None
     save_png(result, places["edited_image"])
     if "original_image" in places and result.original_image is not None:
         result.original_image.save(places["original_image"])
+    if "attention" in places:
+        from editors.heat_maps import sheet
+
+        sheet(result.edited_image, result.heat_maps or {}).save(places["attention"])
     facts = {
         "seed": result.seed,
         "seconds": round(result.seconds, 3),
@@ -145,4 +200,7 @@ def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None
         "edit": json.loads(result.edit.to_json()),
     }
     summary = f"Seed {result.seed}, {result.seconds:.1f} s."
+    if result.reconstruction_psnr is not None:
+        facts["reconstruction_psnr"] = round(result.reconstruction_psnr, 2)
+        summary += f" ORIGINAL redraws the photo to {result.reconstruction_psnr:.1f} dB."
     report(places, facts, as_json=as_json, summary=summary)

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from dataset_builder.evaluate import EvalJob, evaluate_pairs
+from dataset_builder.evaluate_judge import JudgeJob, JudgeReport, Marks, evaluate_judge
+from dataset_builder.evaluate_judge import table as judge_table
 from dataset_builder.evaluate_parts import (
     AutoencoderReport,
     DrawnCaption,
@@ -16,6 +18,23 @@ from dataset_builder.evaluate_parts import (
     draw_captions,
     evaluate_autoencoder,
 )
+from dataset_builder.evaluate_pie import PieJob, evaluate_pie
+from dataset_builder.evaluate_scenes import (
+    Measured,
+    ScenesJob,
+    ScenesReport,
+    Setting,
+    StepsJob,
+    StepsReport,
+    evaluate_scenes,
+    fewest_steps,
+)
+from dataset_builder.evaluate_scenes.report import grids
+from dataset_builder.evaluate_scenes.steps import steps_grid, verdict
+from dataset_builder.evaluate_scorer import ScoredPairs, ScorerJob, ScorerReport, evaluate_scorer
+from dataset_builder.evaluate_scorer import table as scorer_table
+from dataset_builder.pie_report import PieReport, PieScore, notes
+from dataset_builder.pie_report import table as pie_table
 from dataset_builder.report import table
 from dataset_builder.scores import EvalReport, PairScore
 
@@ -76,3 +95,104 @@ def captions(**fields: Any) -> None:
             if isinstance(record, DrawnCaption):
                 advance(1, record.caption)
     typer.echo(job.out / "captions.png")
+
+
+@app.command("judge")
+@options(JudgeJob)
+def judge(as_json: Json = False, **fields: Any) -> None:
+    """Measure the judge that measures the others, on held-out scenes."""
+    job = JudgeJob(**fields)
+    with progress_bar("Reading", job.num) as advance:
+        for record in evaluate_judge(job):
+            if isinstance(record, Marks):
+                advance(1, "")
+            elif isinstance(record, JudgeReport):
+                report = record
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+    else:
+        Console().print(judge_table(report))
+
+
+@app.command("scorer")
+@options(ScorerJob)
+def scorer(as_json: Json = False, **fields: Any) -> None:
+    """Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint."""
+    job, done = ScorerJob(**fields), 0
+    with progress_bar("Scoring", job.num) as advance:
+        for record in evaluate_scorer(job):
+            if isinstance(record, ScoredPairs):
+                advance(record.num - done, "")
+                done = record.num
+            elif isinstance(record, ScorerReport):
+                report = record
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+    else:
+        Console().print(scorer_table(report))
+
+
+@app.command("scenes")
+@options(ScenesJob)
+def held_out_scenes(as_json: Json = False, **fields: Any) -> None:
+    """Let the judge measure base, Prompt-to-Prompt and edit model on held-out scenes; writes report.md."""
+    job = ScenesJob(**fields)
+    report = None
+    with progress_bar("Measuring", None) as advance:
+        for record in evaluate_scenes(job):
+            if isinstance(record, Measured):
+                advance(1, f"{record.section} {record.batch}/{record.num_batches}")
+            elif isinstance(record, ScenesReport):
+                report = record
+    assert report is not None  # it comes last
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    console = Console()
+    for section in report.sections:
+        for grid in grids(section):
+            console.print(grid.rich())
+    console.print(str(job.out / "report.md"), soft_wrap=True)
+
+
+@app.command("steps")
+@options(StepsJob)
+def steps(as_json: Json = False, **fields: Any) -> None:
+    """Find the fewest denoising steps that draw and edit as well as many."""
+    job = StepsJob(**fields)
+    report = None
+    with progress_bar("Measuring", len(job.settings())) as advance:
+        for record in fewest_steps(job):
+            if isinstance(record, Setting):
+                advance(1, f"{record.scheduler}, {record.steps} steps")
+            elif isinstance(record, StepsReport):
+                report = record
+    assert report is not None  # it comes last
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    Console().print(steps_grid(report).rich())
+    typer.echo(verdict(report))
+
+
+@app.command("pie")
+@options(PieJob)
+def pie(as_json: Json = False, **fields: Any) -> None:
+    """Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png."""
+    job = PieJob(**fields)
+    report = None
+    with progress_bar("Measuring", None) as advance:
+        for record in evaluate_pie(job):
+            if isinstance(record, PieScore):
+                advance(1, f"{record.row}, {record.editing_type}")
+            elif isinstance(record, PieReport):
+                report = record
+    assert report is not None  # it comes last
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    console = Console()
+    console.print(pie_table(report))
+    for note in notes(report):
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
+    console.print(str(job.out / "report.md"), soft_wrap=True)

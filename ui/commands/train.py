@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,10 +33,14 @@ def _command(config: type[TrainConfig]) -> Callable[..., None]:
             Path | None,
             typer.Option("--resume", help="Go on with this run, with the settings it began with."),
         ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Try one step, say what all would take, and write nothing.")
+        ] = False,
         as_json: Json = False,
         **values: Any,
     ) -> None:
-        _train(_config(config, resume, {"data": data, **values}), as_json=as_json)
+        wanted = _config(config, resume, {"data": data, **values})
+        (_plan if dry_run else _train)(wanted, as_json=as_json)
 
     run.__doc__ = (config.__doc__ or "").partition("\n")[0]
     return run
@@ -61,9 +65,23 @@ def _config(kind: type[TrainConfig], resume: Path | None, values: dict[str, Any]
     return kind(**values)
 
 
+def _plan(config: TrainConfig, *, as_json: bool) -> None:
+    """Say what a run would take."""
+    from trainer.plan import plan  # torch: only now
+
+    facts = asdict(plan(config))
+    if as_json:
+        return report({}, facts, as_json=True, summary="")
+    for name, value in facts.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else value
+        typer.echo(f"{name.replace('_', ' '):16} {shown if shown or shown == 0 else 'none'}")
+    return None
+
+
 def _train(config: TrainConfig, *, as_json: bool) -> None:
     """Train under a progress bar, or with a line per record where stderr is no terminal."""
     import trainer  # torch: only now
+    from trainer.run_folder import finished
 
     run, done = trainer.train(config), 0
     record = None
@@ -75,6 +93,9 @@ def _train(config: TrainConfig, *, as_json: bool) -> None:
             if not sys.stderr.isatty():
                 left = f"{record.seconds_left / 60:.0f} min left"
                 typer.echo(f"step {record.step}/{record.steps}, {note}, {left}", err=True)
+    if not finished(config.out):
+        typer.echo(f"Stopped and saved; go on with --resume {config.out}.", err=True)
+        return
     facts = {"steps": config.steps, "loss": record.loss if record else None}
     report({"model": config.out / "model"}, facts, as_json=as_json, summary="")
 

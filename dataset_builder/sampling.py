@@ -1,0 +1,180 @@
+"""Draw pictures from captions with a base model, in batches: from noise, or from a picture half way to noise.
+
+References: Jonathan Ho, Tim Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598); Chenlin
+Meng, Yutong He, Yang Song, Jiaming Song, Jiajun Wu, Jun-Yan Zhu, Stefano Ermon, "SDEdit: Guided Image
+Synthesis and Editing with Stochastic Differential Equations" (2022, arXiv 2108.01073).
+
+Law: a picture depends on its own caption and seed, not on the others of its batch (but for rounding); at
+strength 1 nothing of the picture is left and SDEdit is plain drawing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from editors import diffusion, guidance
+from editors.conditioning import Conditioning
+from editors.models import DiffusionModel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How to draw.
+
+    Attributes:
+        size: Side of the pictures in pixels.
+        guidance_scale: How strongly to follow the captions.
+        num_inference_steps: Denoising steps from pure noise.
+    """
+
+    size: int
+    guidance_scale: float
+    num_inference_steps: int
+
+
+class _Predict:
+    """The UNet under guidance, for some captions."""
+
+    def __init__(self, model: DiffusionModel, captions: Sequence[str], how: Sampling) -> None:
+        size = (how.size, how.size)
+        without = model.unconditional(size=size).expand(len(captions))
+        told = Conditioning.cat([without, model.condition(list(captions), size=size)])
+        self.told = told.unet_kwargs()  # 2B rows: without words, then with
+        self.model, self.guidance_scale = model, how.guidance_scale
+
+    def __call__(self, noisy: Tensor, timestep: Tensor, _index: int) -> Tensor:
+        rows = torch.cat([noisy, noisy]).to(self.model.dtype)
+        uncond, cond = self.model.unet(rows, timestep, **self.told).sample.float().chunk(2)
+        return guidance.cfg(uncond, cond, self.guidance_scale)
+
+
+@torch.no_grad()
+def draw(
+    model: DiffusionModel, captions: Sequence[str], seeds: Sequence[int], how: Sampling
+) -> NDArray[np.uint8]:
+    """Draw captions.
+
+    Args:
+        model: A base model.
+        captions: One per picture.
+        seeds: Of the noise, one per picture.
+        how: Size, scale and steps.
+
+    Returns:
+        (B, H, W, 3) uint8.
+    """
+    latents, generators = _noise(model, seeds, how)
+    steps = diffusion.denoise(
+        _Predict(model, captions, how),
+        scheduler=model.new_scheduler(),
+        latents=latents,
+        num_inference_steps=how.num_inference_steps,
+        generators=generators,
+    )
+    for step in steps:
+        latents = step.latents
+    return _levels(model.decode(latents))
+
+
+@torch.no_grad()
+def sdedit(
+    model: DiffusionModel,
+    pictures: NDArray[np.uint8],
+    captions: Sequence[str],
+    seeds: Sequence[int],
+    how: Sampling,
+    *,
+    strength: float,
+) -> NDArray[np.uint8]:
+    """Noise pictures up to a strength, and denoise them under new captions (SDEdit, Alg. 1).
+
+    Args:
+        model: A base model.
+        pictures: What to start from, (B, H, W, 3) uint8.
+        captions: What they should show, one per picture.
+        seeds: Of the noise, one per picture.
+        how: Scale and steps; of the steps, the last `strength` are taken.
+        strength: Above 0, up to 1: how far up in noise to start; 1 forgets the pictures.
+
+    Returns:
+        (B, H, W, 3) uint8.
+    """
+    latents, generators = _noise(model, seeds, how)
+    scheduler = model.new_scheduler()
+    scheduler.set_timesteps(how.num_inference_steps, device=model.device)
+    num_taken = max(1, round(how.num_inference_steps * strength)) * scheduler.order
+    first = max(0, len(scheduler.timesteps) - num_taken)
+    timesteps = scheduler.timesteps[first:]
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    if first == 0:
+        latents = latents * scheduler.init_noise_sigma
+    else:
+        clean = model.scaled(model.encode_image(_pixels(pictures)).mode().float())
+        latents = scheduler.add_noise(clean, latents, timesteps[:1].repeat(len(clean)))
+    predict = _Predict(model, captions, how)
+    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+    options: dict[str, Any] = {"generator": generators} if takes_generator else {}
+    for index, timestep in enumerate(timesteps):
+        output = predict(scheduler.scale_model_input(latents, timestep), timestep, index)
+        latents = scheduler.step(output, timestep, latents, **options).prev_sample
+    return _levels(model.decode(latents))
+
+
+def _noise(
+    model: DiffusionModel, seeds: Sequence[int], how: Sampling
+) -> tuple[Tensor, list[torch.Generator]]:
+    """Draw the noise that some pictures start from, (B, C, h, w)."""
+    side = how.size // model.vae_scale_factor
+    return diffusion.noise(seeds, (model.latent_channels, side, side), model.device)
+
+
+def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Send pictures through an autoencoder and back: what it cannot keep, no editor on it can draw.
+
+    Args:
+        model: The model whose autoencoder it is.
+        pictures: (B, H, W, 3) uint8.
+
+    Returns:
+        (B, H, W, 3) uint8.
+    """
+    return _levels(model.decode_unscaled(model.encode_image(_pixels(pictures)).mode()))
+
+
+def _pixels(pictures: NDArray[np.uint8]) -> Tensor:
+    """Turn (B, H, W, 3) uint8 into (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _levels(pixels: Tensor) -> NDArray[np.uint8]:
+    """Turn (B, 3, H, W) in [0, 1] into (B, H, W, 3) uint8."""
+    rounded: NDArray[np.uint8] = (
+        (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    )
+    return rounded
+
+
+def model_hash(model: DiffusionModel) -> str:
+    """Return one hash over a model's weights and its scheduler's configuration."""
+    return weights_hash(dict(model.scheduler.config), *model.text.text_encoders, model.vae, model.unet)
+
+
+def weights_hash(config: object, *modules: torch.nn.Module) -> str:
+    """Return one hash over the weights of some modules, and over what else decides what they compute."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for module in modules:
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

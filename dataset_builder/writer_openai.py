@@ -1,0 +1,231 @@
+"""A server that speaks the OpenAI API: one client, its errors as named outcomes, its key kept to itself.
+
+Reference: the OpenAI Python library, version 3 (chat completions, responses, moderations, batches), which
+most servers of language models imitate.
+
+Law: the key is read from the environment and goes into the client only: it is taken out of whatever a server
+says before that is read, logged or written. Every failure is an outcome with a name, or ends the run with one
+sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from dataset_builder.errors import InvalidJob, WriterStopped
+from dataset_builder.write_job import WriteJob
+from dataset_builder.writer_pace import backoff_wait, retry_after
+
+SHORTEST_SECRET: Final = 8
+"""What is shorter is no key, but a word that servers without keys are given."""
+NO_KEY: Final = "none"
+FIRST_TRIES: Final = 3
+"""Tries to connect to a server that was never reached."""
+_ABOUT_FORM: Final = re.compile(r"response_format|json_schema|json_object|schema|grammar|text\.format", re.I)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A request without an answer.
+
+    Attributes:
+        outcome: "rate_limited", "server_error", "timeout", "connection_lost", "not_an_answer", "bad_request",
+            "form_refused" (the form of the answer cannot be asked for).
+        said: What the server said.
+        wait: Seconds that it asked to wait.
+    """
+
+    outcome: str
+    said: str = ""
+    wait: float | None = None
+
+
+def key_of(job: WriteJob) -> str:
+    """Return the key for the job's server.
+
+    Raises:
+        InvalidJob: The environment variable that should hold it is not set.
+    """
+    if not job.key_variable:
+        return NO_KEY
+    key = os.environ.get(job.key_variable, "").strip()
+    if not key:
+        raise InvalidJob(
+            f"key_variable: the environment variable {job.key_variable} is not set; put the server's key "
+            "there, or give an empty --key-variable for a server that needs none."
+        )
+    return key
+
+
+class Server:
+    """A connection to a server; use it as an asynchronous context."""
+
+    def __init__(self, job: WriteJob) -> None:
+        """Prepare a connection; nothing is sent.
+
+        Raises:
+            InvalidJob: The key is missing.
+        """
+        import openai
+
+        self._job = job
+        self._key = key_of(job)
+        self._reached = False
+        # Our own attempts are counted, priced and written down; the library's would not be.
+        self.client = openai.AsyncOpenAI(
+            api_key=self._key, base_url=job.base_url, timeout=job.timeout, max_retries=0
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        return str(self.client.base_url).rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.client.close()
+
+    def redact(self, text: str) -> str:
+        """Return a server's text without our key."""
+        return text.replace(self._key, "[key]") if len(self._key) >= SHORTEST_SECRET else text
+
+    async def call(self, send: Callable[[], Awaitable[Any]]) -> object | Failure:
+        """Send a request; return the JSON object that came back, or a failure.
+
+        Args:
+            send: Sends it by a method of the client that gives the raw response.
+
+        Raises:
+            WriterStopped: No further request makes sense now: no connection, a refused key, an empty account,
+                a server of another kind.
+        """
+        text = await self.fetch(send)
+        if isinstance(text, Failure):
+            return text
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        return value if isinstance(value, dict) else Failure(outcome="not_an_answer", said=text)
+
+    async def fetch(self, send: Callable[[], Awaitable[Any]]) -> str | Failure:
+        """Send a request; return the text that came back, or a failure. Raises as `call` does."""
+        import openai
+
+        # A server that never answered is more likely a wrong address than a short failure.
+        patience = self._job.max_attempts if self._reached else min(FIRST_TRIES, self._job.max_attempts)
+        for tries in range(patience):
+            try:
+                raw = await send()
+            except openai.APIConnectionError as error:
+                if not _never_connected(error):
+                    self._reached = True
+                    kind = "timeout" if isinstance(error, openai.APITimeoutError) else "connection_lost"
+                    return Failure(outcome=kind, said=type(error.__cause__ or error).__name__)
+                wait = backoff_wait(self._job.backoff, tries, self._job.max_wait, "connect", tries)
+                await asyncio.sleep(wait)
+            except openai.APIStatusError as error:
+                self._reached = True
+                return self._failure(error)
+            else:
+                self._reached = True
+                return self.redact(_body_text(raw))
+        raise WriterStopped(
+            f"base_url: no server answers at {self.address}; start it or correct the address, then run again."
+        )
+
+    def _failure(self, error: Any) -> Failure:
+        """Name what a status code means; raise where no other request would fare better."""
+        status = int(error.status_code)
+        said = self.redact(_message(error))
+        if status in (401, 403):
+            raise WriterStopped(
+                f"{self.address} refused the key in {self._job.key_variable or 'use (none)'} ({said}); "
+                "set another one."
+            )
+        if status in (404, 405, 501):
+            raise WriterStopped(
+                f"base_url: {self.address} knows no such request or no model {self._job.model!r} ({status}: "
+                f"{said}); give the address of an OpenAI-compatible server, which usually ends in /v1, and a "
+                "model it has."
+            )
+        if status == 429 and getattr(error, "code", None) == "insufficient_quota":
+            raise WriterStopped(
+                f"{self.address} says that the account is empty ({said}); top it up and run again."
+            )
+        wait = retry_after(error.response.headers)
+        if wait is not None and wait > self._job.max_wait:
+            raise WriterStopped(
+                f"{self.address} asks to wait {wait:.0f} s, more than max_wait {self._job.max_wait:g}; "
+                "run again then."
+            )
+        return named_failure(status, said, wait)
+
+    async def flagged(self, texts: Sequence[str]) -> bool | Failure:
+        """Ask the server's moderation about texts; the same patience as for any request, kept to itself."""
+        failure = Failure(outcome="server_error")
+        for tries in range(self._job.max_attempts):
+            try:
+                found = await self.call(
+                    lambda: self.client.moderations.with_raw_response.create(input=list(texts))
+                )
+            except WriterStopped as error:
+                raise WriterStopped(f"moderate is on, but {error}") from error
+            results = found.get("results") if isinstance(found, Mapping) else None
+            if isinstance(results, list) and len(results) == len(texts):
+                return any(isinstance(one, Mapping) and one.get("flagged") is True for one in results)
+            failure = found if isinstance(found, Failure) else Failure(outcome="not_an_answer")
+            if failure.outcome in ("bad_request", "form_refused"):
+                break
+            await asyncio.sleep(
+                failure.wait
+                if failure.wait is not None
+                else backoff_wait(self._job.backoff, tries, self._job.max_wait, "moderation", *texts)
+            )
+        return failure
+
+
+def named_failure(status: int, said: str, wait: float | None = None) -> Failure:
+    """Return what a status code means for one request."""
+    if _ABOUT_FORM.search(said) and status in (400, 415, 422, 500):
+        return Failure(outcome="form_refused", said=said)
+    if status == 429:
+        return Failure(outcome="rate_limited", said=said, wait=wait)
+    if status in (408, 409) or status >= 500:
+        return Failure(outcome="server_error", said=f"{status}: {said}", wait=wait)
+    return Failure(outcome="bad_request", said=f"{status}: {said}")
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Say whether a connection failed before anything was sent: a name, an address, a handshake."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "UnsupportedProtocol"):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _body_text(raw: Any) -> str:
+    """Return the body of a raw response."""
+    content: bytes = raw.content
+    return content.decode("utf-8", errors="replace")
+
+
+def _message(error: Any) -> str:
+    """Return a server's own words about an error, or the beginning of what it sent instead."""
+    body = error.body
+    text = body.get("message") if isinstance(body, Mapping) else None
+    words = text if isinstance(text, str) else error.response.text
+    return " ".join(words.split())[:200]

@@ -1,0 +1,137 @@
+"""The UNet under guidance, for some pictures side by side.
+
+Reference: Jonathan Ho, Tim Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598).
+
+Law: rows that nobody asks for are not evaluated, and every row that is, is counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from .attention import AttentionControl
+from .conditioning import Conditioning
+from .guidance import cfg
+from .inversion import Trajectory
+from .models import DiffusionModel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Told:
+    """What the UNet is told of one picture.
+
+    Attributes:
+        prompt: Its prompt.
+        unconditional: What stands in for the empty prompt's states, one for all calls or one each, (1 or N,
+            T, D), or None.
+        pooled: What stands in for it as one vector, (1, P), or None.
+    """
+
+    prompt: str
+    unconditional: Tensor | None = None
+    pooled: Tensor | None = None
+
+    @classmethod
+    def on(cls, prompt: str, trajectory: Trajectory | None) -> Self:
+        """Return what is told of a picture that is drawn from a prompt, or on a photo's way from noise."""
+        if trajectory is None:
+            return cls(prompt=prompt)
+        return cls(prompt=prompt, unconditional=trajectory.unconditional, pooled=trajectory.pooled)
+
+
+class Guided:
+    """The UNet for some pictures of one size and guidance scale.
+
+    Attributes:
+        halves: The halves of a batch, unconditional and conditional, that have a weight.
+        num_rows: UNet rows evaluated so far, per picture.
+    """
+
+    def __init__(
+        self,
+        model: DiffusionModel,
+        told: Sequence[Told],
+        *,
+        halves: tuple[str, ...],
+        guidance_scale: float,
+        size: tuple[int, int],
+    ) -> None:
+        """Take what the pictures are of.
+
+        Args:
+            model: The model.
+            told: What it is told of each picture.
+            halves: As in the attribute.
+            guidance_scale: Of all pictures.
+            size: (h, w) of the latents.
+        """
+        self.halves, self.num_rows = halves, [0] * len(told)
+        self._unet, self._dtype, self._scale, self._told = model.unet, model.dtype, guidance_scale, told
+        self._model, self._pixels = (
+            model,
+            (size[0] * model.vae_scale_factor, size[1] * model.vae_scale_factor),
+        )
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Conditioning]]:
+        """Encode the prompts, once any row is asked for; per half one row per picture."""
+        # Each by itself: in a batch, the company a prompt keeps may change its last bits.
+        texts = {each.prompt for each in self._told} if "conditional" in self.halves else set()
+        words = {text: self._model.condition([text], size=self._pixels) for text in texts}
+        empty = self._model.unconditional(size=self._pixels)
+        return {
+            "unconditional": [empty for _ in self._told],
+            "conditional": [words[each.prompt] for each in self._told if texts],
+        }
+
+    def __call__(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        index: int,
+        *,
+        pictures: Sequence[int],
+        control: AttentionControl,
+        halves: tuple[str, ...] | None = None,
+    ) -> Tensor:
+        """Predict.
+
+        Args:
+            latents: As the scheduler scales them, (B, C, h, w), of `pictures`.
+            timestep: Of the call.
+            index: Of the call.
+            pictures: Which of the pictures these are.
+            control: Takes part in attention; its rows are the pictures once per half.
+            halves: Evaluate these alone, and give the last of them, unguided.
+
+        Returns:
+            (B, C, h, w).
+        """
+        asked = halves or self.halves
+        told = Conditioning.cat([self._row(half, picture, index) for half in asked for picture in pictures])
+        for picture in pictures:
+            self.num_rows[picture] += len(asked)
+        output = self._unet(
+            torch.cat([latents] * len(asked)).to(self._dtype),
+            timestep,
+            **told.unet_kwargs(),
+            cross_attention_kwargs={"control": control, "step": index},
+            return_dict=False,
+        )[0]
+        parts = dict(zip(asked, output.float().chunk(len(asked)), strict=True))
+        if halves is not None:
+            return parts[halves[-1]]
+        return cfg(parts.get("unconditional"), parts.get("conditional"), self._scale)
+
+    def _row(self, half: str, picture: int, index: int) -> Conditioning:
+        row, told = self._rows[half][picture], self._told[picture]
+        if half == "conditional" or told.unconditional is None:
+            return row
+        place = min(index, len(told.unconditional) - 1)
+        states = told.unconditional[place : place + 1].to(row.states)
+        pooled = row.pooled if told.pooled is None else told.pooled.to(row.states)
+        return replace(row, states=states, pooled=pooled)

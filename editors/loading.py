@@ -1,0 +1,102 @@
+"""What all ways to load a model share: the parts it is made of, and loaders' errors in one sentence.
+
+Law: what a library raises on a damaged or foreign file reaches people as one sentence that names the part.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+
+from .errors import IncompatibleModel
+
+PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
+"""What every model is made of, by their names in diffusers' folders and pipelines."""
+XL_PARTS = ("tokenizer_2", "text_encoder_2")
+"""What models in the layout of Stable Diffusion XL have besides."""
+
+LAYOUTS = "Stable Diffusion 1.x, 2.x or XL"
+REMEDY = "give a folder that save_pretrained() of a diffusers pipeline wrote"
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
+"""What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
+
+
+class Parts(NamedTuple):
+    """The parts of a model, loaded; see `models.DiffusionModel` for what each is."""
+
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    unet: Any
+    scheduler: Any
+    tokenizer_2: Any = None
+    text_encoder_2: Any = None
+    force_zeros_for_empty_prompt: bool = False
+    is_cosxl_edit: bool = False
+    recommended: Mapping[str, float] = MappingProxyType({})
+
+
+def parts_of(pipe: Any, name: str) -> Parts:
+    """Take the parts of a diffusers pipeline.
+
+    Raises:
+        IncompatibleModel: It lacks one.
+    """
+    is_xl = any(getattr(pipe, part, None) is not None for part in XL_PARTS)
+    names = (*PARTS, *(XL_PARTS if is_xl else ()))
+    missing = next((part for part in names if getattr(pipe, part, None) is None), None)
+    if missing:
+        raise IncompatibleModel(
+            f"{name}: has no {missing}; give a pipeline of diffusers in the layout of {LAYOUTS}."
+        )
+    return Parts(
+        **{part: getattr(pipe, part) for part in names},
+        force_zeros_for_empty_prompt=bool(pipe.config.get("force_zeros_for_empty_prompt", False)),
+        is_cosxl_edit=bool(getattr(pipe, "is_cosxl_edit", False)),
+    )
+
+
+@contextlib.contextmanager
+def explained(name: str, part: str) -> Iterator[None]:
+    """Turn what a loader raises into one sentence that names the model and the part."""
+    try:
+        yield
+    except IncompatibleModel:
+        raise
+    except FileNotFoundError as error:
+        lost = Path(error.filename).name if error.filename else part
+        raise IncompatibleModel(f"{name}: lacks {lost} of its {part}; {REMEDY}.") from None
+    except LOADING_ERRORS as error:
+        raise IncompatibleModel(
+            f"{name}: its {part} cannot be read ({first_line(error)}); download it again, or {REMEDY}."
+        ) from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the libraries' loading bars and reports; what matters of them becomes a sentence of ours."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = (diffusers_logging, transformers_logging)
+    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (verbosity, bar) in zip(libraries, before, strict=True):
+            library.set_verbosity(verbosity)
+            (library.enable_progress_bar if bar else library.disable_progress_bar)()
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error, short enough for a sentence."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    line = text[0].rstrip(".")
+    return line if len(line) <= 160 else f"{line[:157]}…"

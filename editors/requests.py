@@ -1,0 +1,100 @@
+"""What all requests can do: be settled for a model, and be written as JSON and read back.
+
+Law: what `to_json` writes, `from_json` reads; pictures go by reference, and what is no such request is one
+sentence. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+from PIL import Image
+
+from . import rules
+from .errors import InvalidEdit
+
+STANDARD_SCALES: Mapping[str, float] = MappingProxyType({"guidance_scale": 7.5, "image_guidance_scale": 1.5})
+"""What Stable Diffusion's family is used with, where a model recommends nothing else."""
+
+_PICTURES = ("original_image", "mask")
+
+
+class Request:
+    """The base of all requests, which are frozen dataclasses."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
+        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
+        other = {**STANDARD_SCALES, **recommended}
+        names = [item.name for item in fields(self) if item.name in STANDARD_SCALES]
+        scales = {name: other[name] for name in names if getattr(self, name) is None}
+        return replace(self, seed=seed, **scales)
+
+    def to_json(self) -> str:
+        """Write the request as JSON; pictures go in by reference (path, or content hash of one in memory)."""
+        record: dict[str, Any] = {"edit": type(self).__name__}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Image.Image | Path):
+                value = rules.reference(value)
+            elif is_dataclass(value) and not isinstance(value, type):
+                value = asdict(value)
+            record[item.name] = value
+        return json.dumps(record, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, *, pictures: Mapping[str, Image.Image] | None = None) -> Self:
+        """Read a request back; pictures in memory are looked up in `pictures` by their reference.
+
+        Raises:
+            InvalidEdit: The text is no such request, or a field of it is wrong.
+        """
+        record = _record(cls.__name__, text)
+        known = {item.name: item for item in fields(cls)}
+        unknown = sorted(set(record) - set(known))
+        if unknown:
+            raise InvalidEdit(
+                f"{unknown[0]}: is no field of {cls.__name__}; the fields are {', '.join(known)}."
+            )
+        for name in _PICTURES:
+            if isinstance(record.get(name), str):
+                record[name] = rules.dereference(name, record[name], pictures or {})
+        for name, kind in cls._parts().items():
+            if isinstance(record.get(name), dict):
+                record[name] = _part(name, kind, record[name])
+        for name, item in known.items():
+            if name not in record and item.default is MISSING and item.default_factory is MISSING:
+                raise InvalidEdit(f"{name}: is missing; a {cls.__name__} needs it.")
+        return cls(**record)
+
+    @classmethod
+    def _parts(cls) -> Mapping[str, type]:
+        """Return the fields that are themselves dataclasses."""
+        return {}
+
+
+def _record(kind: str, text: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or record.pop("edit", kind) != kind:
+        raise InvalidEdit(f"The text is no {kind} in JSON; give what {kind}.to_json() wrote.")
+    return record
+
+
+def _part(name: str, kind: type, record: dict[str, Any]) -> Any:
+    unknown = sorted(set(record) - {item.name for item in fields(kind)})
+    if unknown:
+        raise InvalidEdit(
+            f"{name}.{unknown[0]}: is no field of {kind.__name__}; the fields are "
+            f"{', '.join(item.name for item in fields(kind))}."
+        )
+    return kind(**record)

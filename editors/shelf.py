@@ -1,0 +1,84 @@
+"""Inverted photos on disk, so that a photo is inverted once, whatever becomes of the process.
+
+Law: a trajectory is found only for the same pixels, prompt, method, steps, size, weights and scheduler; a
+file is either whole or not there, and one that cannot be read is not there.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Hashable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .errors import EditFailed
+from .inversion import Trajectory
+from .models import DiffusionModel
+from .records import weights_sign
+
+
+class Shelf:
+    """A folder of trajectories of one model."""
+
+    def __init__(self, folder: Path, model: DiffusionModel) -> None:
+        """Take a folder; it is made when something is first stored."""
+        self._folder, self._model = folder, model
+        self._digest: tuple[int | None, str] = (None, "")  # of the weights as they were last
+
+    def find(self, inversion: tuple[Hashable, ...]) -> Trajectory | None:
+        """Return the trajectory of an inversion, if it was stored."""
+        path = self._path(inversion)
+        try:
+            with safe_open(path, "pt", device=str(self._model.device)) as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return Trajectory(**json.loads(file.metadata()["trajectory"]), **tensors)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None
+
+    def store(self, inversion: tuple[Hashable, ...], trajectory: Trajectory) -> None:
+        """Store a trajectory.
+
+        Raises:
+            EditFailed: The folder cannot be written to.
+        """
+        tensors = {
+            name: tensor.contiguous().cpu()
+            for name in ("latents", "unconditional", "pooled", "residuals")
+            if (tensor := getattr(trajectory, name)) is not None
+        }
+        said = {"method": trajectory.method, "num_unet_rows": trajectory.num_unet_rows}
+        partial = self._folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, partial, metadata={"trajectory": json.dumps(said)})
+            partial.replace(self._path(inversion))
+        except (OSError, SafetensorError) as error:
+            partial.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise EditFailed(
+                f"trajectories: {self._folder.name!r} cannot be written to ({reason}); choose another folder."
+            ) from None
+
+    def _model_digest(self) -> str:
+        """Hash every weight that an inversion depends on, and the scheduler: once, seconds for gigabytes."""
+        model = self._model
+        modules = (model.unet, model.vae, model.text_encoder, model.text_encoder_2)
+        now = weights_sign(*modules)
+        if self._digest[0] == now:
+            return self._digest[1]
+        digest = hashlib.sha256()
+        for module in modules:
+            for name, tensor in module.state_dict().items() if module is not None else ():
+                digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        digest.update(str(model.force_zeros_for_empty_prompt).encode())
+        digest.update(type(model.scheduler).__name__.encode() + str(dict(model.scheduler.config)).encode())
+        self._digest = (now, digest.hexdigest())
+        return self._digest[1]
+
+    def _path(self, inversion: tuple[Hashable, ...]) -> Path:
+        digest = hashlib.sha256(f"{self._model_digest()}{inversion!r}".encode()).hexdigest()
+        return self._folder / f"{digest}.safetensors"

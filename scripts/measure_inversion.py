@@ -1,0 +1,114 @@
+#!/usr/bin/env python
+"""How closely each inversion redraws held-out scenes, at guidance 1 and 7.5, and under a wrong caption.
+
+    scripts/measure_inversion.py --num 50        # minutes on a free core; null-text takes most of them
+
+Per method and guidance: PSNR of the redrawn picture against the scene (the autoencoder's round trip is what
+can be had at best), and the root mean square error of its latents. `direct` holds the original on its path,
+so its error is zero by construction; what an edit reports for it is where the prompt would have led to first
+order, which costs no evaluation and is printed too.
+"""
+
+import argparse
+import math
+import statistics
+import sys
+from collections import defaultdict
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dataset_builder.scenes import WORLDS, caption, render_scene, sample_scene
+from editors.diffusion import denoise
+from editors.edits import INVERSIONS, Inversion, PromptEdit
+from editors.guidance import cfg
+from editors.inversion import Inverter, ResidualSteps, Trajectory
+from editors.models import DiffusionModel
+from editors.photo import Photo
+from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.running import drained
+
+
+@torch.no_grad()
+def redrawn(model: DiffusionModel, path: Trajectory, prompt: str, scale: float, steps: int) -> Tensor:
+    """Draw a picture again from its inverted noise, (C, h, w)."""
+    if path.method == "direct":
+        return path.latents[-1]
+    pixels = (path.latents.shape[2] * model.vae_scale_factor, path.latents.shape[3] * model.vae_scale_factor)
+    words, empty = model.condition([prompt], size=pixels), model.unconditional(size=pixels)
+
+    def predict(latents: Tensor, timestep: Tensor, index: int) -> Tensor:
+        own = path.unconditional
+        none = empty.states if own is None else own[min(index, len(own) - 1)][None]
+        text = torch.cat((none.to(words.states), words.states))
+        both = torch.cat((latents, latents)).to(model.dtype)
+        output = model.unet(both, timestep, encoder_hidden_states=text, return_dict=False)[0].float()
+        return cfg(output[:1], output[1:], scale)
+
+    scheduler = model.new_scheduler()
+    if path.residuals is not None:
+        scheduler = ResidualSteps(scheduler, [path.residuals])
+    steps_taken = denoise(predict, scheduler=scheduler, latents=path.latents[:1], num_inference_steps=steps)
+    return drained(steps_taken)[0]
+
+
+def invert(
+    model: DiffusionModel, latents: Tensor, prompt: str, method: Inversion, scale: float, steps: int
+) -> Trajectory:
+    """Invert latents, (C, h, w)."""
+    inverter = Inverter(model, latents, prompt, num_inference_steps=steps, guidance_scale=scale, seed=0)
+    with torch.no_grad():
+        return drained(inverter.steps(method))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--world", default="small", choices=sorted(WORLDS))
+    parser.add_argument("--num", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--methods", nargs="+", default=list(INVERSIONS), choices=INVERSIONS)
+    args = parser.parse_args()
+    editor = PromptToPromptEditor.from_pretrained(args.model, scheduler="ddim", cache_bytes=0)
+    model = editor.model
+    scenes = [sample_scene(seed, world=WORLDS[args.world], split="held_out") for seed in range(args.num)]
+    captions = [caption(scene) for scene in scenes]
+    figures: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
+    for place, scene in enumerate(scenes):
+        picture = Image.fromarray(render_scene(scene, model.native_size).image)
+        photo, words = Photo.read(picture, model), captions[place]
+        latents = photo.encoded(model)
+
+        def compared(found: Tensor, photo: Photo = photo, latents: Tensor = latents) -> tuple[float, float]:
+            (shown,) = model.decode(found[None])
+            away = math.sqrt(float((found - latents).square().mean()))
+            return photo.psnr(shown.permute(1, 2, 0).cpu().numpy()), away
+
+        print(f"{place + 1} of {args.num}: {words}", file=sys.stderr)
+        figures["autoencoder", 1.0].append(compared(latents))
+        for method in args.methods:
+            for scale in (1.0, 7.5):
+                path = invert(model, latents, words, method, scale, args.steps)
+                figures[method, scale].append(compared(redrawn(model, path, words, scale, args.steps)))
+        for name, told in (("its caption", words), ("another's", captions[place - 1])):
+            edit = PromptEdit(
+                original_prompt=told,
+                edited_prompt=f"{told} at night",
+                original_image=picture,
+                num_inference_steps=args.steps,
+                guidance_scale=7.5,
+            )
+            figures[f"reported, {name}", 7.5].append(
+                (editor.edit(edit).reconstruction_psnr or math.nan, math.nan)
+            )
+    print(f"{model.name}, {args.num} held-out scenes of world {args.world}, {args.steps} steps\n")
+    print(f"{'':24}{'guidance':>9}{'PSNR dB':>9}{'latent RMSE':>13}")
+    for (name, guidance), rows in figures.items():
+        decibels, away = (statistics.fmean(column) for column in zip(*rows, strict=True))
+        print(f"{name:24}{guidance:9.1f}{decibels:9.2f}{away:13.2e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Every rule of acceptance has one name; reading what a model wrote is total."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_builder.writer_messages import (
+    TripletAnswer,
+    chat_format,
+    drawn_examples,
+    read_chat,
+    read_response,
+    read_text,
+)
+from dataset_builder.writer_rules import REASONS, rejection
+
+ORIGINAL = "a cat in the snow"
+GOOD = {"edit_prompt": "make it a dog", "edited_prompt": "a dog in the snow"}
+ANSWER = TripletAnswer(**GOOD)
+JSON = json.dumps(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("edit_prompt", "edited_prompt", "reason"),
+    [
+        ("make it a dog", "a dog in the snow", None),
+        ("what if it was a dog?", "a dog in the snow, e.g. a spaniel", None),
+        ("", "a dog in the snow", "empty"),
+        ("make it a dog", " . ", "empty"),
+        ("make it a dog " * 20, "a dog in the snow", "too_long"),
+        ("make it a dog", "a dog " * 100, "too_long"),
+        ("make it better", "A cat in  the snow!", "unchanged"),
+        ("a cat in the snow.", "a dog in the snow", "instruction_is_caption"),
+        ("a dog in the snow", "a dog in the snow", "instruction_is_caption"),
+        ("make it a dog\nadd a hat", "a dog in the snow", "several_instructions"),
+        ("make it a dog. Then add a hat", "a dog in the snow", "several_instructions"),
+        ("1. make it a dog", "a dog in the snow", "several_instructions"),
+        ("- make it a dog", "a dog in the snow", "several_instructions"),
+        ("make it <b>a dog</b>", "a dog in the snow", "markup"),
+        ("make it a dog", '{"a": "dog in the snow"}', "markup"),
+        ("edit_prompt: make it a dog", "a dog in the snow", "markup"),
+        ("make it a dog", "see https://example.org", "markup"),
+        ("make it\x00 a dog", "a dog in the snow", "markup"),
+    ],
+)
+def test_each_rule_has_its_name(edit_prompt, edited_prompt, reason):
+    assert rejection(ORIGINAL, edit_prompt, edited_prompt) == reason
+    assert reason is None or reason in REASONS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        JSON,
+        f"  {JSON}\n",
+        f"```json\n{JSON}\n```",
+        f"```\n{JSON}```",
+        f"Here you are: {JSON} Enjoy!",
+        f'{{"thought": "hm"}} {JSON}',
+        json.dumps({**GOOD, "confidence": 1}),
+        "edit_prompt: make it a dog\nedited_prompt: a dog in the snow",
+        '"Edit_prompt": "make it a dog",\n"edited_prompt": a dog in the snow',
+    ],
+)
+def test_an_answer_is_found_however_it_is_dressed(text):
+    assert read_text(text) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "make it a dog",
+        JSON[:-3],
+        "[1, 2]",
+        '{"edit_prompt": 3, "edited_prompt": "a"}',
+        "{" * 5000,
+        "null",
+    ],
+)
+def test_what_is_no_answer_is_none(text):
+    assert read_text(text) is None
+
+
+def chat(**message):
+    return {"choices": [{"message": message, "finish_reason": message.pop("ended", "stop")}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (chat(content=JSON), "answer"),
+        (chat(content=None), "empty"),
+        (chat(content=" "), "empty"),
+        (chat(content="nonsense"), "malformed"),
+        (chat(content=JSON, ended="length"), "cut_off"),
+        (chat(content="", ended="content_filter"), "filtered"),
+        (chat(content=None, refusal="I will not"), "refused"),
+        (chat(content="I'm sorry, I can't do that"), "refused"),
+        ({"choices": []}, "not_an_answer"),
+        ({"choices": [{"text": "old"}]}, "not_an_answer"),
+        ({"error": "what?"}, "not_an_answer"),
+        ([], "not_an_answer"),
+        (None, "not_an_answer"),
+    ],
+)
+def test_every_body_of_a_chat_has_one_outcome(body, outcome):
+    assert read_chat(body).outcome == outcome
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["choices", "message", "content", "usage", "output", "type", "refusal", "text"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_reading_never_fails(body):
+    for read in (read_chat, read_response):
+        reply = read(body)
+        assert (reply.answer is not None) == (reply.outcome == "answer")
+        assert reply.prompt_tokens >= 0
+
+
+def test_the_schema_is_closed_and_asks_for_both_texts():
+    """What "strict" servers require of a schema."""
+    schema = chat_format("json_schema")["response_format"]["json_schema"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == set(schema["properties"]) == set(GOOD)
+
+
+def test_examples_are_drawn_by_the_seed_and_the_prompt_alone():
+    examples: list[Any] = list(range(24))
+    assert drawn_examples(examples, 4, 0, "a") == drawn_examples(examples, 4, 0, "a")
+    assert drawn_examples(examples, 4, 0, "a") != drawn_examples(examples, 4, 0, "b")
+    assert len(set(drawn_examples(examples, 32, 1, "a"))) == 24

@@ -1,0 +1,75 @@
+"""The history of the page: what was made comes back, as a picture, as words, and as settings."""
+
+import torch
+from PIL import Image
+
+from editors import EditResult, InstructionEdit
+from editors.recipe import read_recipe
+from tests import tiny
+from ui.history import LIMIT, History, keep
+from ui.strength import Strength
+
+
+def result(seed=3, **changes):
+    original = tiny.photo((40, 30))
+    edit = InstructionEdit(original_image=original, edit_prompt="make it night", **changes)
+    return EditResult(
+        edited_image=Image.new("RGB", (40, 30), (seed % 256, 0, 0)),
+        original_image=original,
+        edit=edit.settled(seed, {}),
+        seed=seed,
+        num_unet_rows=1,
+        seconds=0.0,
+    )
+
+
+def test_what_is_kept_says_how_it_was_made_and_can_be_asked_for_again(tmp_path):
+    entry = keep(result(num_inference_steps=7), tmp_path)
+    with Image.open(entry.original) as original, Image.open(entry.edited) as edited:
+        assert original.tobytes() == tiny.photo((40, 30)).tobytes()
+        assert edited.getpixel((0, 0)) == (3, 0, 0)
+    again = InstructionEdit(original_image=entry.original, **entry.settings)
+    assert (again.seed, again.num_inference_steps, again.guidance_scale) == (3, 7, 7.5)
+    assert read_recipe(entry.edited).settings["seed"] == 3
+
+
+def test_a_mask_is_kept_with_its_result(tmp_path):
+    Image.new("L", (40, 30), 255).save(tmp_path / "mask.png")
+    entry = keep(result(mask=str(tmp_path / "mask.png")), tmp_path)
+    (tmp_path / "mask.png").unlink()
+    assert entry.mask is not None and entry.mask.is_file()
+
+
+def test_the_oldest_result_goes_with_its_files_when_there_is_no_room(tmp_path):
+    history = History().opened(tmp_path)
+    assert history.folder is not None
+    entries = [keep(result(seed), history.folder) for seed in range(LIMIT + 1)]
+    for entry in entries:
+        history = history.with_entry(entry)
+    assert [entry.settings["seed"] for entry in history.entries] == list(range(LIMIT, 0, -1))
+    assert not any(path.exists() for path in entries[0].files)
+    assert all(path.exists() for entry in history.entries for path in entry.files)
+
+
+def test_two_sessions_have_two_folders_and_one_that_ends_leaves_the_other_alone(tmp_path):
+    one, other = History().opened(tmp_path), History().opened(tmp_path)
+    assert one.folder and other.folder
+    left = keep(result(), other.folder)
+    keep(result(), one.folder)
+    one.discard()
+    assert not one.folder.exists()
+    assert all(path.exists() for path in left.files)
+
+
+def test_a_notch_stronger_and_a_notch_weaker_lead_back():
+    here = Strength(7.5, 1.5)
+    there = here.stronger()
+    assert there.guidance_scale > 7.5 and there.image_guidance_scale < 1.5
+    back = torch.tensor(there.weaker())
+    torch.testing.assert_close(back, torch.tensor(here), atol=0.1, rtol=0)
+
+
+def test_the_grid_has_the_present_strength_in_its_middle():
+    cells = Strength(3.0, 1.5).around()
+    assert cells[4] == (3.0, 1.5)
+    assert sorted(cells) == cells and len(set(cells)) == 9

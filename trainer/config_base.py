@@ -1,0 +1,132 @@
+"""What all training runs are asked to do, whatever they train; see `trainer.config`.
+
+Law: everything that decides the trained bytes is a field, and is part of `TrainConfig.identity`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from trainer.errors import InvalidConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Fields that all tasks share.
+
+    Attributes:
+        data: Folder of a finished dataset.
+        out: The run folder: checkpoints, log, sample grids, and at the end the model.
+        steps: Optimizer steps.
+        batch_size: Pictures per process and forward pass.
+        gradient_accumulation_steps: Forward passes per optimizer step.
+        learning_rate: Peak rate of AdamW.
+        lr_warmup_steps: Steps of linear rise from 0.
+        lr_schedule: What follows the rise: `constant`, or `linear` or `cosine` fall to 0 at the last step.
+        adam_beta2: Second moment's decay of AdamW.
+        weight_decay: Of AdamW.
+        max_grad_norm: Gradients are scaled down to this norm.
+        ema_decay: Highest decay of the averaged weights, which are what is exported.
+        mixed_precision: `no`, or `bf16` or `fp16` autocast.
+        device: `cuda`, `mps` or `cpu`; `auto` takes the first of these that is there.
+        seed: Of all draws.
+        checkpoint_every: Steps between checkpoints.
+        keep_checkpoints: How many checkpoints stay.
+        sample_every: Steps between sample grids.
+        log_every: Steps between log lines; the loss of a line is their mean.
+        tracker: Draws curves besides the log: `tensorboard`, which the extra `train` installs, or `none`.
+    """
+
+    task: ClassVar[str] = ""
+
+    data: Path
+    out: Path
+    steps: int = 10_000
+    batch_size: int = 16
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 1e-4
+    lr_warmup_steps: int = 100
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    adam_beta2: float = 0.999
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.9999
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: int = 0
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    sample_every: int = 1000
+    log_every: int = 20
+    tracker: Literal["none", "tensorboard"] = "none"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", Path(self.data))
+        object.__setattr__(self, "out", Path(self.out))
+        for name in (
+            "steps",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "sample_every",
+            "log_every",
+        ):
+            self._require(
+                name,
+                isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
+                "a whole number from 1",
+            )
+        self._require("lr_warmup_steps", self.lr_warmup_steps >= 0, "a whole number from 0")
+        self._require("learning_rate", 0 < self.learning_rate < 1, "a number above 0 and below 1")
+        self._require("weight_decay", 0 <= self.weight_decay < 1, "a number from 0 and below 1")
+        self._require("max_grad_norm", 0 < self.max_grad_norm < float("inf"), "a number above 0")
+        for name in ("ema_decay", "adam_beta2"):
+            self._require(name, 0 <= getattr(self, name) < 1, "a number from 0 and below 1")
+        self._require("seed", 0 <= self.seed < 2**32, f"a whole number from 0 to {2**32 - 1}")
+        self._choice("lr_schedule", "constant", "linear", "cosine")
+        self._choice("mixed_precision", "no", "bf16", "fp16")
+        self._choice("device", "auto", "cpu", "cuda", "mps")
+        self._choice("tracker", "none", "tensorboard")
+        if self.tracker == "tensorboard" and find_spec("tensorboard") is None:
+            raise InvalidConfig(
+                'tracker: tensorboard is not installed; pip install "wordbrush[train]", or take none.'
+            )
+
+    def _require(self, name: str, valid: bool, allowed: str) -> None:
+        if not valid:
+            raise InvalidConfig(f"{name}: {getattr(self, name)!r} is not allowed; give {allowed}.")
+
+    def _choice(self, name: str, *choices: str) -> None:
+        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with the task's name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"task": self.task} | {
+            name: str(value)
+            if isinstance(value, Path)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in values.items()
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that decide the trained bytes: not where they lie, nor how often is looked."""
+        neutral = {
+            "data",
+            "more_data",
+            "out",
+            "base",
+            "autoencoder",
+            "cache_latents",
+            "tracker",
+            "keep_checkpoints",
+            "checkpoint_every",
+            "sample_every",
+        }
+        return {name: value for name, value in self.to_dict().items() if name not in neutral}

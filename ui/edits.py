@@ -1,0 +1,130 @@
+"""What the buttons of the Edit tab start: one edit, four variations, or the guidance grid.
+
+Law: all of them are made of the same whole edits, one after the other; closing the generator ends the one in
+hand within a step, and what was finished before stays.
+"""
+
+import secrets
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from editors import EditorError, EditResult, InstructionEdit
+from editors.edits import Editor
+
+from .form import LABELS, refusal, request_of
+from .history import Entry, History, delete, keep
+from .screen import Screen
+from .strength import Strength
+from .watch import watched
+
+VARIATIONS = 4
+MAX_SEED = 2**32
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Edits:
+    """The handlers; their inputs are the form's, then the history, the held seed, and the grid's cells.
+
+    Attributes:
+        editor: What edits.
+        root: Folder below which sessions keep their results.
+        screen: What is shown.
+        held: State: the seed of the next edit where the form names none, or None.
+        cells: State: the entries of the guidance grid.
+        show_cells: Returns the updates that show them.
+    """
+
+    editor: Editor[InstructionEdit]
+    root: Path
+    screen: Screen
+    held: Any
+    cells: Any
+    show_cells: Callable[[tuple[Entry, ...]], Update]
+
+    def one(self, *values: Any) -> Iterator[Update]:
+        """Edit the picture."""
+        yield from self._guarded(self._several, values, 1)
+
+    def variations(self, *values: Any) -> Iterator[Update]:
+        """Edit the picture on several noises."""
+        yield from self._guarded(self._several, values, VARIATIONS)
+
+    def grid(self, *values: Any) -> Iterator[Update]:
+        """Edit the picture at all strengths around the present one, on one noise."""
+        yield from self._guarded(self._grid, values)
+
+    def _guarded(
+        self, run: Callable[..., Iterator[Update]], values: tuple[Any, ...], *more: Any
+    ) -> Iterator[Update]:
+        """Run a handler: first its request is read, and errors for people become the status line."""
+        history, held, cells = values[len(LABELS) :]
+        history = history.opened(self.root)
+        try:
+            request = request_of(values, seed=held)
+            yield {**self.screen.started(), self.held: None, self.screen.history: history}
+            yield from run(request, history, cells, *more)
+        except EditorError as error:
+            yield self.screen.ended(refusal(error))
+
+    def _several(
+        self, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int
+    ) -> Iterator[Update]:
+        requests = [request] if number == 1 else _on_several_noises(request, number)
+        for index, one in enumerate(requests):
+            prefix = f"Variation {index + 1} of {number}. " if number > 1 else ""
+            result = yield from self._watched(one, prefix)
+            history = history.with_entry(_kept(result, history), but=cells)
+            yield self.screen.with_new(history)
+        words = f"Done in {result.seconds:.1f} s. Seed {result.seed}."
+        if number > 1:
+            words = f"{number} variations, the newest first in the history. Click one to see it large."
+        yield self.screen.ended(words)
+
+    def _grid(self, request: InstructionEdit, history: History, cells: tuple[Entry, ...]) -> Iterator[Update]:
+        delete(cells, but=history.entries)
+        made: tuple[Entry, ...] = ()
+        yield self.show_cells(made)
+        seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
+        for scales in (strengths := _strength(request, self.editor.recommended).around()):
+            prefix = f"Cell {len(made) + 1} of {len(strengths)}. "
+            cell = replace(request, seed=seed, **scales._asdict())
+            result = yield from self._watched(cell, prefix)
+            made = (*made, _kept(result, history))
+            yield self.show_cells(made)
+        yield self.screen.ended("Click the cell you like best: it is shown large, and its strength is taken.")
+
+    def _watched(self, request: InstructionEdit, prefix: str) -> Generator[Update, None, EditResult]:
+        stream = watched(self.editor, request)
+        try:
+            while True:
+                try:
+                    frame = next(stream)
+                except StopIteration as end:
+                    result: EditResult = end.value
+                    return result
+                update: Update = {self.screen.status: prefix + frame.words}
+                if frame.pictures is not None:
+                    update[self.screen.compare] = frame.pictures
+                yield update
+        finally:
+            stream.close()
+
+
+def _on_several_noises(request: InstructionEdit, number: int) -> Sequence[InstructionEdit]:
+    """Return the request with as many seeds in a row, from its own or a drawn one."""
+    first = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
+    return [replace(request, seed=(first + index) % MAX_SEED) for index in range(number)]
+
+
+def _strength(request: InstructionEdit, recommended: Mapping[str, float]) -> Strength:
+    settled = request.settled(0, recommended)
+    assert settled.guidance_scale is not None and settled.image_guidance_scale is not None
+    return Strength(settled.guidance_scale, settled.image_guidance_scale)
+
+
+def _kept(result: EditResult, history: History) -> Entry:
+    assert history.folder is not None  # opened before the first edit
+    return keep(result, history.folder)

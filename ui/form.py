@@ -1,0 +1,127 @@
+"""The form of the Edit tab: its fields, what each may hold, and how values are put into it.
+
+Law: the page knows no rule of its own. What may be asked is decided by `InstructionEdit`, which judges each
+field before an edit starts and the whole when it starts; so the page, the command line and Python refuse the
+same things in the same words.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from editors import EditorError, InstructionEdit, InvalidEdit
+from editors.images import read_picture
+
+DEFAULTS = {field.name: field.default for field in fields(InstructionEdit)}
+LABELS = {
+    "original_image": "Your picture",
+    "edit_prompt": "What should change?",
+    "guidance_scale": "How strongly to follow the instruction",
+    "image_guidance_scale": "How much to keep of the picture",
+    "num_inference_steps": "Steps",
+    "seed": "Seed",
+    "mask": "Paint where it may change",
+}
+"""The fields the page asks for, in the order of its inputs, and what they are called there."""
+SLIDERS = {"guidance_scale": (0, 20), "image_guidance_scale": (0, 5), "num_inference_steps": (1, 100)}
+"""Field -> what its slider spans; a value from elsewhere that lies beyond makes the slider longer."""
+NO_PICTURE = "Choose a picture first: drop one here, or click to upload."
+VALID = {"original_image": Image.new("RGB", (64, 64)), "edit_prompt": "make it night"}
+"""Stands in for the fields that have no default while another field is checked alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Form:
+    """The components that ask for the fields of `LABELS`; the mask is a state: the file of the strokes."""
+
+    original_image: Any
+    edit_prompt: Any
+    guidance_scale: Any
+    image_guidance_scale: Any
+    num_inference_steps: Any
+    seed: Any
+    mask: Any
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components in the order of `LABELS`."""
+        return [getattr(self, name) for name in LABELS]
+
+    def filled(self, settings: Mapping[str, Any]) -> dict[Any, Any]:
+        """Return the updates that put values into the form; fields that are not named stay as they are."""
+        return {getattr(self, name): _update(name, settings[name]) for name in LABELS if name in settings}
+
+
+def _update(name: str, value: Any) -> Any:
+    if name not in SLIDERS or value is None:
+        return gr.update(value=value)
+    low, high = SLIDERS[name]
+    return gr.update(value=value, minimum=low, maximum=max(high, value))
+
+
+def named(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the form's values by their fields' names; what follows them is no business of the form."""
+    return {name: plain(name, value) for name, value in zip(LABELS, values, strict=False)}
+
+
+def check(*values: Any) -> list[dict[str, Any]]:
+    """Judge each input alone, by `InstructionEdit`, and return gradio's verdicts, one per input.
+
+    Args:
+        values: Of the fields of `LABELS`, in their order; after them, of the session's states, which pass.
+    """
+    verdicts = [_verdict(name, value) for name, value in named(values).items()]
+    return [*verdicts, *(gr.validate(True, "") for _ in values[len(verdicts) :])]
+
+
+def _verdict(name: str, value: Any) -> dict[str, Any]:
+    if name == "mask":  # it is judged with its picture, when both are read
+        return gr.validate(True, "")
+    try:
+        InstructionEdit(**{**VALID, name: value})
+    except InvalidEdit as error:
+        no_picture = name == "original_image" and value is None
+        sentence = NO_PICTURE if no_picture else _parts(error)[1]  # it stands under the field's label
+        return gr.validate(False, html.escape(sentence[0].upper() + sentence[1:]))
+    return gr.validate(True, "")
+
+
+def _parts(error: EditorError) -> tuple[str, str]:
+    """Split an error's sentence into the page's label of the field it names, if any, and the rest."""
+    field, colon, rest = str(error).partition(": ")
+    return (LABELS[field], rest) if colon and field in LABELS else ("", str(error))
+
+
+def refusal(error: EditorError, what: str = "Not edited.") -> str:
+    """Return what the status line says of an error, safe as HTML."""
+    label, sentence = _parts(error)
+    return f"**{what}** {html.escape(f'{label}: {sentence}' if label else sentence)}"
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return a browser's number as Python means it: JavaScript has no whole numbers, 20 may come as 20.0."""
+    if name in ("num_inference_steps", "seed") and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def request_of(values: Sequence[Any], *, seed: int | None = None) -> InstructionEdit:
+    """Build the request, its picture decoded and upright.
+
+    Args:
+        values: Of the form's inputs.
+        seed: Taken where the form names none.
+
+    Raises:
+        InvalidEdit: A field is wrong, or the picture cannot be read.
+    """
+    asked = named(values)
+    if asked["seed"] is None:
+        asked["seed"] = seed
+    InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
+    picture = read_picture("original_image", asked["original_image"]).with_alpha()
+    return InstructionEdit(**{**asked, "original_image": picture})

@@ -1,0 +1,128 @@
+"""What a session has made: pictures in a folder of its own, and how each was asked for.
+
+Law: a history is a value. Adding to one gives another, so that an edit that ends while a person looks at an
+earlier one loses neither; and no session is ever told of another's folder.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from editors import EditResult, InstructionEdit
+from editors.recipe import save_png
+
+LIMIT = 24
+"""Results that are kept; the oldest goes when another comes."""
+THUMBNAIL = 192
+"""Longest side of what the strip shows, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One result.
+
+    Attributes:
+        original: File of the picture as the edit saw it.
+        edited: File of the result, with its recipe.
+        thumbnail: File of the result, small.
+        size: (width, height) of both pictures.
+        settings: The fields of the request but for its pictures, the seed filled in.
+        mask: File of the mask; None where everything might change.
+    """
+
+    original: Path
+    edited: Path
+    thumbnail: Path
+    size: tuple[int, int]
+    settings: Mapping[str, Any]
+    mask: Path | None = None
+
+    @property
+    def caption(self) -> str:
+        """What the strip says below it."""
+        return f"{self.settings['edit_prompt']} ({self.settings['seed']})"
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """All that it keeps on disk."""
+        files = {self.original, self.edited, self.thumbnail, self.mask}
+        return frozenset(path for path in files if path is not None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """The results of one session, the newest first.
+
+    Attributes:
+        entries: At most `LIMIT` of them.
+        folder: Where their files are; None until there is one.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    folder: Path | None = field(default=None)
+
+    def opened(self, root: Path) -> "History":
+        """Return this history with a folder, made below `root` if it has none yet."""
+        if self.folder is not None:
+            return self
+        return replace(self, folder=Path(tempfile.mkdtemp(prefix="session-", dir=root)))
+
+    def with_entry(self, entry: Entry, *, but: Iterable[Entry] = ()) -> "History":
+        """Return the history with one more result; what no longer fits is deleted.
+
+        Args:
+            entry: The result.
+            but: Results that are in use elsewhere; their files stay.
+        """
+        entries = (entry, *self.entries)
+        delete(entries[LIMIT:], but=(*entries[:LIMIT], *but))
+        return replace(self, entries=entries[:LIMIT])
+
+    def discard(self) -> None:
+        """Delete all that the session has made; it is over."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def delete(entries: Iterable[Entry], *, but: Iterable[Entry]) -> None:
+    """Delete the files of entries, except those that others use too."""
+    used = frozenset[Path]().union(*(entry.files for entry in but))
+    for entry in entries:
+        for path in entry.files - used:
+            path.unlink(missing_ok=True)
+
+
+def keep(result: EditResult, folder: Path) -> Entry:
+    """Write a result into a session's folder.
+
+    Raises:
+        EditFailed: It cannot be written.
+    """
+    edit = result.edit
+    assert isinstance(edit, InstructionEdit) and isinstance(edit.original_image, Image.Image)
+    place = Path(tempfile.mkdtemp(dir=folder))
+    original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
+    thumbnail, mask = place / "thumbnail.png", None
+    edit.original_image.save(original, compress_level=1)
+    save_png(result, edited)
+    small = result.edited_image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(thumbnail)
+    if edit.mask is not None:
+        assert not isinstance(edit.mask, Image.Image)  # the painter gives a file
+        mask = Path(shutil.copyfile(edit.mask, place / "mask.png"))
+    pictures = ("original_image", "mask")
+    names = [name for name in type(edit).__dataclass_fields__ if name not in pictures]
+    return Entry(
+        original=original,
+        edited=edited,
+        thumbnail=thumbnail,
+        size=result.edited_image.size,
+        settings={name: getattr(edit, name) for name in names},
+        mask=mask,
+    )

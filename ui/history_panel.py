@@ -1,0 +1,178 @@
+"""What earlier results are good for: look again, compare, take as input, ask again, take back.
+
+Law: whatever fills the form for you first remembers what stood there, so *Undo* brings it back; nothing is
+lost by looking around.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from editors import InvalidEdit
+from editors.images import read_picture
+from editors.recipe import read_recipe
+
+from .form import DEFAULTS, LABELS, Form, named, refusal
+from .history import Entry, History
+from .painter import surface
+from .screen import Screen, told
+from .strength import Strength
+
+MAX_PAST = 50
+"""Forms that Undo can bring back."""
+Update = dict[Any, Any]
+QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Panel:
+    """Fills the form from what was made before, and takes that back.
+
+    Attributes:
+        form: The form.
+        screen: What stands beside it.
+        painter: The painting surface.
+        held: State: the seed of the next edit where the form names none, or None.
+        past: State: the forms that Undo brings back, the newest last.
+        undo: Its button.
+    """
+
+    form: Form
+    screen: Screen
+    painter: Any
+    held: Any
+    past: Any
+    undo: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that filling the form changes."""
+        return [*self.form.inputs, self.painter, self.past, self.undo, self.screen.status]
+
+    def fill(self, values: tuple[Any, ...], past: tuple[Any, ...], settings: Mapping[str, Any]) -> Update:
+        """Return the updates that put settings into the form, remembering what stood there."""
+        now = named(values)
+        photo = settings.get("original_image", now["original_image"])
+        return {
+            **self.form.filled({**settings, "mask": settings.get("mask")}),
+            self.painter: surface(photo, settings.get("mask")),
+            self.past: (*past, now)[-MAX_PAST:],
+            self.undo: gr.Button(interactive=True),
+        }
+
+    def adjusted(self, values: tuple[Any, ...], past: tuple[Any, ...], scales: Strength) -> Update:
+        """Return the updates that change how strong the edit is, and nothing else."""
+        filled = self.fill(values, past, {**scales._asdict(), "mask": named(values)["mask"]})
+        del filled[self.painter]  # its strokes stay as they are
+        return filled
+
+    def use(self, *values: Any) -> Update:
+        """Take the result that is shown as the picture to edit next; the words are yours to write."""
+        entry, form, past = self._shown(values)
+        if entry is None:
+            return {}
+        filled = self.fill(form, past, {"original_image": str(entry.edited)})
+        return {**filled, self.screen.status: "This is now the picture. What should change next?"}
+
+    def reuse(self, *values: Any) -> Update:
+        """Ask as the result that is shown was asked for, of the picture it was made from."""
+        entry, form, past = self._shown(values)
+        if entry is None:
+            return {}
+        mask = None if entry.mask is None else str(entry.mask)
+        settings = {**entry.settings, "original_image": str(entry.original), "mask": mask}
+        return {**self.fill(form, past, settings), self.screen.status: f"As it was asked: {told(entry)}"}
+
+    def take_back(self, past: tuple[Any, ...]) -> Update:
+        """Bring back the form as it was before something filled it."""
+        if not past:
+            return {}
+        then = past[-1]
+        return {
+            **self.form.filled(then),
+            self.painter: surface(then["original_image"], then["mask"]),
+            self.past: past[:-1],
+            self.undo: gr.Button(interactive=len(past) > 1),
+            self.screen.status: "The form is as it was before.",
+        }
+
+    def dropped(self, *values: Any) -> Update:
+        """Look at a picture that came: say if it cannot be read; take its settings if it was made here."""
+        form, past = values[: len(LABELS)], values[len(LABELS)]
+        photo = form[0]
+        try:
+            read_picture("original_image", photo)
+        except InvalidEdit as error:
+            return {**self._fresh(None), self.screen.status: refusal(error, "Not taken.")}
+        try:
+            settings = read_recipe(photo).settings
+        except InvalidEdit:
+            settings = {}
+        if "edit_prompt" not in settings:  # any other picture, or one that words alone have made
+            return self._fresh(photo)
+        absent = [k for k, v in settings.items() if k not in (*LABELS, "edit") and v != DEFAULTS.get(k)]
+        words = "This picture was made here: its words and settings are back."
+        if absent:
+            words += f" Not on this page, so left out: {', '.join(absent)}."
+        return {**self.fill(form, past, settings), self.screen.status: words}
+
+    def _fresh(self, photo: str | None) -> Update:
+        """Return the updates that give a new picture a surface without strokes."""
+        return {self.painter: surface(photo), self.form.mask: None}
+
+    def nudge(self, towards: Callable[[Strength], Strength]) -> Callable[..., Update]:
+        """Return what a button does that makes the next edit stronger or weaker, on the same noise."""
+
+        def nudged(*values: Any) -> Update:
+            entry, form, past = self._shown(values)
+            asked = named(form)
+            scales = Strength(asked["guidance_scale"], asked["image_guidance_scale"])
+            seed = None if entry is None else entry.settings["seed"]
+            return {**self.adjusted(form, past, towards(scales)), self.held: seed}
+
+        return nudged
+
+    def choose(self, history: History, event: gr.SelectData) -> Update:
+        """Show an earlier result."""
+        place = int(event.index)
+        return {**self.screen.showing(history, place), self.screen.status: told(history.entries[place])}
+
+    def against(self, history: History, shown: int | None, versus: int | None) -> Any:
+        """Compare the result that is shown with another one, or with its original."""
+        if shown is None or versus is None:
+            return gr.skip()
+        entry = history.entries[shown]
+        return (entry.original if versus < 0 else history.entries[versus].edited, entry.edited)
+
+    def _shown(self, values: tuple[Any, ...]) -> tuple[Entry | None, tuple[Any, ...], tuple[Any, ...]]:
+        """Split the inputs of a button: the result that is shown, the form's values, the past."""
+        form, (past, history, shown) = values[: len(LABELS)], values[len(LABELS) :]
+        entry = None if shown is None or shown >= len(history.entries) else history.entries[shown]
+        return entry, form, past
+
+
+def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
+    """Connect the strip, its buttons, and pictures that are dropped back."""
+    form, screen = panel.form, panel.screen
+    inputs = [*form.inputs, panel.past, screen.history, screen.shown]
+    use.click(panel.use, inputs, panel.outputs, **QUIET)
+    reuse.click(panel.reuse, inputs, panel.outputs, **QUIET)
+    panel.undo.click(panel.take_back, panel.past, panel.outputs, **QUIET)
+    form.original_image.upload(panel.dropped, [*form.inputs, panel.past], panel.outputs, **QUIET)
+    form.original_image.clear(
+        lambda: {panel.painter: None, form.mask: None}, None, [panel.painter, form.mask], **QUIET
+    )
+    screen.strip.select(panel.choose, screen.history, screen.outputs, **QUIET)
+    screen.versus.input(panel.against, [screen.history, screen.shown, screen.versus], screen.compare, **QUIET)
+
+
+def wire_nudges(panel: Panel, *, weaker: Any, stronger: Any) -> list[Any]:
+    """Connect the two buttons; return the events after which the edit is to be made again."""
+    inputs = [*panel.form.inputs, panel.past, panel.screen.history, panel.screen.shown]
+    outputs = [*panel.outputs, panel.held]
+    return [
+        button.click(panel.nudge(towards), inputs, outputs, **QUIET)
+        for button, towards in ((weaker, Strength.weaker), (stronger, Strength.stronger))
+    ]

@@ -1,0 +1,91 @@
+"""What the Edit tab shows beside the form: the comparison, the status line, the strip of earlier results.
+
+Law: a picture is shown from the session's own record, by its place in the strip; no path comes back from the
+browser.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from .history import Entry, History
+
+ITS_ORIGINAL = "its original"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Screen:
+    """Components and states.
+
+    Attributes:
+        compare: Before and after, one over the other.
+        status: One line.
+        download: Saves the result that is shown.
+        stop: Stops what runs.
+        strip: Earlier results, small.
+        versus: With what the shown result is compared.
+        actions: Buttons that make sense once there is a result.
+        history: State: the session's `History`.
+        shown: State: place of the result that is shown in the history, or None.
+    """
+
+    compare: Any
+    status: Any
+    download: Any
+    stop: Any
+    strip: Any
+    versus: Any
+    actions: tuple[Any, ...]
+    history: Any
+    shown: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that an edit may change."""
+        parts = [self.compare, self.status, self.download, self.stop, self.strip, self.versus]
+        return [*parts, *self.actions, self.history, self.shown]
+
+    def started(self) -> dict[Any, Any]:
+        """Return the updates for an edit that begins."""
+        return {self.status: "Starting ...", self.stop: gr.Button(interactive=True)}
+
+    def ended(self, words: str) -> dict[Any, Any]:
+        """Return the updates for an edit that is over, with what to say of it."""
+        return {self.status: words, self.stop: gr.Button(interactive=False)}
+
+    def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
+        """Return the updates for a history that has grown, and show one result of it: the newest."""
+        strip = [(entry.thumbnail, entry.caption) for entry in history.entries]
+        return {
+            self.history: history,
+            self.strip: gr.Gallery(value=strip, selected_index=None, visible=True),
+            **self.showing(history, place),
+        }
+
+    def showing(self, history: History, place: int) -> dict[Any, Any]:
+        """Return the updates that show one result beside its original."""
+        entry = history.entries[place]
+        others = [(ITS_ORIGINAL, -1)]
+        others += [
+            (f"{other.caption}, {number + 1} in the history", number)
+            for number, other in enumerate(history.entries)
+            if number != place and other.size == entry.size
+        ]
+        return {
+            self.shown: place,
+            self.compare: (entry.original, entry.edited),
+            self.download: gr.DownloadButton(value=entry.edited, interactive=True),
+            self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
+            **{button: gr.Button(interactive=True) for button in self.actions},
+        }
+
+
+def told(entry: Entry) -> str:
+    """Say how a result was made."""
+    asked = entry.settings
+    return (
+        f"“{asked['edit_prompt']}”: follow {asked['guidance_scale']:g}, "
+        f"keep {asked['image_guidance_scale']:g}, "
+        f"{asked['num_inference_steps']} steps, seed {asked['seed']}."
+    )

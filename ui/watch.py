@@ -1,0 +1,78 @@
+"""Watch an edit: what to say and show after each step, and the result at the end.
+
+Law: closing the watcher closes the edit, so that Stop, a closed tab or an error ends it within one step, or
+within `WORDS_SECONDS` where steps are faster than that.
+"""
+
+import time
+from collections.abc import Generator
+from typing import NamedTuple
+
+from PIL import Image
+
+from editors import EditResult, InstructionEdit
+from editors.edits import Editor
+
+PREVIEW_SIDE = 512
+"""Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""
+PREVIEW_SECONDS = 0.2
+"""Least time between two previews: more often, drawing them would cost more than the edit."""
+
+WORDS_SECONDS = 0.1
+"""Least time between two frames: telling a browser takes as long as a fast step does."""
+
+
+class Frame(NamedTuple):
+    """What there is to see after a step: words, and now and then (before, after) pictures."""
+
+    words: str
+    pictures: tuple[Image.Image, Image.Image] | None
+
+
+def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Generator[Frame, None, EditResult]:
+    """Carry out an edit.
+
+    Args:
+        editor: What carries it out.
+        request: One whose picture is decoded.
+
+    Yields:
+        A frame per step that takes its time; where they are fast, not for each.
+
+    Returns:
+        The result.
+
+    Raises:
+        EditorError: As the editor does.
+    """
+    assert isinstance(request.original_image, Image.Image)
+    before = request.original_image.copy()
+    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    stream = editor.stream(request)
+    began, told_at, shown_at = time.monotonic(), 0.0, 0.0
+    try:
+        while True:
+            try:
+                step = next(stream)
+            except StopIteration as end:
+                result: EditResult = end.value
+                return result
+            now, done = time.monotonic(), step.index + 1
+            if now - told_at < WORDS_SECONDS:
+                continue
+            told_at, pictures = now, None
+            if now - shown_at >= PREVIEW_SECONDS:
+                after = step.preview().convert(before.mode)
+                pictures = (before, after.resize(before.size, Image.Resampling.BICUBIC))
+                shown_at = time.monotonic()
+            left = (now - began) / done * (step.num_steps - done)
+            yield Frame(f"Step {done} of {step.num_steps}, {duration(left)} left", pictures)
+    finally:
+        stream.close()
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
