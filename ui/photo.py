@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from .uploads import uploaded
+
 
 class Photo(gr.Image):
     """An upload that comes as the file's path; gradio's own fails without a word on what it cannot decode."""
@@ -15,5 +17,9 @@ class Photo(gr.Image):
     is_template = True  # shown by gradio's own front end; without it the page waits for one of ours
 
     def preprocess(self, payload: Any) -> str | None:
-        """Return the path of the uploaded file, which gradio has checked to lie in its upload folder."""
-        return None if payload is None else str(payload.path)
+        """Return the path of the uploaded file.
+
+        Raises:
+            gr.Error: It is no file of the upload folder.
+        """
+        return None if payload is None else uploaded(payload.path, self.GRADIO_CACHE)
