@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -87,10 +86,8 @@ def test_kill_9_continues_to_the_same_bytes(
 def test_a_finished_run_does_nothing(chain: Path) -> None:
     config = toy.autoencoder_config(chain)
     before = {path: path.stat().st_mtime_ns for path in config.out.rglob("*")}
-    started = time.monotonic()
     assert list(train(config)) == []
     assert {path: path.stat().st_mtime_ns for path in config.out.rglob("*")} == before
-    assert time.monotonic() - started < 60  # it did not train: the toy's data alone would be read in less
 
 
 def test_another_configuration_or_other_data_is_refused(chain: Path, tmp_path: Path) -> None:
