@@ -13,15 +13,18 @@ from typing import Any
 
 from .errors import IncompatibleModel
 from .loading import (
+    GUIDANCE_KEY,
     LAYOUTS,
     LOADING_ERRORS,
     PARTS,
     PICKLES,
     REMEDY,
     XL_PARTS,
+    Guidance,
     Parts,
     explained,
     first_line,
+    guidance_of,
     quiet,
 )
 from .single_file import read_file
@@ -121,7 +124,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         vae=_weights(path / "vae", "diffusers", "AutoencoderKL", name),
         unet=_weights(path / kind / "unet", "diffusers", "UNet2DConditionModel", name),
         scheduler=_scheduler(path / kind / "scheduler", name),
-        recommended=facts.get("recommended", {}).get(kind, {}),
+        guidance=guidance_of(facts, "recommended", name),
     )
 
 
@@ -149,7 +152,22 @@ def _read_folder(path: Path, name: str) -> Parts:
         **loaded,
         force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
         is_cosxl_edit=facts.get("is_cosxl_edit") is True,
+        guidance=guidance_of(facts, GUIDANCE_KEY, name),
     )
+
+
+def read_guidance(path: Path) -> Guidance:
+    """Return the scales that a folder of models recommends, none where it says nothing of them.
+
+    Raises:
+        IncompatibleModel: They are no scales.
+    """
+    for file, key in (("pocket.json", "recommended"), ("model_index.json", GUIDANCE_KEY)):
+        if (path / file).is_file():
+            with explained(str(path), file):
+                facts = json.loads((path / file).read_text(encoding="utf-8"))
+            return guidance_of(facts, key, str(path))
+    return {}
 
 
 def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from .errors import IncompatibleModel
+from .requests import STANDARD_SCALES
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
@@ -23,6 +24,12 @@ REMEDY = "give a folder that save_pretrained() of a diffusers pipeline wrote"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
 """What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
+
+Guidance = Mapping[str, Mapping[str, float]]
+"""Kind of model -> scales that suit it, by their name in a request; a model knows those of its family."""
+
+GUIDANCE_KEY = "_recommended"
+"""Where `model_index.json` keeps them: diffusers passes over keys that begin so, and fetches the file."""
 
 
 class Parts(NamedTuple):
@@ -37,7 +44,7 @@ class Parts(NamedTuple):
     text_encoder_2: Any = None
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
-    recommended: Mapping[str, float] = MappingProxyType({})
+    guidance: Guidance = MappingProxyType({})
 
 
 def parts_of(pipe: Any, name: str) -> Parts:
@@ -57,7 +64,34 @@ def parts_of(pipe: Any, name: str) -> Parts:
         **{part: getattr(pipe, part) for part in names},
         force_zeros_for_empty_prompt=bool(pipe.config.get("force_zeros_for_empty_prompt", False)),
         is_cosxl_edit=bool(getattr(pipe, "is_cosxl_edit", False)),
+        guidance=guidance_of(pipe.config, GUIDANCE_KEY, name),
     )
+
+
+def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
+    """Return the scales that a model's files recommend.
+
+    Args:
+        facts: What the file says.
+        key: Where it says it.
+        name: The model's, for the sentence.
+
+    Raises:
+        IncompatibleModel: They are no scales.
+    """
+    found = facts.get(key, {})
+    try:
+        scales = {kind: {scale: float(x) for scale, x in one.items()} for kind, one in found.items()}
+    except (AttributeError, TypeError, ValueError):
+        scales = {"": {}}
+    for kind, one in scales.items():
+        known = kind in ("base", "edit") and one.keys() <= STANDARD_SCALES.keys()
+        if not known or not all(0 <= scale < float("inf") for scale in one.values()):
+            raise IncompatibleModel(
+                f"{name}: recommends {found!r}, which are no guidance scales; mend or remove {key!r} in its "
+                "JSON file."
+            )
+    return scales
 
 
 @contextlib.contextmanager

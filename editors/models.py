@@ -23,7 +23,7 @@ from .conditioning import Conditioning
 from .devices import choose_device, choose_dtype
 from .errors import IncompatibleModel, InvalidEdit
 from .images import to_image
-from .loading import LAYOUTS, parts_of
+from .loading import LAYOUTS, Guidance, parts_of
 from .text import TextReader
 
 __all__ = ["SCHEDULERS", "DiffusionModel", "Kind", "from_pipeline", "load", "load_text_encoder"]
@@ -54,7 +54,7 @@ class DiffusionModel:
         text_encoder_2: A CLIPTextModelWithProjection, for models in the layout of Stable Diffusion XL.
         force_zeros_for_empty_prompt: Whether no prompt at all is told as zeros, not as the prompt "".
         is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
-        recommended: Scales that suit it, by their name in a request, where it has any.
+        guidance: Scales that suit the models of its family, by kind, where it has any.
     """
 
     tokenizer: Any
@@ -67,7 +67,7 @@ class DiffusionModel:
     text_encoder_2: Any = None
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
-    recommended: Mapping[str, float] = field(default_factory=dict)
+    guidance: Guidance = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -123,6 +123,11 @@ class DiffusionModel:
     def kind(self) -> Kind:
         """Whether the UNet takes a picture beside the noise."""
         return "base" if self.unet.config.in_channels == self.latent_channels else "edit"
+
+    @property
+    def recommended(self) -> Mapping[str, float]:
+        """Scales that suit it, by their name in a request, where it has any."""
+        return self.guidance.get(self.kind, {})
 
     @property
     def device(self) -> torch.device:

@@ -1,7 +1,7 @@
 """What training leaves behind: folders that diffusers, the editors and other people's tools load.
 
 Law: an exported folder opens in a bare diffusers pipeline and gives the application's picture: same
-weights, same text window, same scheduler.
+weights, same text window, same scheduler; and it says which guidance suits it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from editors.edits import STANDARD_SCALES
+from editors.loading import GUIDANCE_KEY
 from editors.models import DiffusionModel
 
 
@@ -37,11 +39,21 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(partial)
+    _recommend(partial / "model_index.json", model)
     (partial / "training.json").write_text(json.dumps(card, indent=1))
     (partial / "README.md").write_text(model_card(card, pipeline_class.__name__), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def _recommend(index: Path, model: DiffusionModel) -> None:
+    """Say in a folder's index which scales suit the model: the next to use it need not be told."""
+    names = ("guidance_scale",) if model.kind == "base" else tuple(STANDARD_SCALES)
+    own = {name: model.recommended.get(name, STANDARD_SCALES[name]) for name in names}
+    facts = json.loads(index.read_text(encoding="utf-8"))
+    facts[GUIDANCE_KEY] = {**model.guidance, model.kind: own}
+    index.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def model_card(card: Mapping[str, Any], pipeline: str) -> str:

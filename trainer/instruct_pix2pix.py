@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors import models
+from editors.edits import STANDARD_SCALES
 from editors.errors import EditorError
 from editors.guidance import dual
 from trainer import draws
@@ -101,6 +102,7 @@ class InstructPix2PixTask:
             unet=self.model,
             scheduler=base.scheduler,
             name="in training",
+            guidance=base.guidance,
         )
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
         self.scheduler = training_scheduler(base.scheduler.config.prediction_type)
@@ -160,11 +162,12 @@ class InstructPix2PixTask:
         empty = self.whole.encode_prompt([""]).expand_as(text)
         conditions = torch.cat([torch.zeros_like(condition), condition, condition])
         texts = torch.cat([empty, empty, text])
+        scales = {**STANDARD_SCALES, **self.whole.recommended}
 
         def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
             outputs = self.model(torch.cat([torch.cat([x, x, x]), conditions], dim=1), t, texts).sample
             uncond, image, full = outputs.chunk(3)
-            return dual(uncond, image, full, 1.5, 5.0)
+            return dual(uncond, image, full, scales["image_guidance_scale"], scales["guidance_scale"])
 
         edited = denoise_grid(self.whole, predict, len(originals), self.latents.shape(int(self.groups[0])))
         return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5])

@@ -41,7 +41,7 @@ def pack(
         base: Folder of an exported base model.
         edit: Folder of an exported edit model.
         out: Where to.
-        recommended: Scales that suit each model, by their name in a request.
+        recommended: Scales that suit each model, by their name in a request; None takes what each says.
 
     Returns:
         What `pocket.json` says: how each model came about.
@@ -59,7 +59,8 @@ def pack(
     for kind, model in parts.items():
         if encoder_hash(model.vae) != encoder_hash(vae):
             raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
-    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or {})}
+    said = {kind: dict(model.recommended) for kind, model in parts.items()}
+    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or said)}
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")

@@ -8,8 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from .uploads import uploaded
-
 
 class Photo(gr.Image):
     """An upload that comes as the file's path; gradio's own fails without a word on what it cannot decode."""
@@ -22,4 +20,6 @@ class Photo(gr.Image):
         Raises:
             gr.Error: It is no file of the upload folder.
         """
+        from .uploads import uploaded  # here, since the stub is a copy of the class alone
+
         return None if payload is None else uploaded(payload.path, self.GRADIO_CACHE)

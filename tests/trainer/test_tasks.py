@@ -1,5 +1,7 @@
 """What the three tasks promise: their latents, their conditions, and exports that open in bare diffusers."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ import torch
 from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline
 from PIL import Image
 
-from editors import InstructionEdit, InstructPix2PixEditor
+from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
+from editors.checkpoints import read_guidance
+from editors.edits import STANDARD_SCALES
+from editors.models import load
 from tests.trainer import toy
 from trainer import autoencoder, instruct_pix2pix
 from trainer.data import to_pixels
@@ -115,6 +120,52 @@ def test_base_export_opens_in_bare_diffusers(chain: Path) -> None:
     side = toy.SIDE
     image = pipe("a red house", num_inference_steps=2, height=side, width=side).images[0]
     assert image.size == (side, side)
+
+
+def test_every_export_carries_the_guidance_of_its_family(
+    chain: Path, edit_model: Path, tmp_path: Path
+) -> None:
+    """A base tells the edit model that is trained from it what suits edit models of its family."""
+    family = tmp_path / "family"
+    guidance = {
+        "base": {"guidance_scale": 2.0},
+        "edit": {"guidance_scale": 3.0, "image_guidance_scale": 1.25},
+    }
+    parts = (chain / "autoencoder" / "model", chain / "base" / "model", edit_model)
+    pack(*parts, family, guidance)
+    trained = toy.edit_config(chain, base=str(family), out=tmp_path / "edit", steps=1)
+    assert list(train(trained))
+    photo = Image.new("RGB", (toy.SIDE, toy.SIDE), "red")
+    request = InstructionEdit(original_image=photo, edit_prompt="make it blue", num_inference_steps=1, seed=1)
+    exported = str(trained.out / "model")
+    editor = InstructPix2PixEditor.from_pretrained(exported, device="cpu")
+    assert editor.edit(request).edit == request.settled(1, guidance["edit"])
+    bare = InstructPix2PixEditor.from_pipeline(
+        StableDiffusionInstructPix2PixPipeline.from_pretrained(exported)
+    )
+    assert bare.model.kind == "edit"
+    base = toy.base_config(chain, autoencoder=family, out=tmp_path / "base", steps=1)
+    assert list(train(base))
+    drawn = load(str(base.out / "model"), kind="base", device="cpu")
+    assert (drawn.recommended, drawn.guidance) == (guidance["base"], guidance)
+    again = tmp_path / "again"
+    pack(*parts, again)
+    assert read_guidance(again) == {"base": {"guidance_scale": 4.0}, "edit": STANDARD_SCALES}
+
+
+def test_a_folder_that_recommends_no_scales_is_one_sentence(chain: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(chain / "base" / "model", folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    for wrong in (
+        {"base": {"guidance_scale": "much"}},
+        {"base": {"steps": 3}},
+        [4.0],
+        {"base": {"guidance_scale": -1}},
+    ):
+        (folder / "model_index.json").write_text(json.dumps({**index, "_recommended": wrong}))
+        with pytest.raises(IncompatibleModel, match="no guidance scales"):
+            load(str(folder), kind="base", device="cpu")
 
 
 def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Visit:
         self.instruction.fill(words)
         self.instruction.press("Enter")
 
-    def says(self, text, timeout=20 * SECONDS):
+    def says(self, text, timeout=60 * SECONDS):
         self.tab.get_by_text(text).first.wait_for(timeout=timeout)
 
     def compared(self):
