@@ -23,6 +23,10 @@ from editors.edits import Editor
 from .edit_tab import edit_tab
 from .errors import UnusablePlace
 
+UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
+"""Where pictures wait for an edit. gradio's own folder is shared by all pages of a machine: others could
+read what lies there, and the first page that ends takes the files of the rest along."""
+os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS.name)
 MAX_WAITING = 20
 """Edits that may wait in line; more are turned away with a message."""
 MAX_UPLOAD = "200mb"

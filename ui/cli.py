@@ -53,6 +53,9 @@ _room("eval", "Measure a model on held-out pairs.")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # Threads that wait spin by default, and on a busy machine take the core from those that they wait for.
+    # OpenMP reads this when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         # Their advice to programmers is noise beside our one sentence; whoever wants it sets the variable.
         os.environ.setdefault(f"{library}_VERBOSITY", "error")

@@ -1,6 +1,7 @@
 """Exit codes, one-sentence errors, nothing written where something was wrong; whole edits on toy models."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -177,6 +178,18 @@ def test_an_unknown_word_is_named_beside_those_there_are(here, models, capsys):
 )
 def test_wrong_usage_is_2(arguments):
     assert main(arguments) == 2
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_without_spinning_unless_the_user_says_otherwise(asked, found):
+    code = "import os, sys; from ui.cli import main; main(['--help']); "
+    code += "assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'], file=sys.stderr)"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": asked} if asked else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.split()[-1] == found
 
 
 LINGERING = """

@@ -1,6 +1,10 @@
 """Over raw HTTP, as no browser asks: the page reads what was uploaded to it, no other file of the machine."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import gradio as gr
 import httpx
@@ -93,6 +97,21 @@ def test_a_link_that_leads_out_of_the_folder_and_the_folder_itself_are_no_upload
             uploaded(str(path), str(folder))
     with pytest.raises(gr.Error, match="not uploaded"):
         uploaded(None, str(folder))
+
+
+def test_the_upload_folder_is_ones_own_and_goes_with_the_page():
+    code = "import os; import ui.app; from gradio.utils import get_upload_folder as f; print(f())\n"
+    code += "print(oct(os.stat(f()).st_mode))"
+    environment = {name: value for name, value in os.environ.items() if name != "GRADIO_TEMP_DIR"}
+    places = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert places[0][0] != places[1][0]
+    assert [mode for _, mode in places] == ["0o40700"] * 2
+    assert not any(Path(place).exists() for place, _ in places)
 
 
 def test_what_was_uploaded_is_edited(page, secret):
