@@ -91,7 +91,7 @@ def _depiction_for(entry: Noun, item: SceneObject, world: World, train: bool) ->
     head = item.is_character
     names = [name for name in entry.depictions(world.drawing_sets) if name.endswith(":head") == head]
     if train:
-        names = [name for name in names if not depiction_held_out(entry.name, name)]
+        names = [name for name in names if not depiction_held_out(entry.name, name, world.drawing_sets)]
     return item.depiction if item.depiction in names else (names[0] if names else None)
 
 
@@ -101,7 +101,7 @@ def swap_change(scene: Scene, world: World, random: np.random.Generator) -> Chan
     if picked is None:
         return None
     item, words = picked
-    here, train = noun(item.noun), split_of(scene) == "train"
+    here, train = noun(item.noun), split_of(scene, world) == "train"
     place = BACKGROUNDS[scene.background]
     present = {o.noun for o in scene.objects}
     others = []
@@ -234,7 +234,7 @@ def remove_accessory_change(scene: Scene, world: World, random: np.random.Genera
 
 def add_object_change(scene: Scene, world: World, random: np.random.Generator) -> Change | None:
     """Add a thing where there is room: anywhere in an empty scene, else beside what stands to one side."""
-    place, train = BACKGROUNDS[scene.background], split_of(scene) == "train"
+    place, train = BACKGROUNDS[scene.background], split_of(scene, world) == "train"
     if len(scene.objects) >= min(2, world.max_objects, MAX_OBJECTS) or (
         place.kind == "plain" and not scene.objects
     ):
@@ -246,7 +246,7 @@ def add_object_change(scene: Scene, world: World, random: np.random.Generator) -
     names = [
         name
         for name in entry.depictions(world.drawing_sets)
-        if not (train and depiction_held_out(entry.name, name))
+        if not (train and depiction_held_out(entry.name, name, world.drawing_sets))
     ]
     airborne = is_airborne(entry, place)
     if not names:

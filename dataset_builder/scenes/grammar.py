@@ -24,18 +24,6 @@ from .vocabulary import ACCESSORIES, SHIRT_COLOURS, Noun, noun
 
 T = TypeVar("T")
 _ATTEMPTS = 500
-_KIND_WEIGHTS = {
-    "animal": 0.22,
-    "character": 0.16,
-    "flyer": 0.09,
-    "vessel": 0.06,
-    "fish": 0.04,
-    "vehicle": 0.14,
-    "food": 0.11,
-    "thing": 0.11,
-    "plant": 0.05,
-    "building": 0.05,
-}
 _TIME_WEIGHTS = {"day": 0.5, "sunset": 0.17, "dawn": 0.10, "night": 0.23}
 _WEATHER_WEIGHTS = {
     "clear": 0.46,
@@ -118,7 +106,7 @@ def sample_scene(seed: int, *, world: World, split: Split) -> Scene:
     for attempt in range(_ATTEMPTS):
         random = generator(seed, f"scene/{split}/{attempt}")
         scene = _Draft(seed, world, random).scene()
-        if split_of(scene) == split:
+        if split_of(scene, world) == split:
             return scene
     raise InvalidScene(
         f"world '{world.name}' gave no scene of split '{split}' in {_ATTEMPTS} tries; give it more words."
@@ -156,11 +144,9 @@ class _Draft:
         )
 
     def _noun(self, *, but: str = "", like: tuple[str, ...] = ()) -> Noun:
-        """Draw a noun: first its class, then one of the class."""
+        """Draw a noun, all alike: what is drawn seldom is learnt late."""
         nouns = [noun(name) for name in self.world.nouns if name != but]
-        kinds = sorted({entry.kind for entry in nouns if not like or entry.kind in like})
-        kind = choose(self.random, kinds, [_KIND_WEIGHTS[name] for name in kinds])
-        return choose(self.random, [entry for entry in nouns if entry.kind == kind])
+        return choose(self.random, [entry for entry in nouns if not like or entry.kind in like])
 
     def _place(self, entry: Noun) -> Background:
         places = [BACKGROUNDS[name] for name in self.world.backgrounds]
@@ -178,7 +164,7 @@ class _Draft:
         # where there are both, half the drawings are whole animals and half characters
         heads = [name for name in names if name.endswith(":head")]
         whole = [name for name in names if not name.endswith(":head")]
-        return choose(self.random, heads if heads and (not whole or self.random.random() < 0.4) else whole)
+        return choose(self.random, heads if heads and (not whole or self.random.random() < 0.5) else whole)
 
     def _objects(self, first: Noun, place: Background, *, coloured: bool) -> tuple[SceneObject, ...]:
         if place.kind != "plain" and self.random.random() < (0.30 if place.kind == "photo" else 0.05):

@@ -3,7 +3,8 @@
 Set aside are some (noun, background), (noun, colour), (noun, material), (noun, accessory), (noun, style),
 (background, time, weather) combinations, and some drawings of nouns. A scene with any of them is held out.
 
-Law: the split is a pure function of the words of a scene: no seed, world, order or run changes it.
+Law: the split is a pure function of the words of a scene and the artwork of its world: no seed, order or run
+changes it. The first drawing of a noun in a world is never set aside, so that each noun can be learnt.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from .scene import DRAWING_SETS, Scene
+from .scene import Scene, World
 from .vocabulary import noun
+from .worlds import world_of
 
 Split = Literal["train", "held_out"]
 
@@ -37,12 +39,22 @@ def _set_aside(kind: str, *words: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def depiction_held_out(name: str, depiction: str) -> bool:
-    """Say whether a drawing of a noun is held out; its first one never is, so that each can be learnt."""
+def depiction_held_out(name: str, depiction: str, drawing_sets: tuple[str, ...]) -> bool:
+    """Say whether a drawing of a noun is held out.
+
+    Args:
+        name: The noun.
+        depiction: One of its drawings.
+        drawing_sets: Those of the world; the noun's first drawing in them never is held out, nor is its first
+            head.
+    """
     first_of_part = next(
-        known
-        for known in noun(name).depictions(DRAWING_SETS)
-        if known.endswith(":head") == depiction.endswith(":head")
+        (
+            known
+            for known in noun(name).depictions(drawing_sets)
+            if known.endswith(":head") == depiction.endswith(":head")
+        ),
+        None,
     )
     return depiction != first_of_part and _set_aside("depiction", name, depiction)
 
@@ -63,10 +75,19 @@ def combinations(scene: Scene) -> Iterator[tuple[str, ...]]:
             yield ("accessory", item.noun, worn.name)
 
 
-def split_of(scene: Scene) -> Split:
-    """Return the split a scene belongs to."""
+def split_of(scene: Scene, world: World | None = None) -> Split:
+    """Return the split a scene belongs to.
+
+    Args:
+        scene: The scene.
+        world: Where it comes from; None means the world that the scene names.
+
+    Raises:
+        InvalidScene: The scene's world is not a named one, and none is given.
+    """
+    sets = world_of(scene, world).drawing_sets
     if any(_set_aside(*words) for words in combinations(scene)):
         return "held_out"
-    if any(depiction_held_out(item.noun, item.depiction) for item in scene.objects):
+    if any(depiction_held_out(item.noun, item.depiction, sets) for item in scene.objects):
         return "held_out"
     return "train"

@@ -1,4 +1,4 @@
-"""The worlds scenes are drawn from: everything, two that train on CPU cores, what needs no download.
+"""The worlds scenes are drawn from: everything, those that CPU cores can learn, what needs no download.
 
 Law: every name in a world is in the vocabulary; `World` checks it when this module is read.
 """
@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .backgrounds import BACKGROUNDS
+from .errors import InvalidScene
 from .light import TIMES_OF_DAY, WEATHERS
 from .materials import MATERIALS
-from .scene import DRAWING_SETS, World
+from .scene import DRAWING_SETS, Scene, World
 from .styles import STYLES
 from .vocabulary import ACCESSORIES, COLOURS, NOUNS
 
@@ -47,6 +48,15 @@ _TINY_PLACES = (
     *("woods", "city square", "old town square", "harbour"),
 )
 
+# What pocket knows: things that stand out at 64 pixels, one drawing each and all by one hand.
+_POCKET_NOUNS = (
+    *("cat", "dog", "elephant", "penguin", "fox", "robot"),
+    *("car", "bus", "airplane", "balloon", "sailboat"),
+    *("apple", "tree", "house", "sunflower", "castle"),
+)
+_POCKET_PLACES = ("beach", "snow", "desert", "meadow", "forest", "city", "lake", "living room")
+_POCKET_COLOURS = ("red", "yellow", "green", "blue", "purple", "pink")
+
 WORLDS: Mapping[str, World] = MappingProxyType(
     {
         "full": World(
@@ -75,6 +85,35 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             weathers=("clear", "cloudy", "rain", "snow", "fog"),
             artwork_sets=("twemoji", "noto", "fluent-emoji-flat", "panoramas"),
             max_objects=3,
+            sizes=(64, 128),
+        ),
+        # The base is trained on `pocket`, the edit model on `pocket-photos`, which has what photographs have.
+        "pocket": World(
+            name="pocket",
+            nouns=_POCKET_NOUNS,
+            backgrounds=_POCKET_PLACES,
+            colours=_POCKET_COLOURS,
+            materials=("gold", "ice"),
+            accessories=("top hat", "crown", "sunglasses"),
+            styles=("pencil sketch", "sepia", "neon"),
+            times_of_day=("day", "sunset", "night"),
+            weathers=("clear", "rain", "snow", "fog"),
+            artwork_sets=("fluent-emoji-3d",),
+            max_objects=1,
+            sizes=(64, 128),
+        ),
+        "pocket-photos": World(
+            name="pocket-photos",
+            nouns=_POCKET_NOUNS,
+            backgrounds=(*_POCKET_PLACES, *_PHOTOS),
+            colours=_POCKET_COLOURS,
+            materials=("gold", "ice"),
+            accessories=("top hat", "crown", "sunglasses"),
+            styles=("pencil sketch", "sepia", "neon", "black and white", "watercolour", "oil"),
+            times_of_day=("dawn", "day", "sunset", "night"),
+            weathers=("clear", "cloudy", "rain", "snow", "fog"),
+            artwork_sets=("fluent-emoji-3d", "panoramas"),
+            max_objects=1,
             sizes=(64, 128),
         ),
         # So small that two CPU cores learn to draw and edit it in an hour or two.
@@ -109,3 +148,16 @@ WORLDS: Mapping[str, World] = MappingProxyType(
         ),
     }
 )
+
+
+def world_of(scene: Scene, world: World | None = None) -> World:
+    """Return a scene's world: the one given, or the one that it names.
+
+    Raises:
+        InvalidScene: It names none of `WORLDS`, and none is given.
+    """
+    if world is not None:
+        return world
+    if scene.world not in WORLDS:
+        raise InvalidScene(f"world '{scene.world}' is not one of {', '.join(WORLDS)}; give the World itself.")
+    return WORLDS[scene.world]

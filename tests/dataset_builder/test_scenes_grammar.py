@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from dataset_builder.scenes import (
+    EDIT_KINDS,
     NOUNS,
     WORLDS,
     InvalidScene,
@@ -59,7 +61,8 @@ def test_what_is_held_out_is_never_trained_on(name: str) -> None:
     for seed in range(200):
         scene = sample_scene(seed, world=world, split="train")
         assert split_of(scene) == "train"
-        assert not any(depiction_held_out(item.noun, item.depiction) for item in scene.objects)
+        sets = world.drawing_sets
+        assert not any(depiction_held_out(item.noun, item.depiction, sets) for item in scene.objects)
         edit = sample_edit(scene, seed)
         assert edit is None or split_of(edit.edited) == "train"
         assert split_of(sample_scene(seed, world=world, split="held_out")) == "held_out"
@@ -67,10 +70,30 @@ def test_what_is_held_out_is_never_trained_on(name: str) -> None:
 
 def test_some_drawings_are_held_out_but_every_noun_can_be_learnt() -> None:
     drawings = [(name, item) for name, entry in NOUNS.items() for item in entry.depictions(DRAWING_SETS)]
-    held = [pair for pair in drawings if depiction_held_out(*pair)]
+    held = [pair for pair in drawings if depiction_held_out(*pair, DRAWING_SETS)]
     assert 0.05 < len(held) / len(drawings) < 0.2
-    for name in NOUNS:
-        assert any(not depiction_held_out(name, item) for item in NOUNS[name].depictions(DRAWING_SETS))
+    for sets in (DRAWING_SETS, *((one,) for one in DRAWING_SETS)):
+        for name, entry in NOUNS.items():
+            names = entry.depictions(sets)
+            assert not names or any(not depiction_held_out(name, item, sets) for item in names)
+
+
+def test_every_noun_of_a_world_is_drawn_about_as_often() -> None:
+    world = WORLDS["pocket"]
+    scenes = [sample_scene(seed, world=world, split="train") for seed in range(1600)]
+    seen = Counter(item.noun for scene in scenes for item in scene.objects)
+    assert seen.keys() == set(world.nouns)
+    assert min(seen.values()) > 0.5 * seen.total() / len(world.nouns)
+
+
+def test_no_kind_of_edit_is_rare() -> None:
+    world, num = WORLDS["pocket-photos"], 1500
+    edits = [
+        sample_edit(sample_scene(seed, world=world, split="train"), seed, world=world) for seed in range(num)
+    ]
+    kinds = Counter(edit.kind for edit in edits if edit is not None)
+    assert kinds.keys() == set(EDIT_KINDS)
+    assert min(kinds.values()) > 0.03 * kinds.total() and max(kinds.values()) < 0.15 * kinds.total()
 
 
 def test_worlds_draw_only_what_they_hold() -> None:
