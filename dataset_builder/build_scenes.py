@@ -52,7 +52,7 @@ class SceneJob:
     """
 
     out: Path
-    world: str = "small"
+    world: str = "pocket-photos"
     num: int = 1000
     size: int = 64
     seed: int = 0
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw a dataset from the command line; `wordbrush data scenes` is the same with a progress bar."""
     parser = argparse.ArgumentParser(prog="python -m dataset_builder.build_scenes", description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--world", default="small")
+    parser.add_argument("--world", default="pocket-photos")
     for option, default in (("num", 1000), ("size", 64), ("seed", 0), ("samples-per-shard", 500)):
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--jobs", type=int)

@@ -68,7 +68,7 @@ class EvalJob:
     model: str = "pocket"
     data: Path | None = None
     num: int = 300
-    world: str = "small"
+    world: str = "pocket-photos"
     size: int = 64
     paraphrase: bool = False
     seed: int = 0

@@ -50,7 +50,7 @@ class PartsJob:
     model: str = "pocket"
     data: Path | None = None
     num: int = 64
-    world: str = "small"
+    world: str = "pocket"
     size: int = 64
     seed: int = 0
     guidance_scale: float = 4.0

@@ -52,7 +52,7 @@ class ScorerJob:
     scorer: str = POCKET
     data: Path | None = None
     num: int = 640
-    world: str = "tiny"
+    world: str = "pocket-photos"
     seed: int = 0
     jobs: int | None = None
 

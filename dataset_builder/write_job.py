@@ -95,7 +95,7 @@ class WriteJob:
     column: str = "caption"
     split: str = "train"
     num: int | None = None
-    world: str = "small"
+    world: str = "pocket"
     seed: int = 0
     writer: WriterName = "scenes"
     model: str | None = None

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the judge and the scorer of world "tiny" from nothing on one CPU core, measure them on scenes they never saw,
+# Train the judge and the scorer of world "pocket-photos" from nothing on one CPU core, measure them on scenes they never saw,
 # and put them where the package carries them: about half an hour for both. Cut it anywhere and run it again: each
 # stage goes on where it was. The folder for data and runs is the argument (default: runs/judge).
 set -euo pipefail
@@ -12,9 +12,9 @@ export MALLOC_MMAP_THRESHOLD_=2147483648 MALLOC_TRIM_THRESHOLD_=8589934592
 mkdir -p "$work"
 
 wordbrush data artwork
-wordbrush data scenes --world tiny --num 40000 --size 64 --seed 0 --split train --out "$work/scenes"
+wordbrush data scenes --world pocket-photos --num 40000 --size 64 --seed 0 --split train --out "$work/scenes"
 # Of the combinations that the models are not trained on, the judge must know that they exist.
-wordbrush data scenes --world tiny --num 4000 --size 64 --seed 1 --split held_out --out "$work/more"
+wordbrush data scenes --world pocket-photos --num 4000 --size 64 --seed 1 --split held_out --out "$work/more"
 
 wordbrush train judge "$work/scenes" --more-data "$work/more" --out "$work/judge" --device cpu --checkpoint-every 100
 wordbrush eval judge --judge "$work/judge/model" --num 2000 --seed 0 --out "$work/judge-figures"

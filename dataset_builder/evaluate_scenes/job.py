@@ -58,7 +58,7 @@ class ScenesJob:
     model: str = "pocket"
     base: str | None = None
     only: tuple[str, ...] = SECTIONS
-    world: str = "tiny"
+    world: str = "pocket"
     size: int = 64
     num: int = 300
     num_sources: int = 50

@@ -70,7 +70,7 @@ class StepsJob:
     steps: tuple[int, ...] = (50, 20, 12, 8, 6, 4)
     schedulers: tuple[str, ...] = ("ddim", "dpm++2m", "euler")
     tolerance: float = 2.0
-    world: str = "tiny"
+    world: str = "pocket"
     size: int = 64
     num: int = 100
     num_sources: int = 25
