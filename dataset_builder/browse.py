@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.filters import SCORES
 from dataset_builder.overlay import Verdict, add_verdict, read_overlay
-from dataset_builder.shards import read_dataset
 from dataset_builder.tars import read_columns
 
 Shown = Literal["all", "open", "keep", "reject"]

@@ -20,11 +20,11 @@ from typing import Any, Final, Literal, get_args
 
 from dataset_builder import records
 from dataset_builder.checks import check_whole
+from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.export_card import card
 from dataset_builder.export_formats import WRITERS, Row
 from dataset_builder.overlay import BY_HAND, read_overlay
-from dataset_builder.shards import DatasetInfo, read_dataset
 from dataset_builder.storage import TEMPORARY_MARK, hash_file
 from dataset_builder.tars import read_both
 

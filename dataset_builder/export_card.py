@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dataset_builder.dataset import DatasetInfo
 from dataset_builder.filter_pairs import FUNNEL_FILE
-from dataset_builder.shards import DatasetInfo
 
 _DATA_FILES: Final = {"parquet": "data/train-*.parquet", "webdataset": "train-*.tar", "imagefolder": ""}
 _COLUMNS: Final = """| column | what |

@@ -18,18 +18,10 @@ from typing import Any, Final, Protocol, get_args
 
 from dataset_builder import executors
 from dataset_builder.checks import MAX_JOBS, check_share, check_whole
+from dataset_builder.dataset import INDEX_FILE, data_hash, read_index, read_manifest
 from dataset_builder.errors import ConfigChanged, InvalidJob, TooManyErrors
 from dataset_builder.executors import Executor
-from dataset_builder.shards import (
-    INDEX_FILE,
-    Sample,
-    ShardReport,
-    ShardSpec,
-    commit_shard,
-    data_hash,
-    read_index,
-    read_manifest,
-)
+from dataset_builder.shards import Sample, ShardReport, ShardSpec, commit_shard
 from dataset_builder.storage import hash_json, locked, remove_leftovers, write_atomically, write_json
 
 Fill = Callable[[], Iterable[Sample | str]]

@@ -19,12 +19,13 @@ from typing import Any, Final
 
 from dataset_builder import records
 from dataset_builder.checks import check_whole
+from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.fill import Running, cut, fill_folder
 from dataset_builder.filters import KEPT, POCKET, ThresholdChoice, Thresholds, outcomes, quantile_thresholds
 from dataset_builder.records import ClipScores
 from dataset_builder.render_tools import one_thread, scorer_fingerprint, scoring
-from dataset_builder.shards import DatasetInfo, Sample, ShardReport, read_dataset
+from dataset_builder.shards import Sample, ShardReport
 from dataset_builder.storage import canonical_json
 from dataset_builder.tars import read_parts
 

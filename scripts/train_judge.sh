@@ -18,8 +18,8 @@ wordbrush data scenes --world pocket-photos --num 4000 --size 64 --seed 1 --spli
 
 wordbrush train judge "$work/scenes" --more-data "$work/more" --out "$work/judge" --device cpu --checkpoint-every 100
 wordbrush eval judge --judge "$work/judge/model" --num 2000 --seed 0 --out "$work/judge-figures"
-python -m dataset_builder.ship --judge "$work/judge/model" --report "$work/judge-figures/judge.json"
+python -m evaluation.ship --judge "$work/judge/model" --report "$work/judge-figures/judge.json"
 
 wordbrush train text-image "$work/scenes" --out "$work/scorer" --device cpu --checkpoint-every 100
 wordbrush eval scorer --scorer "$work/scorer/model" --num 640 --seed 0 --out "$work/scorer-figures"
-python -m dataset_builder.ship --scorer "$work/scorer/model" --report "$work/scorer-figures/scorer.json"
+python -m evaluation.ship --scorer "$work/scorer/model" --report "$work/scorer-figures/scorer.json"

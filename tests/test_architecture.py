@@ -16,8 +16,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "editors": set(),
     "dataset_builder": {"editors"},
-    "trainer": {"dataset_builder", "editors"},
-    "ui": {"trainer", "dataset_builder", "editors"},
+    "evaluation": {"dataset_builder", "editors"},
+    "trainer": {"evaluation", "dataset_builder", "editors"},
+    "ui": {"trainer", "evaluation", "dataset_builder", "editors"},
 }
 """Package -> the packages of ours that it may import."""
 ROOMS = {
@@ -43,7 +44,7 @@ SUPPLIED_AS = {
     "skimage": "scikit-image",
 }
 """Module -> the declared distribution that brings it, where the names differ."""
-BESIDES = {("dataset_builder/pie_metrics.py", "lpips")}
+BESIDES = {("evaluation/pie_metrics.py", "lpips")}
 """(File, module) that the user installs besides: it needs a torchvision that fits the torch in use."""
 
 

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
-from dataset_builder.shards import read_dataset
 from dataset_builder.storage import hash_json
 from trainer.errors import UnusableData
 

@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
+from dataset_builder.dataset import INDEX_FILE, read_dataset
 from dataset_builder.errors import DatasetError
-from dataset_builder.shards import INDEX_FILE, read_dataset
 from trainer.data_tables import FileBytes, open_saved, open_tables, open_tars
 from trainer.errors import UnusableData
 

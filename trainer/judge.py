@@ -4,7 +4,7 @@ Mirrored pictures say the same, for a judge is never asked for left and right; b
 pictures that came through an autoencoder.
 
 Law: a judge is trained on one world as it is drawn now; labels that cannot be seen teach nothing
-(`dataset_builder.judge.visible`).
+(`evaluation.judge.visible`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from dataset_builder import records, scenes
 from dataset_builder.build_scenes import painter_hash
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
-from dataset_builder.judge import Judge, labels, stack_labels, world_hash
-from dataset_builder.judge_model import JudgeModel, Vocabulary, judge_loss
 from dataset_builder.scenes import Scene
-from dataset_builder.shards import read_dataset
+from evaluation.judge import Judge, labels, stack_labels, world_hash
+from evaluation.judge_model import JudgeModel, Vocabulary, judge_loss
 from trainer import draws
 from trainer.config import JudgeConfig
 from trainer.data import read_examples, to_pixels

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from dataset_builder.build import build_shards
+from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.errors import ConfigChanged, FolderBusy, StorageFailed, UnreadableDataset, WorkerLost
-from dataset_builder.shards import Sample, ShardReport, png_bytes, read_dataset
+from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import locked
-from dataset_builder.verify import verify_dataset
 from tests.processes import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.export import ExportJob, ExportReport, export_pairs
 from dataset_builder.fill import Running, cut, fill_folder
 from dataset_builder.overlay import add_verdict, read_overlay
-from dataset_builder.shards import Sample, png_bytes, read_dataset
+from dataset_builder.shards import Sample, png_bytes
 from dataset_builder.storage import canonical_json, hash_file, write_json
 
 # What diffusers' examples/instruct_pix2pix/train_instruct_pix2pix.py reads where it is told nothing else.

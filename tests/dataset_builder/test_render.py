@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
+from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.errors import ConfigChanged, InvalidJob
 from dataset_builder.render import render_pairs
 from dataset_builder.render_plan import RenderJob, planned_edits
 from dataset_builder.render_tools import Tools, fingerprint
-from dataset_builder.shards import ShardReport, read_dataset
+from dataset_builder.shards import ShardReport
 from dataset_builder.triplets import read_triplets
-from dataset_builder.verify import verify_dataset
 from tests import tiny
 from tests.dataset_builder.render_toys import open_toys, toy_job, write_triplets
 from trainer.data import read_examples

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
-from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes, read_dataset
+from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes
 from dataset_builder.tars import read_columns
 
 SPEC = ShardSpec(index=0, start=0, stop=2, config_hash="c0ffee")

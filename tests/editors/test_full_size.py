@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataset_builder.figures import psnr
 from editors.full_size import local_map, transfer_change, without_drift, working_size
 from editors.images import to_pixels
+from evaluation.figures import psnr
 from tests import tiny
 
 SHORT, LONG = st.integers(16, 5000), st.floats(1, 8)

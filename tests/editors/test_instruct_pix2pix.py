@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dataset_builder.figures import psnr
 from editors import EditFailed, IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.models import from_pipeline
+from evaluation.figures import psnr
 from tests import tiny
 
 NIGHT = "make it night"

@@ -11,9 +11,9 @@ import torch
 
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.clip import Scorer
-from dataset_builder.judge import Judge
-from dataset_builder.judge_model import HIDDEN
 from dataset_builder.storage import write_json
+from evaluation.judge import Judge
+from evaluation.judge_model import HIDDEN
 from tests.trainer import toy
 from trainer import draws, judge, text_image
 from trainer.config import JudgeConfig, TextImageConfig

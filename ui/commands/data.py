@@ -11,9 +11,8 @@ from PIL import Image
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
+from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.scenes import contact_sheet, fetch_artwork
-from dataset_builder.shards import read_dataset
-from dataset_builder.verify import verify_dataset
 
 from ..errors import InvalidOption
 from ..options import options

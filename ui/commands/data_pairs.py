@@ -15,15 +15,16 @@ from PIL import Image
 
 from dataset_builder.browse import Catalogue
 from dataset_builder.build_job import StageReport, build_dataset, read_build_job, with_jobs
+from dataset_builder.dataset import read_dataset
 from dataset_builder.export import ExportJob, export_pairs
 from dataset_builder.filter_pairs import FilterJob, calibrated_thresholds, filter_pairs
 from dataset_builder.render import render_pairs
 from dataset_builder.render_plan import RenderJob
-from dataset_builder.shards import ShardReport, read_dataset
+from dataset_builder.shards import ShardReport
 from dataset_builder.slurm import array_script
-from dataset_builder.stats import PairStats, pair_stats, stats_plot
 from dataset_builder.storage import write_json
 from dataset_builder.triplets import read_triplets
+from evaluation.stats import PairStats, pair_stats, stats_plot
 
 from ..options import flags, options
 from ..outputs import Json, png_place, report

@@ -7,10 +7,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from dataset_builder.evaluate import EvalJob, evaluate_pairs
-from dataset_builder.evaluate_judge import JudgeJob, JudgeReport, Marks, evaluate_judge
-from dataset_builder.evaluate_judge import table as judge_table
-from dataset_builder.evaluate_parts import (
+from evaluation.judge_figures import JudgeJob, JudgeReport, Marks, evaluate_judge
+from evaluation.judge_figures import table as judge_table
+from evaluation.pairs import EvalJob, evaluate_pairs
+from evaluation.parts import (
     AutoencoderReport,
     DrawnCaption,
     PartsJob,
@@ -18,8 +18,11 @@ from dataset_builder.evaluate_parts import (
     draw_captions,
     evaluate_autoencoder,
 )
-from dataset_builder.evaluate_pie import PieJob, evaluate_pie
-from dataset_builder.evaluate_scenes import (
+from evaluation.pie import PieJob, evaluate_pie
+from evaluation.pie_report import PieReport, PieScore, notes
+from evaluation.pie_report import table as pie_table
+from evaluation.report import table
+from evaluation.scenes import (
     Measured,
     ScenesJob,
     ScenesReport,
@@ -29,14 +32,11 @@ from dataset_builder.evaluate_scenes import (
     evaluate_scenes,
     fewest_steps,
 )
-from dataset_builder.evaluate_scenes.report import grids
-from dataset_builder.evaluate_scenes.steps import steps_grid, verdict
-from dataset_builder.evaluate_scorer import ScoredPairs, ScorerJob, ScorerReport, evaluate_scorer
-from dataset_builder.evaluate_scorer import table as scorer_table
-from dataset_builder.pie_report import PieReport, PieScore, notes
-from dataset_builder.pie_report import table as pie_table
-from dataset_builder.report import table
-from dataset_builder.scores import EvalReport, PairScore
+from evaluation.scenes.report import grids
+from evaluation.scenes.steps import steps_grid, verdict
+from evaluation.scorer_figures import ScoredPairs, ScorerJob, ScorerReport, evaluate_scorer
+from evaluation.scorer_figures import table as scorer_table
+from evaluation.scores import EvalReport, PairScore
 
 from ..options import options
 from ..outputs import Json

@@ -1,0 +1,246 @@
+"""Measure an instruction editor on exact pairs that it never trained on.
+
+For every held-out pair the exact target is known, and so is the mask of what may change. Three pictures get
+the same figures: the editor's, the source unchanged (what doing nothing earns), and the exact target once
+through the editor's autoencoder (the ceiling: no editor on this autoencoder can do much better).
+
+Law: a pair once measured is not measured again for the same model, data and settings, whatever interrupted
+the run; a report says the same for the same scores.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from dataset_builder import records
+from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
+from dataset_builder.dataset import DatasetInfo, read_dataset
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards import ShardReport, png_bytes
+from dataset_builder.storage import (
+    append_line,
+    hash_json,
+    locked,
+    read_lines,
+    remove_leftovers,
+    write_atomically,
+    write_json,
+)
+from editors import InstructionEdit, InstructPix2PixEditor
+from evaluation.figures import psnr
+from evaluation.report import GridRow, draw_grid, markdown
+from evaluation.sampling import model_hash, round_trip
+from evaluation.scores import EvalReport, PairScore, summarise
+
+SCORES_FILE: Final = "scores.jsonl"
+PICTURES_FOLDER: Final = "pictures"
+MAX_PAIRS: Final = 100_000
+GRID_ROWS_PER_KIND: Final = 2
+_EDIT_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(InstructionEdit)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalJob:
+    """An editor to measure, and on what.
+
+    Attributes:
+        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
+        model: Name or path of the editor's model.
+        data: Folder of pairs; None draws held-out pairs into `out/pairs`.
+        num: Number of pairs.
+        world: World of the pairs to draw, where `data` is None.
+        size: Their side in pixels.
+        paraphrase: Word their instructions in ways that were never trained on.
+        seed: Their seed, and that of the edits: pair n is edited with seed + n.
+        guidance_scale: As in `InstructionEdit`.
+        image_guidance_scale: As in `InstructionEdit`.
+        num_inference_steps: As in `InstructionEdit`.
+        device: Where to compute; None takes the best there is.
+    """
+
+    out: Path
+    model: str = "pocket"
+    data: Path | None = None
+    num: int = 300
+    world: str = "pocket-photos"
+    size: int = 64
+    paraphrase: bool = False
+    seed: int = 0
+    guidance_scale: float | None = _EDIT_DEFAULTS["guidance_scale"]
+    image_guidance_scale: float | None = _EDIT_DEFAULTS["image_guidance_scale"]
+    num_inference_steps: int = _EDIT_DEFAULTS["num_inference_steps"]
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        if self.data is not None:
+            object.__setattr__(self, "data", Path(self.data))
+        check_whole("num", self.num, 1, MAX_PAIRS)
+        # The rules of an edit live in its request: building one checks what this job will ask for.
+        self.request(Image.new("RGB", (16, 16)), "check", 0)
+        if self.data is None:
+            self.scene_job()
+
+    def scene_job(self) -> SceneJob:
+        """Return the job that draws the held-out pairs."""
+        return SceneJob(
+            out=self.out / "pairs",
+            world=self.world,
+            num=self.num,
+            size=self.size,
+            seed=self.seed,
+            split="held_out",
+            pairs=True,
+            paraphrase=self.paraphrase,
+        )
+
+    def request(self, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
+        """Return the edit of pair `number`."""
+        return InstructionEdit(
+            original_image=picture,
+            edit_prompt=edit_prompt,
+            guidance_scale=self.guidance_scale,
+            image_guidance_scale=self.image_guidance_scale,
+            num_inference_steps=self.num_inference_steps,
+            seed=(self.seed + number) % 2**32,
+        )
+
+
+EvalStep: TypeAlias = ShardReport | PairScore | EvalReport
+
+
+def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) -> Iterator[EvalStep]:
+    """Edit held-out pairs and compare with their exact targets.
+
+    Writes `scores.jsonl`, `pictures/`, `report.json`, `report.md` and `grid.png` into `job.out`. Close the
+    generator to stop; run it again to go on. `report.table` draws the report for a terminal.
+
+    Args:
+        job: What to measure.
+        editor: The editor, where one is at hand (a model in training); else `job.model` is loaded.
+
+    Yields:
+        The shards of the pairs, where they are drawn here; then a score a pair; and last the report.
+
+    Raises:
+        DatasetError: The pairs cannot be drawn or read, or the results not be written.
+        EditorError: The model cannot be loaded, or an edit failed.
+    """
+    if job.data is None:
+        yield from build_scenes(job.scene_job())
+    info = read_dataset(job.data or job.scene_job().out)
+    if info.config.get("kind") != "pairs":
+        raise UnreadableDataset(
+            f"{info.folder} holds no pairs; draw some with `wordbrush data scenes --pairs`."
+        )
+    editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
+    settled = job.request(Image.new("RGB", (16, 16)), "check", 0).settled(job.seed, editor.recommended)
+    settings = {
+        name: getattr(settled, name)
+        for name in ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
+    }
+    model = model_hash(editor.model)
+    run = hash_json([model, info.data_hash, settings])
+    with locked(job.out):
+        remove_leftovers(job.out)
+        scores = yield from _measure(job, editor, info, run)
+        report = EvalReport(
+            model=job.model,
+            run=run,
+            model_hash=model,
+            data_hash=info.data_hash,
+            settings=settings,
+            seconds_per_edit=float(np.mean([score.seconds for score in scores])),
+            kinds=summarise(scores),
+        )
+        _publish(job, info, report, scores)
+    yield report
+
+
+def _measure(
+    job: EvalJob, editor: InstructPix2PixEditor, info: DatasetInfo, run: str
+) -> Generator[PairScore, None, list[PairScore]]:
+    """Yield the scores of earlier runs, then measure the pairs that have none; return all."""
+    path = job.out / SCORES_FILE
+    known = {score.key: score for score in _read_scores(path, run)}
+    scores = []
+    for number, sample in enumerate(itertools.islice(info.samples(), job.num)):
+        score = known.get(sample["__key__"])
+        if score is None:
+            score = _score_pair(job, editor, number, sample, run)
+            append_line(path, {"run": run, **asdict(score)})
+        scores.append(score)
+        yield score
+    if not scores:
+        raise UnreadableDataset(f"{info.folder} holds not a single pair; draw more of them.")
+    return scores
+
+
+def _score_pair(
+    job: EvalJob, editor: InstructPix2PixEditor, number: int, sample: dict[str, Any], run: str
+) -> PairScore:
+    """Edit one pair, keep the picture, and compare."""
+    source, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
+    inside = sample[records.MASK] > 127  # (H, W)
+    result = editor.edit(job.request(Image.fromarray(source), sample[records.EDIT_PROMPT], number))
+    edited = np.array(result.edited_image.convert("RGB"))
+    through = round_trip(editor.model, target[None])[0]
+    picture = _picture_path(job.out, run, sample["__key__"])
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(picture, png_bytes(edited))
+    return PairScore(
+        key=sample["__key__"],
+        kind=sample[records.KIND],
+        edit_prompt=sample[records.EDIT_PROMPT],
+        edited=psnr(edited, target),
+        unchanged=psnr(source, target),
+        ceiling=psnr(through, target),
+        edited_inside=psnr(edited, target, inside),
+        unchanged_inside=psnr(source, target, inside),
+        ceiling_inside=psnr(through, target, inside),
+        rest=None if inside.all() else psnr(edited, source, ~inside),
+        rest_ceiling=None if inside.all() else psnr(through, source, ~inside),
+        seconds=result.seconds,
+    )
+
+
+def _read_scores(path: Path, run: str) -> list[PairScore]:
+    """Return the scores of a run."""
+    return [PairScore(**line) for line in read_lines(path) if line.pop("run") == run]
+
+
+def _picture_path(out: Path, run: str, key: str) -> Path:
+    """Return where an edited picture is kept."""
+    return out / PICTURES_FOLDER / run[:12] / f"{key}.png"
+
+
+def _publish(job: EvalJob, info: DatasetInfo, report: EvalReport, scores: list[PairScore]) -> None:
+    """Write the report in its three forms."""
+    shown = _first_of_each_kind(scores, GRID_ROWS_PER_KIND)
+    rows = []
+    for sample in info.samples():
+        score = shown.get(sample["__key__"])
+        if score is not None:
+            with Image.open(_picture_path(job.out, report.run, score.key)) as picture:
+                edited = np.array(picture.convert("RGB"))
+            pictures = (sample[records.ORIGINAL_IMAGE], edited, sample[records.EDITED_IMAGE])
+            rows.append(GridRow(label=f"{score.kind}: {score.edit_prompt}", pictures=pictures))
+    rows.sort(key=lambda row: row.label)
+    write_atomically(job.out / "grid.png", png_bytes(draw_grid(("source", "edited", "exact target"), rows)))
+    write_atomically(job.out / "report.md", markdown(report).encode())
+    write_json(job.out / "report.json", asdict(report))
+
+
+def _first_of_each_kind(scores: list[PairScore], num: int) -> dict[str, PairScore]:
+    """Return the first scores of each kind by their keys: not picked by how good they look."""
+    chosen: dict[str, list[PairScore]] = {}
+    for score in scores:
+        chosen.setdefault(score.kind, []).append(score)
+    return {score.key: score for group in chosen.values() for score in group[:num]}

@@ -1,0 +1,144 @@
+"""Section (c): does the edit model do what it is told, and leave the rest alone?
+
+Beside the model stand, for the same edits: the picture unchanged (what doing nothing earns), the exact target
+once through the autoencoder (the ceiling), and SDEdit with the base, which is told the whole edited caption
+(Meng et al., 2022, arXiv 2108.01073), at one strength for all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from evaluation.figures import psnr
+from evaluation.judge import Reading
+from evaluation.sampling import round_trip, sdedit
+from evaluation.scenes.data import HeldOutEdit, Pixels, Source
+from evaluation.scenes.job import ScenesJob
+from evaluation.scenes.readings import EditClaims
+from evaluation.scenes.rows import Album, Row
+from evaluation.scenes.tools import Toolbox, pil, stacked
+
+MODEL: Final = "edit model"
+PARAPHRASED: Final = "edit model, paraphrased"
+UNCHANGED: Final = "unchanged picture"
+CEILING: Final = "exact target, through the autoencoder"
+SDEDIT: Final = "SDEdit with the base"
+SDEDIT_STRENGTH: Final = 0.6
+SHOWN_PER_KIND: Final = 2
+Told = tuple[Source, HeldOutEdit]
+
+
+class EditSection:
+    """Held-out edits, carried out and read."""
+
+    name = "edit"
+
+    def __init__(self, job: ScenesJob, tools: Toolbox, sources: Sequence[Source], data_hash: str) -> None:
+        self.job, self.tools, self.sources = job, tools, sources
+        self.num_batches = -(-len(sources) // job.sources_per_batch)
+        self.shown = first_of_each_kind(sources, SHOWN_PER_KIND)
+        scales = tools.edit.recommended
+        self.settings: dict[str, Any] = {
+            "edit": tools.hash_of("edit"),
+            "judge": tools.hash_of("judge"),
+            "data": data_hash,
+            "num_inference_steps": job.num_inference_steps,
+            "seed": job.seed,
+            "paraphrase": job.paraphrase,
+            "batch_size": job.batch_size,
+        }
+        for name in ("guidance_scale", "image_guidance_scale"):
+            own = getattr(job, name)
+            self.settings[name] = scales[name] if own is None else own
+        if job.baselines:
+            self.how = job.sampling(tools.base.recommended)
+            self.settings |= {
+                "base": tools.hash_of("base"),
+                "base_guidance_scale": self.how.guidance_scale,
+                "sdedit_strength": SDEDIT_STRENGTH,
+            }
+
+    def measure(self, batch: int, album: Album) -> list[Row]:
+        """Carry out and read all edits of a few sources."""
+        size = self.job.sources_per_batch
+        told = [
+            (source, edit)
+            for source in self.sources[batch * size : (batch + 1) * size]
+            for edit in source.edits
+        ]
+        if not told:
+            return []
+        made = self._pictures(told)
+        for place, (source, edit) in enumerate(told):
+            if (source.number, edit.kind) in self.shown:
+                strip = [made[name][place] for name in self.columns[1:-1]]
+                album.keep(f"edit-{edit.kind}-{source.key}", (source.picture, *strip, edit.target))
+        rows = []
+        for method, pictures in made.items():
+            readings = self.tools.judge.read(pictures)
+            for (source, edit), picture, reading in zip(told, pictures, readings, strict=True):
+                figures = _figures(edit, picture, reading)
+                rows.append(
+                    Row(section=self.name, method=method, kind=edit.kind, key=source.key, figures=figures)
+                )
+        return rows
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The pictures that the report shows of an edit, in order."""
+        middle = [MODEL, *([PARAPHRASED] if self.job.paraphrase else [])]
+        middle += [SDEDIT] if self.job.baselines else []
+        return ("source", *middle, "exact target")
+
+    def _pictures(self, told: Sequence[Told]) -> dict[str, Pixels]:
+        """Make the pictures of every method, each (B, H, W, 3)."""
+        job, tools = self.job, self.tools
+        wordings = {MODEL: [edit.edit.edit_prompt for _, edit in told]}
+        if job.paraphrase:
+            wordings[PARAPHRASED] = [edit.paraphrase for _, edit in told]
+        requests = [
+            job.instruction(pil(source.picture), prompt, source.number)
+            for prompts in wordings.values()
+            for (source, _), prompt in zip(told, prompts, strict=True)
+        ]
+        results = tools.edit.edit_many(requests, batch_size=job.batch_size)
+        edited = stacked([result.edited_image for result in results])
+        made = {
+            method: edited[place * len(told) : (place + 1) * len(told)]
+            for place, method in enumerate(wordings)
+        }
+        if job.baselines:
+            sources = np.stack([source.picture for source, _ in told])
+            targets = np.stack([edit.target for _, edit in told])
+            made[UNCHANGED], made[CEILING] = sources, round_trip(tools.edit.model, targets)
+            made[SDEDIT] = sdedit(
+                tools.base.model,
+                sources,
+                [edit.edited_prompt for _, edit in told],
+                [job.seed_of(source.number) for source, _ in told],
+                self.how,
+                strength=SDEDIT_STRENGTH,
+            )
+        return made
+
+
+def _figures(edit: HeldOutEdit, picture: Pixels, reading: Reading) -> dict[str, float | None]:
+    """Return what is said of one edited picture; nothing but the distance, where no change can be seen."""
+    claims = EditClaims.of(edit.edit)
+    distance = psnr(picture, edit.target)
+    if not claims.target:
+        return {"target": None, "rest": None, "both": None, "psnr": distance}
+    target, rest = claims.reached(reading), claims.kept(reading)
+    return {"target": float(target), "rest": float(rest), "both": float(target and rest), "psnr": distance}
+
+
+def first_of_each_kind(sources: Sequence[Source], num: int) -> frozenset[tuple[int, str]]:
+    """Return (source number, kind) of the first edits of each kind: not picked by how good they look."""
+    chosen: dict[str, list[int]] = {}
+    for source in sources:
+        for edit in source.edits:
+            chosen.setdefault(edit.kind, []).append(source.number)
+    return frozenset((number, kind) for kind, numbers in chosen.items() for number in numbers[:num])

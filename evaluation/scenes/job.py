@@ -1,0 +1,169 @@
+"""What to evaluate on held-out scenes, and with which settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from PIL import Image
+
+from dataset_builder.build_scenes import SceneJob, check_whole
+from dataset_builder.errors import InvalidJob
+from editors import InstructionEdit, PromptEdit
+from editors.edits import STANDARD_SCALES
+from evaluation.sampling import Sampling
+
+SectionName = Literal["base", "p2p", "edit", "curve"]
+SECTIONS: Final[tuple[SectionName, ...]] = get_args(SectionName)
+MAX_SCENES: Final = 100_000
+MAX_BATCH: Final = 4096
+_PROMPT_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(PromptEdit)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScenesJob:
+    """A pair of models to measure on held-out scenes, by an independent judge.
+
+    Attributes:
+        out: Folder for data, scores, pictures and report; made if missing. Run again with the same folder to
+            go on.
+        model: Name or path of the model that follows instructions.
+        base: Name or path of the base model; None takes `model`, where it is a family of both like pocket.
+        only: Which parts: base, p2p, edit, curve.
+        world: World of the scenes.
+        size: Their side in pixels.
+        num: Captions that the base draws.
+        num_sources: Source scenes; each is edited in every way that it allows.
+        num_curve: Edits at each point of the curve.
+        paraphrase: Ask for every edit a second time, in words that were never trained on.
+        seed: Of the scenes; the noise of picture n is that of seed + n.
+        guidance_scale: Of the edit model, as in `InstructionEdit`.
+        image_guidance_scale: Of the edit model, as in `InstructionEdit`.
+        base_guidance_scale: Of the base model; None takes what it recommends.
+        num_inference_steps: Denoising steps of every picture.
+        scheduler: Another than the models' own: ddim, pndm, dpm++2m, euler or euler-a.
+        recipe: Of Prompt-to-Prompt, as in `PromptEdit`.
+        cross_replace_steps: Of Prompt-to-Prompt, as in `PromptEdit`: a fraction of the steps.
+        self_replace_steps: Of Prompt-to-Prompt, as in `PromptEdit`: a fraction of the steps.
+        baselines: Measure the baselines too: unchanged picture, round trip, re-generation, SDEdit.
+        judge: Folder of the judge; None takes the shipped one.
+        scorer: Name or path of the scorer.
+        batch_size: Pictures that go through the UNet together.
+        device: Where to compute; None takes the best there is.
+        jobs: Number of processes that draw the scenes; None takes every core. Does not change a byte.
+    """
+
+    out: Path
+    model: str = "pocket"
+    base: str | None = None
+    only: tuple[str, ...] = SECTIONS
+    world: str = "pocket"
+    size: int = 64
+    num: int = 300
+    num_sources: int = 50
+    num_curve: int = 60
+    paraphrase: bool = True
+    seed: int = 0
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
+    base_guidance_scale: float | None = None
+    num_inference_steps: int = 20
+    scheduler: str | None = None
+    recipe: Literal["paper", "instruct_pix2pix"] = _PROMPT_DEFAULTS["recipe"]
+    cross_replace_steps: float = _PROMPT_DEFAULTS["cross_replace_steps"]
+    self_replace_steps: float = _PROMPT_DEFAULTS["self_replace_steps"]
+    baselines: bool = True
+    judge: Path | None = None
+    scorer: str = "pocket"
+    batch_size: int = 16
+    device: str | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        if self.judge is not None:
+            object.__setattr__(self, "judge", Path(self.judge))
+        unknown = [name for name in self.only if name not in SECTIONS]
+        if unknown or not self.only:
+            raise InvalidJob(
+                f"only is {','.join(self.only)!r}, but must name parts out of {', '.join(SECTIONS)}; "
+                "choose some."
+            )
+        for name in ("num", "num_sources", "num_curve"):
+            check_whole(name, getattr(self, name), 1, MAX_SCENES)
+        check_whole("batch_size", self.batch_size, 1, MAX_BATCH)
+        # The rules of edits live in their requests, those of scenes in their job: building one checks ours.
+        self.instruction(Image.new("RGB", (16, 16)), "check", 0)
+        self.prompt_edit("a check", "a check", 0, STANDARD_SCALES)
+        self.scenes()
+
+    def scenes(self) -> SceneJob:
+        """Return the job that draws the held-out captions' scenes."""
+        return self._scenes("captions", self.num)
+
+    def sources(self) -> SceneJob:
+        """Return the job that draws the source scenes and their edits."""
+        return self._scenes("sources", self.num_sources)
+
+    def _scenes(self, name: str, num: int) -> SceneJob:
+        return SceneJob(
+            out=self.out / name,
+            world=self.world,
+            num=num,
+            size=self.size,
+            seed=self.seed,
+            split="held_out",
+            jobs=self.jobs,
+            samples_per_shard=25,
+        )
+
+    @property
+    def sources_per_batch(self) -> int:
+        """How many sources are measured together; each has several edits."""
+        return max(1, self.batch_size // 4)
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of the noise of picture `number`."""
+        return (self.seed + number) % 2**32
+
+    def instruction(
+        self, picture: Image.Image, edit_prompt: str, number: int, **scales: float
+    ) -> InstructionEdit:
+        """Return the request for an instruction edit of source `number`; `scales` replace the job's."""
+        own = {name: getattr(self, name) for name in ("guidance_scale", "image_guidance_scale")}
+        return InstructionEdit(
+            original_image=picture,
+            edit_prompt=edit_prompt,
+            num_inference_steps=self.num_inference_steps,
+            seed=self.seed_of(number),
+            **{**own, **scales},
+        )
+
+    def prompt_edit(
+        self, original: str, edited: str, number: int, recommended: Any, **options: Any
+    ) -> PromptEdit:
+        """Return the request for a prompt edit of source `number`."""
+        scale = self.base_guidance_scale
+        return PromptEdit(
+            original_prompt=original,
+            edited_prompt=edited,
+            recipe=self.recipe,
+            cross_replace_steps=self.cross_replace_steps,
+            self_replace_steps=self.self_replace_steps,
+            guidance_scale=recommended["guidance_scale"] if scale is None else scale,
+            num_inference_steps=self.num_inference_steps,
+            seed=self.seed_of(number),
+            width=self.size,
+            height=self.size,
+            **options,
+        )
+
+    def sampling(self, recommended: Any) -> Sampling:
+        """Return how the base draws."""
+        scale = self.base_guidance_scale
+        return Sampling(
+            size=self.size,
+            guidance_scale=recommended["guidance_scale"] if scale is None else scale,
+            num_inference_steps=self.num_inference_steps,
+        )

@@ -1,0 +1,160 @@
+"""The models under evaluation, and the judge and the scorer that measure them.
+
+Law: each is loaded when it is first asked for, so that a part of an evaluation needs no more than it uses; a
+judge that learnt another world, or another version of it, measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dataset_builder.clip import Scorer
+from dataset_builder.errors import ChangedWorld, InvalidJob
+from editors import IncompatibleModel, InstructPix2PixEditor, PromptToPromptEditor
+from evaluation.judge import Judge, Reading, world_hash
+from evaluation.sampling import model_hash, weights_hash
+from evaluation.scenes.job import ScenesJob
+
+
+class Reader(Protocol):
+    """What reads pictures: the judge."""
+
+    world: str
+    world_hash: str
+
+    def read(self, pictures: NDArray[np.uint8]) -> list[Reading]:
+        """Say what pictures, (B, H, W, 3), show."""
+
+
+class Toolbox(Protocol):
+    """What an evaluation works with; `hash_of` names an attribute of it."""
+
+    @property
+    def base(self) -> PromptToPromptEditor:
+        """The base model, as what edits its pictures."""
+
+    @property
+    def edit(self) -> InstructPix2PixEditor:
+        """The model that follows instructions."""
+
+    @property
+    def judge(self) -> Reader:
+        """What reads the pictures."""
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scores them against words."""
+
+    def hash_of(self, tool: str) -> str:
+        """Return the hash of all that a tool's answers depend on."""
+
+
+class Tools:
+    """The tools that a job names."""
+
+    def __init__(self, job: ScenesJob) -> None:
+        self._job = job
+        self._hashes: dict[str, str] = {}
+
+    @cached_property
+    def base(self) -> PromptToPromptEditor:
+        """The base model.
+
+        Raises:
+            IncompatibleModel: There is none.
+        """
+        job = self._job
+        name = job.model if job.base is None else job.base
+        require_model(name)
+        return PromptToPromptEditor.from_pretrained(name, device=job.device, scheduler=job.scheduler)
+
+    @cached_property
+    def edit(self) -> InstructPix2PixEditor:
+        """The model that follows instructions.
+
+        Raises:
+            IncompatibleModel: There is none.
+        """
+        job = self._job
+        require_model(job.model)
+        return InstructPix2PixEditor.from_pretrained(job.model, device=job.device, scheduler=job.scheduler)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge.
+
+        Raises:
+            JudgeMissing: There is none.
+            ChangedWorld: It learnt another world, or another version of it.
+        """
+        return Judge.from_pretrained(self._job.judge)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer."""
+        return Scorer.from_pretrained(self._job.scorer, device=self._job.device)
+
+    def hash_of(self, tool: str) -> str:
+        """Return the hash of a tool's weights."""
+        if tool not in self._hashes:
+            self._hashes[tool] = {
+                "base": lambda: model_hash(self.base.model),
+                "edit": lambda: model_hash(self.edit.model),
+                "judge": lambda: weights_hash(dict(self.judge.card), self.judge.model),
+                "scorer": lambda: weights_hash(self.scorer.name, cast(Any, self.scorer.towers).model),
+            }[tool]()
+        return self._hashes[tool]
+
+
+def require_world(judge: Reader, world: str) -> None:
+    """Refuse a judge of another world, or of another version of it.
+
+    Raises:
+        InvalidJob: It reads another world.
+        ChangedWorld: The world is drawn differently by now.
+    """
+    if judge.world != world:
+        raise InvalidJob(
+            f"world is {world!r}, but the judge reads {judge.world!r}; choose that, or another judge."
+        )
+    if judge.world_hash != world_hash(world):
+        raise ChangedWorld(
+            f"the judge learnt world '{world}' as of {judge.world_hash[:12]}, but it is drawn as of "
+            f"{world_hash(world)[:12]} now; train the judge again with `wordbrush train judge`."
+        )
+
+
+def require_model(name: str) -> None:
+    """Refuse the folder of a training run in place of the model that it exports.
+
+    Raises:
+        IncompatibleModel: It is one; the sentence says where the model is, or how it comes about.
+    """
+    folder = Path(name)
+    if not (folder / "config.json").is_file() or not (folder / "log.jsonl").is_file():
+        return
+    if (folder / "model").is_dir():
+        raise IncompatibleModel(
+            f"{name}: is the folder of a training run; give its model, {folder / 'model'}."
+        )
+    raise IncompatibleModel(
+        f"{name}: is a training run that has not finished, so it has no model yet; go on with "
+        f"`wordbrush train … --resume {name}`."
+    )
+
+
+def pil(picture: NDArray[np.uint8]) -> Image.Image:
+    """Turn (H, W, 3) into what an editor takes."""
+    return Image.fromarray(picture)
+
+
+def stacked(pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
+    """Turn what editors return into (B, H, W, 3)."""
+    return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])

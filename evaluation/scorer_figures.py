@@ -1,0 +1,214 @@
+"""Measure a scorer on held-out exact pairs: does it find a picture's caption, and an edit's direction?
+
+Law: chance is known (one caption in the group; one half), so a figure says how much better than blind it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dataset_builder import records, scenes
+from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
+from dataset_builder.clip import POCKET, Scorer, directions
+from dataset_builder.dataset import DatasetInfo, read_dataset
+from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.shards import ShardReport
+from dataset_builder.storage import write_json
+from evaluation.figures import Interval, interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REPORT_FILE: Final = "scorer.json"
+GROUP: Final = 64
+"""Captions that a picture's own is looked for among."""
+_BATCH: Final = 64
+_IMAGES: Final = (records.ORIGINAL_IMAGE, records.EDITED_IMAGE)
+_TEXTS: Final = (records.ORIGINAL_PROMPT, records.EDITED_PROMPT)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScorerJob:
+    """A scorer to measure on held-out pairs.
+
+    Attributes:
+        out: Folder for pairs and figures; made if missing.
+        scorer: "pocket", the folder of a trained scorer, or folder or Hub id of a CLIP checkpoint.
+        data: Folder of exact pairs; None draws held-out ones into `out/pairs`.
+        num: Number of pairs.
+        world: World of the pairs to draw, where `data` is None.
+        seed: Their seed.
+        jobs: Number of processes that draw them; None takes every core.
+    """
+
+    out: Path
+    scorer: str = POCKET
+    data: Path | None = None
+    num: int = 640
+    world: str = "pocket-photos"
+    seed: int = 0
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("out", "data"):
+            value = getattr(self, field)
+            object.__setattr__(self, field, None if value is None else Path(value))
+        if self.world not in scenes.WORLDS:
+            raise InvalidJob(f"world is {self.world!r}; choose one of {', '.join(scenes.WORLDS)}.")
+        check_whole("num", self.num, 2, 100_000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredPairs:
+    """How many pairs have been looked at."""
+
+    num: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScorerReport:
+    """What a scorer can tell.
+
+    Attributes:
+        scorer: Its name.
+        data_hash: Of the pairs.
+        group: Captions that a picture's own was looked for among.
+        retrieval: Share of pictures whose own caption fits best.
+        separation: Share of other edits' words that fit a pair's change of picture less than its own do.
+        direction: Directional similarity of true pairs.
+        direction_mismatched: Of pairs with the words of another.
+        image_text: Cosine of pictures and their captions.
+    """
+
+    scorer: str
+    data_hash: str
+    group: int
+    retrieval: Interval
+    separation: Interval
+    direction: Interval
+    direction_mismatched: Interval
+    image_text: Interval
+
+
+ScorerStep: TypeAlias = ShardReport | ScoredPairs | ScorerReport
+
+
+def evaluate_scorer(job: ScorerJob, scorer: Scorer | None = None) -> Iterator[ScorerStep]:
+    """Let a scorer look at held-out pairs; writes `scorer.json`.
+
+    Args:
+        job: What to measure.
+        scorer: The scorer, where one is at hand; else `job.scorer` is loaded.
+
+    Yields:
+        The shards of the pairs, where they are drawn here; how many were looked at; and last the report.
+
+    Raises:
+        ScorerMissing: There is no such scorer.
+        UnreadableDataset: `job.data` holds no pairs.
+    """
+    scorer = scorer or Scorer.from_pretrained(job.scorer)
+    info = yield from _held_out_pairs(job)
+    samples = itertools.islice(info.samples((*_IMAGES, *_TEXTS)), job.num)
+    blocks: list[list[Tensor]] = []
+    captions: list[str] = []
+    while batch := list(itertools.islice(samples, _BATCH)):
+        captions += [sample[records.ORIGINAL_PROMPT] for sample in batch]
+        blocks.append(_features(scorer, batch))
+        yield ScoredPairs(num=len(captions))
+    original, edited, before, after = (torch.cat(rows) for rows in zip(*blocks, strict=True))  # (N, D)
+    first = [captions.index(caption) == row for row, caption in enumerate(captions)]  # each caption once
+    image_changes, text_changes = edited - original, after - before
+    report = ScorerReport(
+        scorer=scorer.name,
+        data_hash=info.data_hash,
+        group=min(GROUP, sum(first)),
+        retrieval=interval(retrieval_accuracy(original[first], before[first], group=GROUP)),
+        separation=interval(direction_separation(image_changes, text_changes)),
+        direction=interval(directions(image_changes, text_changes).tolist()),
+        direction_mismatched=interval(directions(image_changes, text_changes.roll(1, 0)).tolist()),
+        image_text=interval((original * before).sum(-1).tolist()),
+    )
+    job.out.mkdir(parents=True, exist_ok=True)
+    write_json(job.out / REPORT_FILE, asdict(report))
+    yield report
+
+
+def _held_out_pairs(job: ScorerJob) -> Generator[ShardReport, None, DatasetInfo]:
+    """Draw the pairs if no folder was named, and return the dataset."""
+    folder = job.data or job.out / "pairs"
+    if job.data is None:
+        size = scenes.WORLDS[job.world].sizes[0]
+        options: dict[str, Any] = {"world": job.world, "num": job.num, "size": size, "seed": job.seed}
+        yield from build_scenes(SceneJob(out=folder, split="held_out", pairs=True, jobs=job.jobs, **options))
+    info = read_dataset(folder)
+    if info.config.get("kind") != "pairs" or info.num_samples < 2:
+        raise UnreadableDataset(f"{folder} holds no pairs; draw some with `wordbrush data scenes --pairs`.")
+    return info
+
+
+def _features(scorer: Scorer, batch: list[dict[str, Any]]) -> list[Tensor]:
+    """Return the features of a batch's four columns, each (B, D)."""
+    images = [np.stack([sample[column] for sample in batch]) for column in _IMAGES]
+    texts = [[sample[column] for sample in batch] for column in _TEXTS]
+    return [*map(scorer.image_features, images), *map(scorer.text_features, texts)]
+
+
+def retrieval_accuracy(images: Tensor, texts: Tensor, *, group: int) -> list[float]:
+    """Say of each picture whether its own caption fits best among its group's, 1 or 0.
+
+    Args:
+        images: (N, D), unit length.
+        texts: (N, D), unit length, of N different captions.
+        group: Neighbours that compete; what is left over after the last whole group is not asked.
+    """
+    whole = max(len(images) // group, 1) * group
+    hits = []
+    for own_images, own_texts in zip(images[:whole].split(group), texts[:whole].split(group), strict=True):
+        best = (own_images @ own_texts.T).argmax(-1)
+        hits += (best == torch.arange(len(best))).float().tolist()
+    return hits
+
+
+def direction_separation(image_changes: Tensor, text_changes: Tensor) -> list[float]:
+    """Say of each pair how many of the others' changes of words fit its picture less than its own, in [0, 1].
+
+    One half is chance; a change of words that fits equally well counts half.
+
+    Args:
+        image_changes: (N, D).
+        text_changes: (N, D).
+    """
+    units = [torch.nn.functional.normalize(changes, dim=-1) for changes in (image_changes, text_changes)]
+    fits = units[0] @ units[1].T  # (N, N)
+    own = fits.diagonal()[:, None]
+    beaten = (fits < own).float().sum(-1) + ((fits == own).float().sum(-1) - 1) / 2
+    return (beaten / (len(fits) - 1)).tolist()
+
+
+def table(report: ScorerReport) -> Table:
+    """Return the report as a table for the terminal."""
+    from rich.table import Table
+
+    drawn = Table(title=f"scorer {report.scorer}, {report.separation.num} held-out pairs")
+    drawn.add_column("figure")
+    drawn.add_column("mean", justify="right")
+    names = {
+        "retrieval": f"own caption first of {report.group}",
+        "separation": "own edit's words before another's",
+        "direction": "directional similarity",
+        "direction_mismatched": "same, words of another edit",
+        "image_text": "picture and caption",
+    }
+    for field, name in names.items():
+        value: Interval = getattr(report, field)
+        drawn.add_row(name, f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]")
+    return drawn

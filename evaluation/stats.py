@@ -1,0 +1,157 @@
+"""What a job made of its triplets, in figures: the funnel, the scores, and what p does to the direction.
+
+Law: everything is counted from `decisions.jsonl`, which says of every rendered pair what became of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder import records
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.filter_pairs import DECISIONS_FILE, FUNNEL_FILE
+from dataset_builder.filters import KEPT, SCORES
+from evaluation.plot import Series, line_plot
+
+BINS: Final = 24
+P_BINS: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """How one score is spread over some pairs: their number, and the 5 %, 50 % and 95 % quantile."""
+
+    num: int
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairStats:
+    """Figures of a job.
+
+    Attributes:
+        funnel: From triplets to kept pairs: stage to number.
+        rejects: Pairs left out, by reason.
+        kinds: Kind of edit to (rendered, kept).
+        rendered: Score to its spread over all rendered pairs.
+        kept: Score to its spread over kept pairs.
+        by_p: (middle of a range of p, rendered pairs, mean direction, mean similarity of the pictures, share
+            kept).
+    """
+
+    funnel: Mapping[str, int]
+    rejects: Mapping[str, int]
+    kinds: Mapping[str, tuple[int, int]]
+    rendered: Mapping[str, Spread]
+    kept: Mapping[str, Spread]
+    by_p: tuple[tuple[float, int, float, float, float], ...]
+
+
+def pair_stats(folder: Path | str) -> PairStats:
+    """Count what became of everything that a job asked for.
+
+    Args:
+        folder: What `wordbrush data filter` filled.
+
+    Raises:
+        UnreadableDataset: There is nothing filtered here.
+    """
+    lines, funnel = _read(Path(folder))
+    rejects = funnel.pop("rejects")
+    kept = [line for line in lines if line["outcome"] == KEPT]
+    kinds = Counter(str(line.get(records.KIND, "")) for line in lines)
+    kinds_kept = Counter(str(line.get(records.KIND, "")) for line in kept)
+    return PairStats(
+        funnel=funnel,
+        rejects=rejects,
+        kinds={kind: (number, kinds_kept[kind]) for kind, number in sorted(kinds.items())},
+        rendered={name: _spread(lines, name) for name in SCORES},
+        kept={name: _spread(kept, name) for name in SCORES},
+        by_p=_by_p(lines),
+    )
+
+
+def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
+    """Draw the histograms of the four scores, and direction and similarity against p, (H, W, 3) uint8."""
+    lines, _ = _read(Path(folder))
+    plots = [_histogram(lines, name) for name in SCORES]
+    table = _by_p(lines)
+    curves = (
+        Series(name="directional similarity", points=tuple((row[0], row[2]) for row in table)),
+        Series(name="similarity of the pictures", points=tuple((row[0], row[3]) for row in table)),
+        Series(name="share kept", points=tuple((row[0], row[4]) for row in table)),
+    )
+    plots.append(line_plot(curves, x_label="p", y_label="mean", title="p against the scores"))
+    return _stacked(plots)
+
+
+def _read(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Read decisions and funnel."""
+    try:
+        text = (folder / DECISIONS_FILE).read_text(encoding="utf-8")
+        funnel: dict[str, Any] = json.loads((folder / FUNNEL_FILE).read_bytes())
+        lines = [json.loads(line) for line in text.splitlines()]
+    except (OSError, ValueError) as error:
+        raise UnreadableDataset(
+            f"{folder} holds no filtered pairs ({error}); name a folder that `wordbrush data filter` filled."
+        ) from error
+    return lines, funnel
+
+
+def _spread(lines: Sequence[Mapping[str, Any]], name: str) -> Spread:
+    """Return how a score is spread."""
+    values = [line[records.SCORES][name] for line in lines]
+    low, middle, high = (float(value) for value in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Spread(num=len(values), low=round(low, 4), middle=round(middle, 4), high=round(high, 4))
+
+
+def _by_p(lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, int, float, float, float], ...]:
+    """Return means over equal ranges of p; ranges without a pair are left out."""
+    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for line in lines:
+        found[min(P_BINS - 1, int(line[records.SELF_REPLACE_STEPS] * P_BINS))].append(line)
+    rows = []
+    for place, group in sorted(found.items()):
+        direction, same = (
+            float(np.mean([line[records.SCORES][name] for line in group]))
+            for name in ("direction", "image_image")
+        )
+        kept = float(np.mean([line["outcome"] == KEPT for line in group]))
+        rows.append(((place + 0.5) / P_BINS, len(group), round(direction, 4), round(same, 4), round(kept, 4)))
+    return tuple(rows)
+
+
+def _histogram(lines: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.uint8]:
+    """Draw how many pairs score how much, of all rendered and of the kept ones."""
+    everything = np.array([line[records.SCORES][name] for line in lines])
+    kept = np.array([line[records.SCORES][name] for line in lines if line["outcome"] == KEPT])
+    edges = np.histogram_bin_edges(everything, bins=BINS)
+    series = []
+    for label, values in (("rendered", everything), ("kept", kept)):
+        counts, _ = np.histogram(values, bins=edges)
+        middles = (edges[:-1] + edges[1:]) / 2
+        points = tuple((float(x), float(y)) for x, y in zip(middles, counts, strict=True))
+        series.append(Series(name=label, points=points))
+    title = name.replace("_", " ")
+    return line_plot(series, x_label="cosine", y_label="pairs", title=title)
+
+
+def _stacked(plots: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Put plots into two columns on white."""
+    height = max(plot.shape[0] for plot in plots)
+    width = max(plot.shape[1] for plot in plots)
+    sheet = np.full((-(-len(plots) // 2) * height, 2 * width, 3), 255, np.uint8)
+    for place, plot in enumerate(plots):
+        y, x = place // 2 * height, place % 2 * width
+        sheet[y : y + plot.shape[0], x : x + plot.shape[1]] = plot
+    return sheet

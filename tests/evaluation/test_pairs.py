@@ -1,0 +1,171 @@
+"""An evaluation measures what it says, goes on where it stopped, and knows doing nothing and its ceiling."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dataset_builder.build import build_shards
+from dataset_builder.build_scenes import SceneJob, build_scenes
+from dataset_builder.dataset import read_dataset
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards import Sample, png_bytes
+from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
+from editors.models import from_pipeline
+from evaluation.pairs import EvalJob, EvalStep, evaluate_pairs
+from evaluation.parts import (
+    AutoencoderReport,
+    DrawnCaption,
+    PartsJob,
+    PictureScore,
+    draw_captions,
+    evaluate_autoencoder,
+)
+from evaluation.sampling import model_hash, round_trip
+from evaluation.scores import EvalReport, PairScore
+from tests import tiny
+
+KINDS = ("colour", "style")
+
+
+@dataclass(frozen=True)
+class ToyPair:
+    """Squares that turn white; in pairs of kind "style" the whole picture does."""
+
+    def __call__(self, number: int) -> Sample:
+        source = np.array(tiny.photo((32, 32), seed=number))
+        mask = np.zeros((32, 32), bool)
+        mask[8:24, 8:24] = True
+        kind = KINDS[number % 2]
+        mask |= kind == "style"
+        target = np.where(mask[..., None], 255, source).astype(np.uint8)
+        words = {"kind": kind, "edit_prompt": "make it red", "original_prompt": "a", "edited_prompt": "b"}
+        parts = {
+            "original_image.png": png_bytes(source),
+            "edited_image.png": png_bytes(target),
+            "mask.png": png_bytes(mask),
+            "json": json.dumps(words).encode(),
+        }
+        return Sample(key=f"{number:08d}", parts=parts)
+
+
+class CountingEditor(InstructPix2PixEditor):
+    """The real editor, counting; `stop_after` plays a kill."""
+
+    def __init__(self, model: Any, stop_after: int = 1000) -> None:
+        super().__init__(model)
+        self.num_edits = 0
+        self.stop_after = stop_after
+
+    def edit(self, edit: InstructionEdit) -> EditResult:
+        if self.num_edits == self.stop_after:
+            raise KeyboardInterrupt
+        self.num_edits += 1
+        return super().edit(edit)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    list(build_shards(folder, config={"kind": "pairs"}, draw=ToyPair(), num=6, samples_per_shard=3, jobs=1))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return from_pipeline(tiny.pipeline(kind="edit", text="bert"))
+
+
+def job(data: Path, out: Path, **fields: Any) -> EvalJob:
+    return EvalJob(data=data, out=out, num=6, num_inference_steps=2, **fields)
+
+
+def report_of(steps: list[EvalStep]) -> EvalReport:
+    report = steps[-1]
+    assert isinstance(report, EvalReport)
+    return report
+
+
+def test_every_pair_is_scored_and_reported(data: Path, tmp_path: Path, model: Any) -> None:
+    steps = list(evaluate_pairs(job(data, tmp_path), CountingEditor(model)))
+    scores = [step for step in steps if isinstance(step, PairScore)]
+    assert len(scores) == 6
+    assert [kind.kind for kind in report_of(steps).kinds] == ["all", *KINDS]
+    for score in scores:
+        assert (score.rest is None) == (score.kind == "style")
+    assert json.loads((tmp_path / "report.json").read_text())["data_hash"] == read_dataset(data).data_hash
+    assert "| colour | 3 |" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "grid.png").stat().st_size > 0
+
+
+def test_the_baselines_are_the_source_and_the_round_trip(data: Path, tmp_path: Path, model: Any) -> None:
+    steps = list(evaluate_pairs(job(data, tmp_path), CountingEditor(model)))
+    sample = next(read_dataset(data).samples())
+    score = steps[0]
+    assert isinstance(score, PairScore)
+    target = sample["edited_image"].astype(float)
+
+    def decibels(picture: np.ndarray) -> float:
+        return float(10 * np.log10(255**2 / ((picture - target) ** 2).mean()))
+
+    assert score.unchanged == pytest.approx(decibels(sample["original_image"].astype(float)))
+    through = round_trip(model, sample["edited_image"][None])[0].astype(float)
+    assert score.ceiling == pytest.approx(decibels(through))
+
+
+def test_an_interrupted_evaluation_goes_on_and_says_the_same(data: Path, tmp_path: Path, model: Any) -> None:
+    whole = report_of(list(evaluate_pairs(job(data, tmp_path / "whole"), CountingEditor(model))))
+    with pytest.raises(KeyboardInterrupt):
+        list(evaluate_pairs(job(data, tmp_path / "cut"), CountingEditor(model, stop_after=4)))
+    scores = tmp_path / "cut" / "scores.jsonl"
+    scores.write_bytes(scores.read_bytes() + b'{"run": "half a li')
+    again = CountingEditor(model)
+    resumed = report_of(list(evaluate_pairs(job(data, tmp_path / "cut"), again)))
+    assert again.num_edits == 2
+    assert resumed.kinds == whole.kinds and resumed.run == whole.run
+    third = CountingEditor(model)
+    list(evaluate_pairs(job(data, tmp_path / "cut"), third))
+    assert third.num_edits == 0
+
+
+def test_other_settings_or_weights_are_measured_anew(data: Path, tmp_path: Path, model: Any) -> None:
+    list(evaluate_pairs(job(data, tmp_path), CountingEditor(model)))
+    stronger = CountingEditor(model)
+    list(evaluate_pairs(job(data, tmp_path, guidance_scale=3.0), stronger))
+    assert stronger.num_edits == 6
+    other = from_pipeline(tiny.pipeline(kind="edit", text="bert", seed=1))
+    assert model_hash(other) != model_hash(model)
+    assert model_hash(from_pipeline(tiny.pipeline(kind="edit", text="bert"))) == model_hash(model)
+
+
+def test_a_job_with_wrong_scales_is_refused_before_anything_is_drawn(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidEdit, match="guidance_scale"):
+        job(data, tmp_path / "out", guidance_scale=float("nan"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_scenes_is_no_folder_of_pairs(tmp_path: Path, model: Any) -> None:
+    scenes = SceneJob(out=tmp_path / "scenes", world="offline", num=2, jobs=1)
+    list(build_scenes(scenes))
+    with pytest.raises(UnreadableDataset, match="no pairs"):
+        list(evaluate_pairs(job(tmp_path / "scenes", tmp_path / "out"), CountingEditor(model)))
+
+
+def test_the_parts_are_measured_on_held_out_scenes(tmp_path: Path) -> None:
+    base = from_pipeline(tiny.pipeline(kind="base", text="bert"))
+    parts = PartsJob(out=tmp_path, world="offline", num=3, size=64, num_inference_steps=2)
+    steps = list(evaluate_autoencoder(parts, base))
+    report = steps[-1]
+    assert isinstance(report, AutoencoderReport)
+    scores = [step.psnr for step in steps if isinstance(step, PictureScore)]
+    assert report.psnr.mean == pytest.approx(np.mean(scores)) and report.psnr.num == len(scores)
+    drawn = [step for step in draw_captions(parts, base) if isinstance(step, DrawnCaption)]
+    assert len(drawn) == len(scores) and drawn[0].picture.shape == (64, 64, 3)
+    again = [step for step in draw_captions(parts, base) if isinstance(step, DrawnCaption)]
+    assert all((one.picture == two.picture).all() for one, two in zip(drawn, again, strict=True))
+    assert {"autoencoder.json", "autoencoder.png", "captions.png"} <= {p.name for p in tmp_path.iterdir()}
