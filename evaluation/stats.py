@@ -1,6 +1,7 @@
 """What a job made of its triplets, in figures: the funnel, the scores, and what p does to the direction.
 
-Law: everything is counted from `decisions.jsonl`, which says of every rendered pair what became of it.
+Law: everything is counted from what the stages wrote: `triplets.json` says what became of every prompt,
+`decisions.jsonl` what became of every rendered pair. Each stage's losses add up to what came in.
 """
 
 from __future__ import annotations
@@ -16,13 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.errors import UnreadableDataset
+from dataset_builder.dataset import read_dataset, read_index
+from dataset_builder.errors import DatasetError, UnreadableDataset
 from dataset_builder.filter_pairs import DECISIONS_FILE, FUNNEL_FILE
 from dataset_builder.filters import KEPT, SCORES
+from dataset_builder.ledger import ACCEPTED
+from dataset_builder.storage import hash_json
+from dataset_builder.triplets import read_triplets
+from dataset_builder.writer import read_manifest
 from evaluation.plot import Series, line_plot
 
 BINS: Final = 24
 P_BINS: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobFolders:
+    """Where the stages of a job lie: what was filtered, and what came before, where it is at hand."""
+
+    filtered: Path
+    rendered: Path | None
+    triplets: Path | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +55,8 @@ class PairStats:
     """Figures of a job.
 
     Attributes:
-        funnel: From triplets to kept pairs: stage to number.
+        funnel: From prompts, where it is known how the triplets were written, to kept pairs: stage to number.
+        not_written: Prompts without a triplet, by reason.
         rejects: Pairs left out, by reason.
         kinds: Kind of edit to (rendered, kept).
         rendered: Score to its spread over all rendered pairs.
@@ -50,6 +66,7 @@ class PairStats:
     """
 
     funnel: Mapping[str, int]
+    not_written: Mapping[str, int]
     rejects: Mapping[str, int]
     kinds: Mapping[str, tuple[int, int]]
     rendered: Mapping[str, Spread]
@@ -57,22 +74,61 @@ class PairStats:
     by_p: tuple[tuple[float, int, float, float, float], ...]
 
 
-def pair_stats(folder: Path | str) -> PairStats:
-    """Count what became of everything that a job asked for.
+def job_folders(folder: Path | str) -> JobFolders:
+    """Find the stages of a job.
 
     Args:
-        folder: What `wordbrush data filter` filled.
+        folder: What `wordbrush data filter` filled, or the folder of a whole job, as `wordbrush data build`
+            makes it. What was rendered and written is looked for beside the filtered pairs, and taken where
+            these were made of it.
+    """
+    folder = Path(folder)
+    filtered = folder / "pairs" if (folder / "pairs" / DECISIONS_FILE).is_file() else folder
+    rendered, triplets = filtered.parent / "rendered", filtered.parent / "triplets"
+    try:
+        made_of = (read_index(filtered) or {})["config"]["rendered"]
+        info = read_dataset(rendered)
+        words = hash_json([row.to_json() for row in read_triplets(triplets)])
+    except (DatasetError, KeyError, TypeError):
+        info, words, made_of = None, "", None
+    if info is None or info.data_hash != made_of:
+        return JobFolders(filtered=filtered, rendered=None, triplets=None)
+    same = info.config.get("triplets") == words
+    return JobFolders(filtered=filtered, rendered=rendered, triplets=triplets if same else None)
+
+
+def read_decisions(folder: Path | str) -> list[dict[str, Any]]:
+    """Return what became of every rendered pair, in the order of the samples.
 
     Raises:
         UnreadableDataset: There is nothing filtered here.
     """
-    lines, funnel = _read(Path(folder))
+    return _read(job_folders(folder).filtered)[0]
+
+
+def pair_stats(folder: Path | str) -> PairStats:
+    """Count what became of everything that a job asked for.
+
+    Args:
+        folder: What `wordbrush data filter` filled, or the folder of a whole job.
+
+    Raises:
+        UnreadableDataset: There is nothing filtered here.
+    """
+    places = job_folders(folder)
+    lines, funnel = _read(places.filtered)
+    written = read_manifest(places.triplets) if places.triplets is not None else None
+    not_written: dict[str, int] = {}
+    if written is not None:
+        funnel = {"prompts": written["prompts"], **funnel}
+        not_written = {reason: n for reason, n in written["outcomes"].items() if reason != ACCEPTED}
     rejects = funnel.pop("rejects")
     kept = [line for line in lines if line["outcome"] == KEPT]
     kinds = Counter(str(line.get(records.KIND, "")) for line in lines)
     kinds_kept = Counter(str(line.get(records.KIND, "")) for line in kept)
     return PairStats(
         funnel=funnel,
+        not_written=not_written,
         rejects=rejects,
         kinds={kind: (number, kinds_kept[kind]) for kind, number in sorted(kinds.items())},
         rendered={name: _spread(lines, name) for name in SCORES},
@@ -83,7 +139,7 @@ def pair_stats(folder: Path | str) -> PairStats:
 
 def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
     """Draw the histograms of the four scores, and direction and similarity against p, (H, W, 3) uint8."""
-    lines, _ = _read(Path(folder))
+    lines = read_decisions(folder)
     plots = [_histogram(lines, name) for name in SCORES]
     table = _by_p(lines)
     curves = (

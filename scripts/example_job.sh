@@ -7,4 +7,4 @@ folder="${1:-data/example}"
 export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 wordbrush data build --config scripts/example_job.toml --out "$folder"
 wordbrush data verify "$folder/pairs"
-wordbrush data stats "$folder/pairs" --plot "$folder/stats.png"
+wordbrush data stats "$folder" --report "$folder/stats.png" --grid "$folder/kept.png"

@@ -101,9 +101,10 @@ def test_build_makes_all_stages_and_says_what_a_kept_pair_cost(here, capsys, mon
     said = json.loads(capsys.readouterr().out)
     assert said["filter"]["samples"] == said["write"]["triplets"]
     assert said["cost_of_a_kept_pair"]["rendered"] == 2.0
-    assert main(["data", "stats", "elsewhere/pairs", "--plot", "plot.png"]) == 0
+    assert main(["data", "stats", "elsewhere", "--report", "page.png", "--grid", "kept.png"]) == 0
     shown = capsys.readouterr()
-    assert shown.out == "plot.png\n"
+    assert shown.out == "page.png\nkept.png\n"
+    assert f"prompts {said['write']['prompts']}" in " ".join(shown.err.split())
     (cost,) = [line for line in shown.err.splitlines() if line.startswith("rendered per kept pair")]
     assert cost.split()[-1] == "2.0"
     assert main(["data", "build", "--config", "nowhere.toml"]) == 1

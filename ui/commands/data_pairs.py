@@ -24,8 +24,10 @@ from dataset_builder.shards import ShardReport
 from dataset_builder.slurm import array_script
 from dataset_builder.storage import write_json
 from dataset_builder.triplets import read_triplets
-from evaluation.stats import PairStats, pair_stats, stats_plot
+from evaluation.job_report import job_report, pair_sheet, shown_pairs
+from evaluation.stats import PairStats, job_folders, pair_stats
 
+from ..errors import UnusablePlace
 from ..options import flags, options
 from ..outputs import Json, png_place, report
 from ..progress import progress_bar
@@ -102,22 +104,37 @@ def calibrate(
 
 def stats(
     folder: Annotated[Path, typer.Argument(help="Folder that `wordbrush data filter` filled.")],
-    plot: Annotated[
-        Path | None, typer.Option("--plot", help="PNG with histograms of the scores, and p against them.")
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="PNG to write: histograms of the scores, p against them, pairs kept and left out.",
+        ),
     ] = None,
+    grid: Annotated[Path | None, typer.Option("--grid", help="PNG to write: a sheet of kept pairs.")] = None,
+    num: Annotated[int, typer.Option("--num", min=1, help="How many pairs --grid shows.")] = 40,
     as_json: Json = False,
 ) -> None:
     """Say what became of a job's triplets: the funnel, the scores, and p against the direction."""
-    paths = {"plot": png_place(plot, option="--plot")} if plot else {}
+    asked = {"report": page, "grid": grid}
+    paths = {name: png_place(path, option=f"--{name}") for name, path in asked.items() if path is not None}
     found = pair_stats(folder)
-    if plot:
-        Image.fromarray(stats_plot(folder)).save(paths["plot"])
+    if paths and job_folders(folder).rendered is None:
+        lost = f"{folder}: what was rendered is not beside it, so there are no pictures to show"
+        if grid is not None:
+            raise UnusablePlace(f"{lost}; give the folder of a whole job.")
+        typer.echo(f"{lost}.", err=True)
+    if page is not None:
+        Image.fromarray(job_report(folder)).save(paths["report"])
+    if grid is not None:
+        Image.fromarray(pair_sheet("Kept", shown_pairs(folder, num, kept=True))).save(paths["grid"])
     report(paths, asdict(found), as_json=as_json, summary="" if as_json else _table_of(found))
 
 
 def _table_of(found: PairStats) -> str:
     """Write figures as lines for a terminal."""
     lines = [f"{stage:24} {number:8}" for stage, number in found.funnel.items()]
+    lines += [f"  not written: {reason:17} {number:8}" for reason, number in found.not_written.items()]
     lines += [f"  left out: {reason:20} {number:8}" for reason, number in found.rejects.items()]
     lines.append(f"{'rendered per kept pair':24} {found.funnel['rendered'] / found.funnel['kept']:8.1f}")
     lines += [
