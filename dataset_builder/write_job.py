@@ -255,6 +255,8 @@ def _check_server(job: WriteJob) -> None:
                 "base_url must be an address such as http://127.0.0.1:8000/v1, with no key or password in "
                 "it; change it."
             )
+    if job.budget == 0:
+        raise InvalidJob("budget is 0, but must be above 0; leave it out to spend without a limit.")
     if (job.input_price is None) != (job.output_price is None):
         raise InvalidJob("input_price and output_price belong together; give both, or neither.")
     if job.prices is not None and job.input_price is not None:

@@ -228,4 +228,6 @@ def _message(error: Any) -> str:
     body = error.body
     text = body.get("message") if isinstance(body, Mapping) else None
     words = text if isinstance(text, str) else error.response.text
+    if words.lstrip().startswith("<"):
+        return "a web page"
     return " ".join(words.split())[:200]

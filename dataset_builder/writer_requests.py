@@ -29,7 +29,7 @@ from dataset_builder.writer_messages import (
     responses_format,
 )
 from dataset_builder.writer_pace import guessed_tokens
-from dataset_builder.writer_rules import plain, rejection
+from dataset_builder.writer_rules import doubt, plain, rejection
 
 FAILED: Final = frozenset(
     {"rate_limited", "server_error", "timeout", "connection_lost", "not_an_answer", "missing"}
@@ -146,9 +146,8 @@ class Requests:
         """
         outcome, answer = reply.outcome, reply.answer
         if answer is not None:
-            outcome = (
-                rejection(self._prompts[request.number], answer.edit_prompt, answer.edited_prompt) or ACCEPTED
-            )
+            texts = (self._prompts[request.number], answer.edit_prompt, answer.edited_prompt)
+            outcome = rejection(*texts) or doubt(*texts) or ACCEPTED
             if outcome == ACCEPTED and flagged:
                 outcome = "flagged_answer"
         if outcome == "bad_request" and not self.proven and request.level != LEVELS[-1]:

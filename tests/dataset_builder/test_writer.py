@@ -116,6 +116,7 @@ def test_a_damaged_ledger_is_one_sentence(tmp_path: Path) -> None:
         ({"num": 5, "writer": "openai", "model": "m", "temperature": float("nan")}, "temperature is nan"),
         ({"num": 5, "writer": "openai", "model": "m", "concurrency": 0}, "concurrency is 0"),
         ({"num": 5, "writer": "openai", "model": "m", "budget": 1.0}, "nobody says what tokens cost"),
+        ({"num": 5, "writer": "openai", "model": "m", "budget": 0}, "budget is 0, but must be above 0"),
         ({"num": 5, "writer": "openai", "model": "m", "input_price": 1.0}, "belong together"),
         ({"num": 5, "writer": "openai", "model": "m", "timeout": None}, "timeout is None"),
     ],
@@ -181,11 +182,12 @@ def test_a_finetune_file_is_the_conversation_that_a_writer_has(tmp_path: Path, s
 
 
 def test_the_examples_that_come_with_the_project_pass_its_own_rules(tmp_path: Path) -> None:
-    from dataset_builder.writer_rules import rejection
+    from dataset_builder.writer_rules import doubt, rejection
 
     job = WriteJob(out=tmp_path, num=1, writer="openai", model="m")
     for example in job.read_examples():
-        assert rejection(example.original_prompt, example.edit_prompt, example.edited_prompt) is None
+        texts = (example.original_prompt, example.edit_prompt, example.edited_prompt)
+        assert rejection(*texts) is None and doubt(*texts) is None
 
 
 def test_a_ledger_is_settled_in_the_order_of_the_prompts_not_of_arrival(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset_builder.scenes import WORLDS, caption, sample_edit, sample_scene
 from dataset_builder.writer_messages import (
     TripletAnswer,
     chat_format,
@@ -17,7 +18,7 @@ from dataset_builder.writer_messages import (
     read_response,
     read_text,
 )
-from dataset_builder.writer_rules import REASONS, rejection
+from dataset_builder.writer_rules import DOUBTS, REASONS, doubt, rejection
 
 ORIGINAL = "a cat in the snow"
 GOOD = {"edit_prompt": "make it a dog", "edited_prompt": "a dog in the snow"}
@@ -51,6 +52,47 @@ JSON = json.dumps(GOOD)
 def test_each_rule_has_its_name(edit_prompt, edited_prompt, reason):
     assert rejection(ORIGINAL, edit_prompt, edited_prompt) == reason
     assert reason is None or reason in REASONS
+
+
+@pytest.mark.parametrize(
+    ("edit_prompt", "edited_prompt", "reason"),
+    [
+        ("make it a dog", "a dog in the snow", None),
+        ("remove the cat", "the snow", None),
+        ("turn the cat to gold", "a golden cat in the snow", None),
+        ("make it foggy", "a cat in the snow in fog", None),
+        ("add a cat", "a cat beside a cat in the snow", None),
+        ("make it warmer", "the cat in a snow", "same_words"),
+        ("make it a castle", "a cat in the snow in the snow", "repeats_itself"),
+        ("turn it into a dog", "a dog on the moon", "another_picture"),
+        ("remove the cat", "remove the dog in the snow", "instruction_in_caption"),
+        ("what if it were a king?", "a cat with a lamp in the snow", "unrelated"),
+    ],
+)
+def test_each_doubt_has_its_name(edit_prompt, edited_prompt, reason):
+    assert rejection(ORIGINAL, edit_prompt, edited_prompt) is None
+    assert doubt(ORIGINAL, edit_prompt, edited_prompt) == reason
+    assert reason is None or reason in DOUBTS
+
+
+def test_exact_edits_are_seldom_doubted():
+    told = []
+    for seed in range(400):
+        scene = sample_scene(seed, world=WORLDS["pocket"], split="train")
+        edit = sample_edit(scene, seed)
+        if edit is not None:
+            told.append((caption(edit.original), edit.edit_prompt, caption(edit.edited)))
+    assert sum(doubt(*texts) is not None for texts in told) < 0.1 * len(told)
+
+
+def test_scripts_that_write_no_words_apart_are_not_doubted():
+    assert doubt("雪の中の猫", "犬にして", "雪の中の犬") is None
+
+
+@given(st.text(), st.text(), st.text())
+def test_doubting_never_fails(original, edit, edited):
+    if rejection(original, edit, edited) is None:
+        assert doubt(original, edit, edited) in (None, *DOUBTS)
 
 
 @pytest.mark.parametrize(

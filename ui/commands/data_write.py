@@ -89,7 +89,7 @@ def _summary(made: WriteReport) -> str:
     tokens = made.prompt_tokens + made.completion_tokens
     parts = [
         f"{made.triplets} triplets of {made.prompts} prompts ({_counts(made.outcomes)})",
-        f"left out before: {_counts(made.dropped)}" if made.dropped else "",
+        f"left out before: {_counts(made.dropped)}" if any(made.dropped.values()) else "",
         f"{sum(made.requests.values())} requests ({made.requests_now} now), {tokens} tokens"
         if tokens
         else "",
@@ -100,7 +100,8 @@ def _summary(made: WriteReport) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     """Return counts as a person reads them, largest first."""
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+    by_size = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count} {name}" for name, count in by_size if count)
 
 
 def _say_estimate(found: Estimate, *, as_json: bool) -> None:
