@@ -185,11 +185,11 @@ def draw_all(way: Straightforward, edits: list[PromptEdit], folder: Path) -> Non
 
 
 def rows_of(options: argparse.Namespace, folder: Path) -> tuple[Path, list[TripletRow]]:
-    """Return the triplets to draw: those asked for, or some of the tiny world."""
+    """Return the triplets to draw: those asked for, or some of pocket's world."""
     path = options.triplets
     if path is None:
         path = folder / "triplets"
-        for _ in write_triplets(WriteJob(out=path, num=2 * options.num, world="tiny")):
+        for _ in write_triplets(WriteJob(out=path, num=2 * options.num, world="pocket")):
             pass
     rows = read_triplets(path)[: options.num]
     chosen = folder / "chosen.jsonl"
