@@ -48,7 +48,8 @@ class RenderJob(ThresholdChoice):
         scorer: What scores: "pocket", a CLIP model by folder or Hub id, or "none".
         recipe: "instruct_pix2pix" shares self-attention alone, "paper" cross- and self-attention.
         sources: Most originals (noise and guidance) a triplet.
-        samples_per_source: Edits of each original, which differ in p.
+        samples_per_source: Edits of each original, which differ in p alone: they share the original, and
+            their own steps until they part, so many of one cost less than one of many.
         p: Range that each p is drawn from, as shares of the steps.
         guidance_scale: Range that each original's guidance is drawn from; None takes what the model
             recommends.
@@ -75,8 +76,8 @@ class RenderJob(ThresholdChoice):
     model: str = "pocket"
     scorer: str = "pocket"
     recipe: Recipe = "instruct_pix2pix"
-    sources: int = 4
-    samples_per_source: int = 4
+    sources: int = 2
+    samples_per_source: int = 8
     p: tuple[float, float] = (0.1, 0.9)
     guidance_scale: tuple[float, float] | None = None
     num_inference_steps: int = 20

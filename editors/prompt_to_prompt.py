@@ -160,8 +160,9 @@ class PromptToPromptEditor:
     def edit_many(self, edits: Sequence[PromptEdit], *, batch_size: int = 8) -> list[EditResult]:
         """Draw several pairs; edits of one original share its rows, and originals share UNet calls.
 
-        Each result is that of `edit`, to rounding. `num_unet_rows` of an original are told with its first
-        edit, so that those of all results are what was spent.
+        Each result is that of `edit`, to rounding. Edits of one original that differ in a window alone share
+        their rows until they part. Shared rows are told with the first edit that they were spent on, so that
+        `num_unet_rows` of all results are what was spent.
 
         Args:
             edits: Any number of requests.

@@ -69,8 +69,7 @@ class EditRecord:
 
     def agrees(self, signs: Sequence[Hashable]) -> int:
         """Return in how many calls from the first on both act alike."""
-        pairs = zip(self.signs, signs, strict=False)
-        return next((n for n, (ours, theirs) in enumerate(pairs) if ours != theirs), len(self.signs))
+        return agreement(self.signs, signs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -102,6 +101,12 @@ class EditRecords:
         """Return these with another, without the oldest of too many."""
         others = [other for other in self.records if other.signs != record.signs]
         return EditRecords(records=(*others, record)[-most:])
+
+
+def agreement(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> int:
+    """Return how many signs from the first on two edits have in common."""
+    pairs = zip(ours, theirs, strict=False)
+    return next((n for n, (one, other) in enumerate(pairs) if one != other), len(ours))
 
 
 def sign(*values: Any) -> str:

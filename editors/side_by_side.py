@@ -5,7 +5,8 @@ Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Co
 UNet by themselves, or not at all where they did before.
 
 Laws: edits in one batch are each as if alone, to rounding; an edit that goes on from where an earlier one
-acted alike has the bits of one that begins at the beginning.
+acted alike has the bits of one that begins at the beginning. Edits that act alike share their rows until they
+part: of one original's many windows, the first steps are computed once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from .inversion import ResidualSteps, Trajectory
 from .models import DiffusionModel
 from .originals import Origin, Originals, Wanted, originals_of, starts
 from .plan import Plan
-from .records import EditRecord, SourceRecord
+from .records import EditRecord, SourceRecord, agreement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -161,6 +162,7 @@ class Edits:
         self.heat_maps = [seen.heat for seen in looking]
         self._outputs: list[list[Tensor]] = [[] for _ in jobs]
         self._seen: list[list[tuple[tuple[Tensor, ...], ...]]] = [[] for _ in jobs]
+        self._agreed = _agreements([job.plan for job in jobs])
 
     def steps(self) -> Iterator[Step]:
         """Take all steps; each needs that the originals have just taken theirs."""
@@ -190,14 +192,20 @@ class Edits:
 
     def _predict(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         live = [place for place, job in enumerate(self._jobs) if index >= job.agreed]
+        alike = {place: self._first_alike(place, live, index) for place in live}
+        apart = [place for place in live if alike[place] == place]
         rows: dict[int, Tensor] = {}
-        if live:
-            control = self._control(live)
-            output = self._unet(latents[live], timestep, index, pictures=live, control=control)
-            rows = dict(zip(live, output, strict=True))
+        if apart:
+            control = self._control(apart)
+            output = self._unet(latents[apart], timestep, index, pictures=apart, control=control)
+            rows = dict(zip(apart, output, strict=True))
         for place, job in enumerate(self._jobs):
             observers = self._observers[place]
-            if place not in rows:
+            if place in alike and alike[place] != place:
+                rows[place] = rows[alike[place]]
+                for observer, other in zip(observers, self._observers[alike[place]], strict=True):
+                    observer.restore(other.state())
+            elif place not in rows:
                 assert job.earlier is not None  # it agreed
                 rows[place] = job.earlier.outputs[index]
                 for observer, state in zip(observers, job.earlier.seen[index], strict=True):
@@ -205,6 +213,10 @@ class Edits:
             self._outputs[place].append(rows[place])
             self._seen[place].append(tuple(observer.state() for observer in observers))
         return torch.stack([rows[place] for place in range(len(self._jobs))])
+
+    def _first_alike(self, place: int, live: Sequence[int], index: int) -> int:
+        """Return the first of the edits under way that has acted like this one so far, and acts alike now."""
+        return next(other for other in live if other == place or self._agreed[place].get(other, 0) > index)
 
     def _control(self, live: Sequence[int]) -> EditControl:
         """Say what the edits under way take from their originals, whose rows come behind the batch's."""
@@ -229,6 +241,19 @@ class Edits:
             for blend, of, row in zip(self.blends, self._of, latents, strict=True)
         ]
         return torch.stack(blended)
+
+
+def _agreements(plans: Sequence[Plan]) -> list[dict[int, int]]:
+    """Return for each edit in how many UNet calls it acts like each earlier one of its lineage, by place."""
+    signs = [plan.signs() for plan in plans]
+    return [
+        {
+            other: agreement(signs[other], signs[place])
+            for other in range(place)
+            if plans[other].lineage == plan.lineage
+        }
+        for place, plan in enumerate(plans)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -209,7 +209,7 @@ def main() -> int:
         ("num", 8),
         ("rounds", 3),
         ("steps", 20),
-        ("samples-per-source", 4),
+        ("samples-per-source", 8),
         ("batch-size", 4),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)

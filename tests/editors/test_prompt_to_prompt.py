@@ -291,6 +291,31 @@ def test_edits_of_one_original_share_its_rows(editor):
         editor.edit_many([*requests, edit(word_weights={"cow": 2})])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"recipe": "instruct_pix2pix"},
+        {"heat_maps": True, "local_blend": LocalBlend(original=("cat",), edited=("dog",), start=0)},
+    ],
+    ids=["instruct_pix2pix", "paper"],
+)
+def test_edits_that_differ_in_a_window_share_their_rows_until_they_part(editor, options):
+    """With windows of 2, 4 and 6 of 8 steps: one row, from step 2 on two of them, from step 4 on three."""
+    windows = (0.5, 0.25, 0.75)
+    requests = [edit(num_inference_steps=8, self_replace_steps=w, **options) for w in windows]
+    results = editor.edit_many([*requests, edit(num_inference_steps=8, seed=4, **options)])
+    rows = 2 * 8 + 2 * (1 * 2 + 2 * 2 + 3 * 4)
+    assert [result.num_unet_rows for result in results] == [32, 2 * 6, 2 * 4, 32]
+    assert sum(result.num_unet_rows for result in results[:3]) == rows
+    for request, result in zip(requests, results, strict=False):
+        alone = editor.edit(request)
+        assert np.abs(pixels(result.edited_image) - pixels(alone.edited_image)).max() <= 1
+        if request.heat_maps:
+            assert result.heat_maps.keys() == alone.heat_maps.keys()
+            for word, told in result.heat_maps.items():
+                assert np.allclose(told, alone.heat_maps[word], atol=1e-4)
+
+
 def test_interleaved_edits_are_each_alone(editor):
     requests = [edit(), edit(**LONGER, word_weights={"snow": 2}), edit(seed=9, recipe="instruct_pix2pix")]
     alone = [final(editor, request) for request in requests]
