@@ -85,78 +85,21 @@ def rejection(original_prompt: str, edit_prompt: str, edited_prompt: str) -> str
 
 
 _FUNCTION_WORDS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "with",
-        "and",
-        "or",
-        "to",
-        "it",
-        "its",
-        "is",
-        "as",
-        "into",
-        "from",
-        "for",
-        "that",
-        "this",
-        "be",
-        "are",
-        "was",
-        "were",
-        "some",
-        "his",
-        "her",
-        "their",
-        "him",
-        "them",
-        "he",
-        "she",
-        "they",
-        "out",
-        "up",
-        "front",
-        "left",
-        "right",
-    ]
+    (
+        *("a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "or"),
+        *("to", "as", "into", "from", "for", "out", "up", "front", "left", "right"),
+        *("it", "its", "that", "this", "be", "are", "was", "were", "is", "some"),
+        *("his", "her", "their", "him", "them", "he", "she", "they"),
+    )
 )
 _ENDINGS: Final = ("s", "es", "d", "ed", "n", "en", "er", "y", "gy", "ny", "ly", "ing", "ish")
 _ORDERS: Final = frozenset(
-    [
-        "add",
-        "build",
-        "change",
-        "create",
-        "cut",
-        "draw",
-        "erase",
-        "exchange",
-        "give",
-        "have",
-        "let",
-        "make",
-        "move",
-        "paint",
-        "pick",
-        "put",
-        "remove",
-        "replace",
-        "see",
-        "set",
-        "show",
-        "swap",
-        "take",
-        "throw",
-        "transform",
-        "turn",
-    ]
+    (
+        *("add", "build", "change", "create", "cut", "draw", "erase"),
+        *("exchange", "give", "have", "let", "make", "move"),
+        *("paint", "pick", "put", "remove", "replace", "see", "set"),
+        *("show", "swap", "take", "throw", "transform", "turn"),
+    )
 )
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 

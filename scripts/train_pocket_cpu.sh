@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Train pocket from nothing on two CPU cores and pack it into editors/pocket: about two hours. Cut it anywhere and run
-# it again: each stage goes on where it was. The folder for data and runs is the argument (default: runs/pocket).
+# Train a pocket from nothing on two CPU cores, as the first version was, and pack it into the folder WORK/pocket, which
+# --model takes: about two hours. The shipped version was trained longer, see its card. Cut it anywhere and run it again:
+# each stage goes on where it was. The folder for data and runs is the argument (default: runs/pocket).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=${1:-runs/pocket}
@@ -24,6 +25,6 @@ common=(--device cpu --log-every 20 --checkpoint-every 200 --sample-every 1000 -
   --steps 6400 --batch-size 8 --learning-rate 0.001 --lr-warmup-steps 200
 
 python -m trainer.pack --autoencoder "$work/autoencoder/model" --base "$work/base/model" --edit "$work/edit/model" \
-  --out editors/pocket \
+  --out "$work/pocket" \
   --recommended '{"edit": {"guidance_scale": 3, "image_guidance_scale": 1.5}, "base": {"guidance_scale": 4}}'
-wordbrush eval pairs --num 300 --out "$work/figures"
+wordbrush eval pairs --num 300 --world small --model "$work/pocket" --out "$work/figures"

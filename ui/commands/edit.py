@@ -117,7 +117,7 @@ def prompt_edit(
     model: Model = "pocket",
     photo: Annotated[
         Path | None,
-        typer.Option("--photo", help="Edit this picture, which ORIGINAL describes; it is inverted by DDIM."),
+        typer.Option("--photo", help="Edit this picture, which ORIGINAL describes; see --inversion."),
     ] = None,
     weight: Annotated[
         list[str] | None,
