@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -135,6 +135,41 @@ def world_hash(name: str) -> str:
     """Return one hash over a world's words and the sources that draw it."""
     words = Vocabulary.of(scenes.WORLDS[name]).to_dict()
     return hash_json({"painter": painter_hash(), "words": words, "world": name})
+
+
+def holds(larger: str, world: str) -> bool:
+    """Say whether a world has every word of another one, so that who learnt it can read both."""
+    if larger == world:
+        return True
+    if not {larger, world} <= scenes.WORLDS.keys():
+        return False
+    theirs, ours = (Vocabulary.of(scenes.WORLDS[name]).to_dict() for name in (larger, world))
+    return all(set(ours[head]) <= set(theirs[head]) for head in ours)
+
+
+class Learnt(Protocol):
+    """What says which world it learnt, and which version of it."""
+
+    world: str
+    world_hash: str
+
+
+def require_world(judge: Learnt, world: str) -> None:
+    """Refuse a judge of another world, or of another version of it.
+
+    Raises:
+        InvalidJob: It reads another world, which does not hold this one.
+        ChangedWorld: Its world is drawn differently by now.
+    """
+    if not holds(judge.world, world):
+        raise InvalidJob(
+            f"world is {world!r}, but the judge reads {judge.world!r}; choose that, or another judge."
+        )
+    if judge.world_hash != world_hash(judge.world):
+        raise ChangedWorld(
+            f"the judge learnt world '{judge.world}' as of {judge.world_hash[:12]}, but it is drawn as of "
+            f"{world_hash(judge.world)[:12]} now; train the judge again with `wordbrush train judge`."
+        )
 
 
 class Judge:

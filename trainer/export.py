@@ -110,6 +110,6 @@ def model_card(card: Mapping[str, Any], pipeline: str) -> str:
 
 def _shown(name: str, value: Any) -> str:
     """Return a value as the command line takes it; where things lay here says nothing to anybody else."""
-    if name in ("base", "autoencoder") and Path(value).is_dir():
+    if name in ("base", "init", "autoencoder", "validation_data") and Path(value).is_dir():
         return name.upper()
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

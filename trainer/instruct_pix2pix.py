@@ -9,6 +9,7 @@ target is a sample of the edited picture's posterior, scaled; both are seen thro
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from editors import models
+from editors import InstructionEdit, InstructPix2PixEditor, models
 from editors.edits import STANDARD_SCALES
-from editors.errors import EditorError
 from editors.guidance import dual
 from trainer import draws
+from trainer.arithmetic import attention_processor
 from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig
 from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
@@ -35,6 +36,8 @@ from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
 from trainer.lora import add_lora, merged
+from trainer.text_to_image import load_for_training
+from trainer.validation import BATCH, MAX_DRAWN, MAX_SAMPLES, STEPS, batches, fixed_loss
 from trainer.widen import widen
 
 GRID = 12
@@ -61,7 +64,7 @@ class InstructPix2PixTask:
             pairs: To train on; those of `config.data` where none are given.
         """
         self.config = config
-        base = _load(config.base)
+        base = _start(config)
         resolution, step = _resolution(config, base)
         cache = config.out / "cache"
         self.pairs = pairs or read_pairs(config.data, cache)
@@ -106,12 +109,27 @@ class InstructPix2PixTask:
         )
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
         self.scheduler = training_scheduler(base.scheduler.config.prediction_type)
+        self.held_out: HeldOut | None = None
+        if config.validation_data is not None:
+            self.held_out = HeldOut(self.whole, config.validation_data, resolution, step, config.max_aspect)
 
     def to(self, device: torch.device) -> None:
         """Move the frozen models."""
         self.device = device
         self.whole.vae.to(device)
         self.whole.text_encoder.to(device)
+        largest = max(math.prod(self.latents.shape(size)[1:]) for size in range(len(self.latents.buckets)))
+        self.model.set_attn_processor(attention_processor(device, largest))
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are held-out pairs."""
+        return self.held_out is not None
+
+    def validate(self) -> dict[str, float]:
+        """Return the loss on held-out pairs, and how often an edit is nearer to the target than nothing."""
+        assert self.held_out is not None
+        return self.held_out.measure(self.scheduler)
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from (noised edited latents, original's latents, instruction), some conditions dropped.
@@ -179,6 +197,81 @@ class InstructPix2PixTask:
         write_pipeline(folder, whole, StableDiffusionInstructPix2PixPipeline, card)
 
 
+class HeldOut:
+    """Held-out pairs, as an edit model in training is measured by them."""
+
+    def __init__(
+        self, model: models.DiffusionModel, folder: Path, resolution: int, step: int, max_aspect: float
+    ) -> None:
+        pairs = read_pairs(folder).head(MAX_SAMPLES)
+        self.model, self.instructions = model, [ref.instructions[0] for ref in pairs.refs]
+        self.latents = PairLatents(
+            model.vae,
+            pairs,
+            seed=0,
+            resolution=resolution,
+            step=step,
+            max_aspect=max_aspect,
+            crops=1,
+            flips=False,
+            cache=None,
+        )
+        # Encoded once: what is looked at ten times a figure must not be drawn ten times.
+        self.looks = [
+            self.latents.of(np.array([k]), np.zeros(1, np.int64), np.zeros(1, bool))[0]
+            for k in range(len(pairs))
+        ]
+        self.texts = model.encode_prompt(self.instructions)  # (N, T, D)
+
+    def measure(self, scheduler: Any) -> dict[str, float]:
+        """Return all figures of the model as it is."""
+        return {"loss on held-out pairs": self.loss(scheduler), "nearer than doing nothing": self.nearer()}
+
+    def loss(self, scheduler: Any) -> float:
+        """Return the loss, with all conditions told."""
+        latents, samples = self.latents, []
+        for size in range(len(latents.buckets)):
+            members = np.flatnonzero(latents.sizes == size)
+            samples += [members[places] for places in batches(len(members))]
+
+        def clean(places: NDArray[np.int64]) -> Tensor:
+            return self._looks(places)[:, 1] * self.model.vae.config.scaling_factor
+
+        def predict(places: NDArray[np.int64], noised: Tensor, timesteps: Tensor) -> Tensor:
+            told = torch.cat([noised, self._looks(places)[:, 0]], dim=1)
+            text = self.texts[places].to(self.model.device)
+            predicted: Tensor = self.model.unet(told, timesteps, text).sample
+            return predicted
+
+        return fixed_loss(scheduler, samples, clean, predict)
+
+    def nearer(self) -> float:
+        """Return the share of pairs whose edit is nearer to the target than the original is, in MSE."""
+        editor = InstructPix2PixEditor(self.model)
+        num = min(MAX_DRAWN, len(self.instructions))
+        pictures = [self.latents.pixels(place) for place in range(num)]
+        edits = [
+            InstructionEdit(
+                original_image=Image.fromarray(original),
+                edit_prompt=said,
+                num_inference_steps=STEPS,
+                seed=place,
+            )
+            for place, ((original, _), said) in enumerate(zip(pictures, self.instructions, strict=False))
+        ]
+        made = editor.edit_many(edits, batch_size=BATCH)
+        results = zip(pictures, (np.asarray(one.edited_image) for one in made), strict=True)
+        return float(np.mean([_mse(edited, pair[1]) < _mse(*pair) for pair, edited in results]))
+
+    def _looks(self, places: NDArray[np.int64]) -> Tensor:
+        """Return (B, 3, C, h, w); see `PairLatents.of`."""
+        return torch.stack([self.looks[place] for place in places]).to(self.model.device)
+
+
+def _mse(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(np.square(a.astype(np.float64) - b).mean())
+
+
 def _resolution(config: InstructPix2PixConfig, base: models.DiffusionModel) -> tuple[int, int]:
     """Return the side of square pictures, and the number that all sides are multiples of."""
     factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
@@ -191,18 +284,15 @@ def _resolution(config: InstructPix2PixConfig, base: models.DiffusionModel) -> t
     return resolution, step
 
 
-def _load(base: str) -> models.DiffusionModel:
+def _start(config: InstructPix2PixConfig) -> models.DiffusionModel:
     """Return the model to start from, in float32: a base to widen, or an edit model to continue."""
-    folder = str(Path(base) / "model") if (Path(base) / "model" / "model_index.json").exists() else base
+    if config.init is not None:
+        return load_for_training("init", config.init, "edit")
+    assert config.base is not None
     try:
-        model = models.load(folder, kind="base", device="cpu", dtype=torch.float32)
-    except EditorError as error:
-        raise InvalidConfig(f"base: {error}") from error
-    if model.is_xl:
-        raise InvalidConfig(
-            f"base: {base} is in the layout of Stable Diffusion XL, which is edited with but not trained; "
-            "give a Stable Diffusion 1.x or 2.x model, or one that `wordbrush train text-to-image` wrote."
-        )
-    for part in (model.vae, model.text_encoder):
-        part.requires_grad_(False)
-    return model
+        return load_for_training("base", config.base, "base")
+    except InvalidConfig as refusal:
+        try:
+            return load_for_training("base", config.base, "edit")
+        except InvalidConfig:
+            raise refusal from None  # what it said is about a base, which most people meant

@@ -24,7 +24,10 @@ from torch import Tensor, nn
 
 from dataset_builder.storage import write_json
 from trainer import checkpoint
+from trainer.arithmetic import autocast, compiled, settled
 from trainer.config import TrainConfig, read_config
+from trainer.config_base import ValidatedConfig
+from trainer.curve import Curve
 from trainer.draws import Schedule
 from trainer.ema import Average
 from trainer.errors import TrainingDiverged
@@ -75,6 +78,18 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Validated(Protocol):
+    """A task that can measure itself on what it is not trained on."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is something to measure on."""
+
+    def validate(self) -> dict[str, float]:
+        """Return figures by name, of the model as it is; the same ones each time."""
+
+
+@runtime_checkable
 class Grouped(Protocol):
     """A task whose samples differ in size: those of one group should share a forward pass."""
 
@@ -89,11 +104,13 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
 
     Returns:
         The folder of the exported model. A run that was told to stop (SIGTERM) has saved a checkpoint and
-        exported nothing: `finished` tells.
+        exported nothing: `finished` tells. So has one whose `stop_after` is over.
 
     Raises:
         TrainerError: See `trainer.errors`.
     """
+    began = time.monotonic()
+    config = settled(config)
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
     with PartialState(cpu=config.device == "cpu").main_process_first():
@@ -102,7 +119,8 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
             return model_folder
         task = make_task(config)
         check_fingerprint(config, task.fingerprint)
-    with StopSignal() as stop:
+    deadline = None if config.stop_after is None else began + 60 * config.stop_after
+    with StopSignal(deadline) as stop:
         yield from _Run(config, task).steps(stop)
     return model_folder
 
@@ -119,7 +137,8 @@ class _Run:
         self.config, self.task = config, task
         self.accelerator = Accelerator(
             cpu=config.device == "cpu",
-            mixed_precision=config.mixed_precision,
+            # Only fp16 needs its help, a scaler; and what it is told holds for all runs of a process.
+            mixed_precision="fp16" if config.mixed_precision == "fp16" else "no",
             log_with=None if config.tracker == "none" else config.tracker,
             project_dir=config.out,
         )
@@ -141,6 +160,9 @@ class _Run:
         if state is not None:
             task.model.load_state_dict(state.weights)
         self.model, self.optimizer = self.accelerator.prepare(task.model, self.optimizer)
+        if config.compile:
+            self.model = compiled(self.model)
+        self.validation = Curve(config.out) if isinstance(task, Validated) and task.validates else None
         self.average = Average(task.model, config.ema_decay)
         if state is not None:
             self._restore(state)
@@ -150,6 +172,8 @@ class _Run:
         self.average.shadow = {name: state.average[name].to(device) for name in self.average.shadow}
         self.optimizer.load_state_dict(state.optimizer)
         self.done, self.seconds = state.step, state.extra["seconds"]
+        if self.validation is not None and self.accelerator.is_main_process:
+            self.validation.forget_after(self.done)
         self.log_bytes = state.extra["log_bytes"]
         pending = torch.tensor(state.extra.get("losses", []), device=device)  # (processes, steps)
         if len(pending) == self.accelerator.num_processes:
@@ -184,6 +208,9 @@ class _Run:
             if main and (self.done % config.sample_every == 0 or self.done == config.steps):
                 self._sample()
                 since = time.perf_counter()
+            if main and self._is_to_validate():
+                self._validate()
+                since = time.perf_counter()
             if self.done % config.checkpoint_every == 0 or self.done == config.steps:
                 self.seconds += time.perf_counter() - started
                 started = time.perf_counter()
@@ -206,7 +233,7 @@ class _Run:
         total = torch.zeros((), device=self.accelerator.device)
         for micro in range(config.gradient_accumulation_steps):
             positions = self._positions(micro)
-            with self.accelerator.autocast():
+            with autocast(config, self.accelerator.device):
                 loss = self.task.loss(self.model, self.schedule.indices(positions), positions)
             self.accelerator.backward(loss / config.gradient_accumulation_steps)
             total += loss.detach() / config.gradient_accumulation_steps
@@ -268,6 +295,16 @@ class _Run:
         with self.average.applied(self.task.model), torch.no_grad():
             self.task.sample_grid().save(folder / f"step-{self.done:08d}.png")
 
+    def _is_to_validate(self) -> bool:
+        if self.validation is None or not isinstance(self.config, ValidatedConfig):
+            return False
+        return self.done % self.config.validate_every == 0 or self.done == self.config.steps
+
+    def _validate(self) -> None:
+        assert self.validation is not None and isinstance(self.task, Validated)
+        with self.average.applied(self.task.model), torch.no_grad():
+            self.validation.add(self.done, self.task.validate())
+
     def _save(self, log: Path) -> None:
         losses = self._gathered().tolist()
         if not self.accelerator.is_main_process:
@@ -297,12 +334,17 @@ class _Run:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Return the rate of a step (from 0): a linear rise, then the schedule's fall to 0 at `config.steps`."""
+    """Return the rate of a step (from 0): a linear rise, then the schedule's fall to 0 at `config.steps`.
+
+    A constant rate falls in the last `lr_decay_steps` alone (Shengding Hu et al., "MiniCPM", 2024, arXiv
+    2404.06395, who call it warm-up, stable, decay): until then a run need not know how long it will be.
+    """
     if step < config.lr_warmup_steps:
         return config.learning_rate * (step + 1) / config.lr_warmup_steps
     rest = max(1, config.steps - config.lr_warmup_steps)
     progress = (step - config.lr_warmup_steps) / rest
-    falls = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    constant = min(1.0, (config.steps - step) / max(1, config.lr_decay_steps))
+    falls = {"constant": constant, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
     return config.learning_rate * falls[config.lr_schedule]
 
 

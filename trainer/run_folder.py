@@ -1,6 +1,7 @@
 """The folder of a run: which configuration and inputs it belongs to, and whether it is finished.
 
 Law: a run goes on with the settings, data and frozen models it began with, or is refused with what differs.
+Its length alone may change, while nothing done so far depends on it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from pathlib import Path
 
 from dataset_builder.storage import write_json
+from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.errors import ConfigChanged, CorruptRun
 
@@ -40,11 +42,26 @@ def claim(config: TrainConfig) -> None:
         for name, value in ours.items()
         if theirs.get(name) != value
     ]
+    if _may_change_length(old, config):
+        changed = [one for one in changed if not one.startswith(("steps ", "lr_decay_steps "))]
+        if not changed:
+            write_json(path, {"config": config.to_dict()})
     if changed:
         raise ConfigChanged(
             f"out: {config.out} holds a run with other settings: {', '.join(changed)}; choose a new "
             "folder or the old settings."
         )
+
+
+def _may_change_length(old: TrainConfig, new: TrainConfig) -> bool:
+    """Say whether what a run has done would have been the same under another number of steps.
+
+    So it is while its rate is constant, before it falls under the old length and under the new one.
+    """
+    done = checkpoint.reached(new.out)
+    return all(
+        one.lr_schedule == "constant" and done <= one.steps - max(1, one.lr_decay_steps) for one in (old, new)
+    )
 
 
 def check_fingerprint(config: TrainConfig, fingerprint: dict[str, str]) -> None:

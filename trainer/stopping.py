@@ -1,4 +1,4 @@
-"""Being told to stop: schedulers of clusters send SIGTERM, and take the machine away soon after.
+"""Being told to stop: by the scheduler of a cluster, which soon takes the machine away, or by the clock.
 
 Law: a run that is told to stop ends its step, saves a checkpoint and leaves; what stood in the place of the
 signal before stands there again afterwards.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -16,10 +17,14 @@ from accelerate import Accelerator
 
 
 class StopSignal:
-    """Listens for SIGTERM while the context is open; outside the main thread it cannot, and does not."""
+    """Listens for SIGTERM while the context is open; outside the main thread it cannot, and does not.
 
-    def __init__(self) -> None:
-        self._asked = False
+    Args:
+        deadline: Time of `time.monotonic` from which on to stop; never where none is given.
+    """
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self._asked, self._deadline = False, deadline
         self._before: Any = None
         self._listening = threading.current_thread() is threading.main_thread()
 
@@ -37,7 +42,8 @@ class StopSignal:
 
     def asked(self, accelerator: Accelerator) -> bool:
         """Say whether any process was told to stop: all must leave after the same step."""
+        own = self._asked or (self._deadline is not None and time.monotonic() >= self._deadline)
         if accelerator.num_processes == 1:
-            return self._asked
-        asked = torch.tensor([self._asked], dtype=torch.int32, device=accelerator.device)
+            return own
+        asked = torch.tensor([own], dtype=torch.int32, device=accelerator.device)
         return bool(accelerator.gather(asked).any())

@@ -7,26 +7,40 @@ Reference: Robin Rombach et al., "High-Resolution Image Synthesis with Latent Di
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from editors import models
 from editors.checkpoints import read_guidance
+from editors.errors import EditorError
 from editors.guidance import cfg
 from editors.models import DiffusionModel, load_text_encoder
 from trainer import draws
+from trainer.arithmetic import attention_processor
+from trainer.autoencoder import load_autoencoder
 from trainer.config import TextToImageConfig
-from trainer.data import encode_pictures, encode_texts, encoder_hash, read_examples, state_hash
+from trainer.data import (
+    Examples,
+    encode_pictures,
+    encode_texts,
+    encoder_hash,
+    read_examples,
+    state_hash,
+    to_pixels,
+)
 from trainer.diffusion_tasks import denoise_grid, diffusion_loss, sampling_scheduler, training_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
+from trainer.validation import MAX_SAMPLES, Captions, batches, fixed_loss
 
 GRID_ROWS, GRID_COLUMNS = 4, 8
 GUIDANCE_SCALE = 4.0
@@ -48,23 +62,11 @@ class TextToImageTask:
     def __init__(self, config: TextToImageConfig) -> None:
         self.config = config
         examples = read_examples(config.data, pictures=("image",), texts=("caption",))
-        vae = load_autoencoder(config.autoencoder)
-        tokenizer, text_encoder = load_text_encoder(config.text_encoder)
+        self.whole = begun(config, examples.pictures["image"].shape[1])
+        self.model: Any = self.whole.unet
         cache = config.out / "cache"
+        vae, text_hash = self.whole.vae, state_hash(self.whole.text_encoder)
         self.mean, self.std = encode_pictures(vae, examples, "image", cache)
-        torch.manual_seed(config.seed)
-        self.model: Any = build(config, vae, text_encoder.config.hidden_size, sample_size=self.mean.shape[-1])
-        scheduler = sampling_scheduler(config.prediction_type)
-        self.whole = DiffusionModel(
-            tokenizer=tokenizer,
-            text_encoder=text_encoder,
-            vae=vae,
-            unet=self.model,
-            scheduler=scheduler,
-            name="in training",
-            guidance=read_guidance(config.autoencoder) or {"base": {"guidance_scale": GUIDANCE_SCALE}},
-        )
-        text_hash = state_hash(text_encoder)
         self.texts = encode_texts(self.whole.encode_prompt, examples.texts["caption"], cache, model=text_hash)
         self.captions = examples.texts["caption"]
         self.num_samples = len(examples)
@@ -73,14 +75,31 @@ class TextToImageTask:
             "encoder": encoder_hash(vae),
             "text_encoder": text_hash,
         }
-        self.scheduler = training_scheduler(config.prediction_type)
+        if config.init is not None:
+            self.fingerprint["init"] = state_hash(self.model)
+        self.scheduler = training_scheduler(self.whole.scheduler.config.prediction_type)
         self.device = torch.device("cpu")
+        self.held_out: HeldOut | None = None
+        if config.validation_data is not None:
+            held = read_examples(config.validation_data, pictures=("image",), texts=("caption",))
+            self.held_out = HeldOut(self.whole, held, Captions.of(config.validation_data))
 
     def to(self, device: torch.device) -> None:
         """Move the frozen models."""
         self.device = device
         self.whole.vae.to(device)
         self.whole.text_encoder.to(device)
+        self.model.set_attn_processor(attention_processor(device, math.prod(self.mean.shape[-2:])))
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are held-out pictures."""
+        return self.held_out is not None
+
+    def validate(self) -> dict[str, float]:
+        """Return the loss on held-out pictures, and how often the judge agrees with drawn captions."""
+        assert self.held_out is not None
+        return self.held_out.measure(self.scheduler)
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from noised latents and their caption, which some samples lose."""
@@ -116,6 +135,86 @@ class TextToImageTask:
         write_pipeline(folder, self.whole, StableDiffusionPipeline, card)
 
 
+class HeldOut:
+    """Held-out pictures and captions, as a base model in training is measured by them."""
+
+    def __init__(self, model: DiffusionModel, examples: Examples, captions: Captions | None) -> None:
+        self.model, self.captions = model, captions
+        self.pictures = examples.pictures["image"][:MAX_SAMPLES]
+        self.texts = model.encode_prompt(list(examples.texts["caption"][:MAX_SAMPLES]))  # (N, T, D)
+
+    def measure(self, scheduler: Any) -> dict[str, float]:
+        """Return all figures of the model as it is."""
+        model = self.model
+
+        def clean(places: NDArray[np.int64]) -> Tensor:
+            return model.scaled(model.encode_image(to_pixels(self.pictures[places])).mode().float())
+
+        def predict(places: NDArray[np.int64], noised: Tensor, timesteps: Tensor) -> Tensor:
+            text = self.texts[places].to(model.device)
+            predicted: Tensor = model.unet(noised, timesteps, text).sample
+            return predicted
+
+        loss = fixed_loss(scheduler, list(batches(len(self.pictures))), clean, predict)
+        seen = {} if self.captions is None else self.captions.agreements(model, model.recommended)
+        return {"loss on held-out pictures": loss, **seen}
+
+
+def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
+    """Return the model to train, in float32: a new one, or the one to go on from.
+
+    Args:
+        config: The run's.
+        side: Of the pictures, in pixels.
+
+    Raises:
+        InvalidConfig: There is no model to go on from, or no autoencoder.
+    """
+    if config.init is not None:
+        return load_for_training("init", config.init, "base")
+    assert config.autoencoder is not None
+    vae = load_autoencoder(config.autoencoder)
+    tokenizer, text_encoder = load_text_encoder(config.text_encoder)
+    torch.manual_seed(config.seed)
+    sample_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
+    return DiffusionModel(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=vae,
+        unet=build(config, vae, text_encoder.config.hidden_size, sample_size=sample_size),
+        scheduler=sampling_scheduler(config.prediction_type),
+        name="in training",
+        guidance=read_guidance(config.autoencoder) or {"base": {"guidance_scale": GUIDANCE_SCALE}},
+    )
+
+
+def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionModel:
+    """Return a model to train on from, in float32, its other parts frozen.
+
+    Args:
+        field: Of the configuration, for messages.
+        name: Of the model, its folder, or the folder of the run that exported it.
+        kind: What it must be.
+
+    Raises:
+        InvalidConfig: There is none of the kind, or it is of a layout that is not trained.
+    """
+    folder = str(Path(name) / "model") if (Path(name) / "model" / "model_index.json").exists() else name
+    try:
+        model = models.load(folder, kind=kind, device="cpu", dtype=torch.float32)
+    except EditorError as error:
+        raise InvalidConfig(f"{field}: {error}") from error
+    if model.is_xl:
+        raise InvalidConfig(
+            f"{field}: {name} is in the layout of Stable Diffusion XL, which is edited with but not trained; "
+            "give a Stable Diffusion 1.x or 2.x model, or one that `wordbrush train text-to-image` wrote."
+        )
+    for part in (model.vae, model.text_encoder):
+        part.requires_grad_(False)
+    model.unet.requires_grad_(True)
+    return model
+
+
 def build(config: TextToImageConfig, vae: Any, text_width: int, *, sample_size: int) -> Any:
     """Return a new UNet with attention at every resolution: the latents are small."""
     levels = len(config.block_out_channels)
@@ -130,28 +229,4 @@ def build(config: TextToImageConfig, vae: Any, text_width: int, *, sample_size: 
         layers_per_block=config.layers_per_block,
         attention_head_dim=config.attention_head_dim,
         cross_attention_dim=text_width,
-    )
-
-
-def load_autoencoder(folder: Path) -> Any:
-    """Return a trained autoencoder from its folder, or from the folder of its run, in float32.
-
-    Raises:
-        InvalidConfig: There is none.
-    """
-    for place in (folder, folder / "model", folder / "vae"):
-        if (place / "config.json").exists() and any(place.glob("*.safetensors")):
-            return (
-                AutoencoderKL.from_pretrained(
-                    place,
-                    use_safetensors=True,
-                    local_files_only=True,
-                    variant="fp16" if any(place.glob("*.fp16.*")) else None,
-                    torch_dtype=torch.float32,
-                )
-                .eval()
-                .requires_grad_(False)
-            )
-    raise InvalidConfig(
-        f"autoencoder: {folder} holds no trained autoencoder; name the folder of a finished run."
     )

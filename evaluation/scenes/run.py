@@ -14,7 +14,7 @@ from dataset_builder.build_scenes import build_scenes
 from dataset_builder.dataset import read_dataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import locked, remove_leftovers, write_atomically, write_json
-from evaluation.judge import world_hash
+from evaluation.judge import require_world, world_hash
 from evaluation.scenes.base import BaseSection
 from evaluation.scenes.curve import CurveSection
 from evaluation.scenes.data import build_sources, left_out, read_captions, read_sources
@@ -25,7 +25,7 @@ from evaluation.scenes.prompt_edits import PromptSection
 from evaluation.scenes.report import markdown
 from evaluation.scenes.rows import Album, Ledger, Row, Section, run_of
 from evaluation.scenes.summary import ScenesReport, SectionReport, lines_of
-from evaluation.scenes.tools import Toolbox, Tools, require_world
+from evaluation.scenes.tools import Toolbox, Tools
 
 _NEEDS: Final = {
     "base": ("base", "judge"),

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.clip import Scorer
-from dataset_builder.errors import ChangedWorld, InvalidJob
 from editors import IncompatibleModel, InstructPix2PixEditor, PromptToPromptEditor
-from evaluation.judge import Judge, Reading, world_hash
+from evaluation.judge import Judge, Reading
 from evaluation.sampling import model_hash, weights_hash
 from evaluation.scenes.job import ScenesJob
 
@@ -111,24 +110,6 @@ class Tools:
                 "scorer": lambda: weights_hash(self.scorer.name, cast(Any, self.scorer.towers).model),
             }[tool]()
         return self._hashes[tool]
-
-
-def require_world(judge: Reader, world: str) -> None:
-    """Refuse a judge of another world, or of another version of it.
-
-    Raises:
-        InvalidJob: It reads another world.
-        ChangedWorld: The world is drawn differently by now.
-    """
-    if judge.world != world:
-        raise InvalidJob(
-            f"world is {world!r}, but the judge reads {judge.world!r}; choose that, or another judge."
-        )
-    if judge.world_hash != world_hash(world):
-        raise ChangedWorld(
-            f"the judge learnt world '{world}' as of {judge.world_hash[:12]}, but it is drawn as of "
-            f"{world_hash(world)[:12]} now; train the judge again with `wordbrush train judge`."
-        )
 
 
 def require_model(name: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,3 +171,33 @@ def test_the_parts_are_measured_on_held_out_scenes(tmp_path: Path) -> None:
     again = [step for step in draw_captions(parts, base) if isinstance(step, DrawnCaption)]
     assert all((one.picture == two.picture).all() for one, two in zip(drawn, again, strict=True))
     assert {"autoencoder.json", "autoencoder.png", "captions.png"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_the_terminal_table_is_whole_in_80_columns() -> None:
+    """A figure that is cut says less than none."""
+    from rich.console import Console
+
+    from evaluation.report import table
+    from evaluation.scores import EvalReport, PairScore, summarise
+
+    fields = {
+        name: 68.0 for name in PairScore.__dataclass_fields__ if name not in ("key", "kind", "edit_prompt")
+    }
+    scores = [
+        PairScore(key=str(number), kind=kind, edit_prompt="", **fields | {"edited": 60.0 + 10 * (number % 2)})
+        for number, kind in enumerate(["remove_accessory"] * 2000)
+    ]
+    report = EvalReport(
+        model="pocket",
+        run="",
+        model_hash="",
+        data_hash="",
+        settings={},
+        seconds_per_edit=0.1,
+        kinds=summarise(scores),
+    )
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table(report))
+    text = console.export_text()
+    assert "…" not in text and text.count("remove_accessory") == 1
+    assert re.search(r"2000 +50 \[48,52\] +0 +0 +65\.0( +68\.0){4}", text)

@@ -29,6 +29,8 @@ def test_two_processes_are_one_with_the_double_batch(chain: Path, tmp_path: Path
         2,
         "--device",
         "cpu",
+        "--mixed-precision",
+        "no",
         "--log-every",
         1,
     ]

@@ -19,6 +19,7 @@ COMMON: dict[str, Any] = {
     "log_every": 1,
     "sample_every": 1000,
     "batch_size": 4,
+    "mixed_precision": "no",
 }
 
 
@@ -71,10 +72,10 @@ def autoencoder_config(root: Path, **fields: Any) -> AutoencoderConfig:
         "data": root / "scenes",
         "out": root / "autoencoder",
         "steps": 2,
-        "block_out_channels": (12, 16),
-        "latent_channels": 4,
         "learning_rate": 1e-3,
     }
+    if "init" not in fields:
+        options |= {"block_out_channels": (12, 16), "latent_channels": 4}
     return AutoencoderConfig(**options | fields)
 
 
@@ -82,11 +83,14 @@ def base_config(root: Path, **fields: Any) -> TextToImageConfig:
     options = COMMON | {
         "data": root / "scenes",
         "out": root / "base",
-        "autoencoder": root / "autoencoder",
         "steps": 2,
-        "block_out_channels": (32, 32),
-        "attention_head_dim": 2,
     }
+    if "init" not in fields:
+        options |= {
+            "autoencoder": root / "autoencoder",
+            "block_out_channels": (32, 32),
+            "attention_head_dim": 2,
+        }
     return TextToImageConfig(**options | fields)
 
 
@@ -94,9 +98,10 @@ def edit_config(root: Path, **fields: Any) -> InstructPix2PixConfig:
     options = COMMON | {
         "data": root / "pairs",
         "out": root / "edit",
-        "base": str(root / "base" / "model"),
         "steps": 6,
     }
+    if "init" not in fields:
+        options["base"] = str(root / "base" / "model")
     return InstructPix2PixConfig(**options | fields)
 
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Train pocket and pack it into DIR/pocket, which --model takes: the decoder, then the base, then the edit model from it,
+# two million samples each of the last two. On one core that computes bf16 that is about twelve hours. Cut it anywhere and
+# run it again, it goes on where it was:
+#
+#     scripts/train_pocket.sh DIR [--from FOLDER] [--stop-after MINUTES] [--only decoder|base|edit]
+#
+# --from goes on from a pocket that is there, such as editors/pocket, each of its models by itself; without it all begin
+# from nothing. --only trains one of them: then two of them can share two cores. --stop-after saves and leaves after so
+# many minutes. DIR/<model>/validation.jsonl and .png say how far each has come.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+wrong() { echo "scripts/train_pocket.sh: $1; usage: DIR [--from FOLDER] [--stop-after MINUTES] [--only decoder|base|edit]" >&2; exit 2; }
+[ $# -gt 0 ] || wrong "name a folder"
+work=$1 from="" minutes="" only=""
+shift
+while [ $# -gt 0 ]; do
+  [ $# -gt 1 ] || wrong "$1 needs a value"
+  case "$1" in
+    --from) from=$2 ;;
+    --stop-after) minutes=$2 ;;
+    --only) only=$2 ;;
+    *) wrong "$1 is unknown" ;;
+  esac
+  shift 2
+done
+[[ "$only" =~ ^(|decoder|base|edit)$ ]] || wrong "--only $only is none of decoder, base, edit"
+[[ "$minutes" =~ ^(|[1-9][0-9]*)$ ]] || wrong "--stop-after $minutes is no whole number of minutes from 1"
+[ -z "$from" ] || [ -e "$from/pocket.json" ] || wrong "--from $from is no pocket"
+scripts/install train,scenes
+# One process of one thread a core: on models this small, threads spend their time waiting for each other.
+export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1
+# Tensors of this size are otherwise given back to the system and asked for again at every step: a fifth of the time.
+export MALLOC_MMAP_THRESHOLD_=2147483648 MALLOC_TRIM_THRESHOLD_=8589934592
+mkdir -p "$work"
+
+# stage NAME TASK DATA HELD_OUT OPTIONS...: train one model as far as the time goes, and leave where it is over.
+stage() {
+  local name=$1 task=$2 data=$3 held_out=$4 left=()
+  shift 4
+  if [ -n "$only" ] && [ "$only" != "$name" ] || [ -e "$work/$name/done.json" ]; then return 0; fi
+  if [ -n "$minutes" ]; then
+    [ "$SECONDS" -lt $((60 * minutes)) ] || exit 0
+    left=(--stop-after "$(((60 * minutes - SECONDS + 59) / 60))")
+  fi
+  wordbrush train "$task" "$work/$data" --out "$work/$name" --validation-data "$work/$held_out" \
+    --device cpu --batch-size 32 --log-every 100 --checkpoint-every 250 --sample-every 3500 --validate-every 3500 \
+    "$@" "${left[@]}"
+  [ -e "$work/$name/done.json" ] || exit 0
+}
+
+wordbrush data artwork
+scenes() { wordbrush data scenes --size 64 "$@"; }
+scenes --world pocket --num 48000 --seed 0 --split train --out "$work/scenes"
+scenes --world pocket --num 1000 --seed 5 --split held_out --out "$work/scenes-held-out"
+scenes --world pocket-photos --num 20000 --seed 4 --split train --out "$work/photos"
+scenes --world pocket-photos --num 1000 --seed 6 --split held_out --out "$work/photos-held-out"
+scenes --world pocket-photos --num 48000 --seed 3 --split train --pairs --out "$work/pairs"
+scenes --world pocket-photos --num 1000 --seed 5 --split held_out --pairs --out "$work/pairs-held-out"
+
+if [ -n "$from" ]; then
+  decoder=(--init "$from") base=(--init "$from") edit=(--init "$from")
+else
+  decoder=(--block-out-channels 16,32,64,96)
+  base=(--autoencoder "$work/decoder" --block-out-channels 96,192)
+  edit=(--base "$work/base")
+fi
+lands=(--steps 62500 --lr-warmup-steps 300 --lr-decay-steps 6000 --ema-decay 0.999)
+stage decoder autoencoder photos photos-held-out "${decoder[@]}" --steps 8000 --learning-rate 0.001 \
+  --lr-schedule cosine --ema-decay 0.998 --latent-noise 0.2
+stage base text-to-image scenes scenes-held-out "${base[@]}" --learning-rate 0.001 "${lands[@]}"
+stage edit instruct-pix2pix pairs pairs-held-out "${edit[@]}" --learning-rate 0.0008 "${lands[@]}"
+
+for name in decoder base edit; do
+  [ -e "$work/$name/done.json" ] || { echo "$name is not trained yet; run this without --only."; exit 0; }
+done
+python -m trainer.pack --autoencoder "$work/decoder/model" --base "$work/base/model" --edit "$work/edit/model" \
+  --out "$work/pocket"
+wordbrush eval pairs --num 300 --model "$work/pocket" --out "$work/figures"
