@@ -30,7 +30,7 @@ from trainer.grids import sheet
 
 FITTED = 2048
 """Pictures that the principal components, or the scale of learned latents, are measured on."""
-HELD_OUT = 256
+NUM_HELD_OUT = 256
 SIGMAS = (0.0, 0.1, 0.2, 0.3)
 """Errors of the latents that a decoder is measured at: none, and about what a small diffusion model makes."""
 
@@ -53,10 +53,10 @@ class AutoencoderTask:
             self.fingerprint["init"] = state_hash(vae)
         self.model: Any = Reconstruction(vae, learned=config.encoder == "learned")
         self.device = torch.device("cpu")
-        self.held_out: NDArray[np.uint8] | None = None
+        self.held_out: HeldOut | None = None
         if config.validation_data is not None:
             held = read_examples(config.validation_data, pictures=("image",), texts=())
-            self.held_out = held.pictures["image"][:HELD_OUT]
+            self.held_out = HeldOut(vae, held.pictures["image"][:NUM_HELD_OUT])
 
     def to(self, device: torch.device) -> None:
         """Remember where the pictures go."""
@@ -82,20 +82,6 @@ class AutoencoderTask:
             return None
         sigma = draws.normal(rows, (1, 1, 1)).abs() * self.config.latent_noise
         return sigma * (draws.uniform(rows) < self.config.latent_noise_prob)[:, None, None, None]
-
-    @property
-    def validates(self) -> bool:
-        """Whether there are held-out pictures."""
-        return self.held_out is not None
-
-    def validate(self) -> dict[str, float]:
-        """Return how well held-out pictures come back, and how much of their tiles is seen, by σ."""
-        assert self.held_out is not None
-        figures: dict[str, float] = {}
-        for sigma in SIGMAS:
-            psnr, borders = forgiveness(self.model.vae, self.held_out, sigma)
-            figures |= {f"PSNR in dB: σ = {sigma}": psnr, f"tile borders: σ = {sigma}": borders}
-        return figures
 
     def sample_grid(self) -> Image.Image:
         """Draw pictures above their reconstructions."""
@@ -143,6 +129,21 @@ class Reconstruction(nn.Module):
         latents = posterior.mean + posterior.std * noise
         decoded = self.vae.decode(latents if added is None else latents + added).sample
         return decoded, posterior.kl().mean() / noise[0].numel()
+
+
+class HeldOut:
+    """Held-out pictures, (N, H, W, 3) uint8, as an autoencoder in training is measured by them."""
+
+    def __init__(self, vae: Any, pictures: NDArray[np.uint8]) -> None:
+        self.vae, self.pictures = vae, pictures
+
+    def measure(self) -> dict[str, float]:
+        """Return how well pictures come back, and how much of their tiles is seen, by σ."""
+        figures: dict[str, float] = {}
+        for sigma in SIGMAS:
+            psnr, borders = forgiveness(self.vae, self.pictures, sigma)
+            figures |= {f"PSNR in dB: σ = {sigma}": psnr, f"tile borders: σ = {sigma}": borders}
+        return figures
 
 
 @torch.no_grad()

@@ -111,7 +111,9 @@ class InstructPix2PixTask:
         self.scheduler = training_scheduler(base.scheduler.config.prediction_type)
         self.held_out: HeldOut | None = None
         if config.validation_data is not None:
-            self.held_out = HeldOut(self.whole, config.validation_data, resolution, step, config.max_aspect)
+            self.held_out = HeldOut(
+                self.whole, self.scheduler, config.validation_data, resolution, step, config.max_aspect
+            )
 
     def to(self, device: torch.device) -> None:
         """Move the frozen models."""
@@ -120,16 +122,6 @@ class InstructPix2PixTask:
         self.whole.text_encoder.to(device)
         largest = max(math.prod(self.latents.shape(size)[1:]) for size in range(len(self.latents.buckets)))
         self.model.set_attn_processor(attention_processor(device, largest))
-
-    @property
-    def validates(self) -> bool:
-        """Whether there are held-out pairs."""
-        return self.held_out is not None
-
-    def validate(self) -> dict[str, float]:
-        """Return the loss on held-out pairs, and how often an edit is nearer to the target than nothing."""
-        assert self.held_out is not None
-        return self.held_out.measure(self.scheduler)
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from (noised edited latents, original's latents, instruction), some conditions dropped.
@@ -201,10 +193,17 @@ class HeldOut:
     """Held-out pairs, as an edit model in training is measured by them."""
 
     def __init__(
-        self, model: models.DiffusionModel, folder: Path, resolution: int, step: int, max_aspect: float
+        self,
+        model: models.DiffusionModel,
+        scheduler: Any,
+        folder: Path,
+        resolution: int,
+        step: int,
+        max_aspect: float,
     ) -> None:
         pairs = read_pairs(folder).head(MAX_SAMPLES)
-        self.model, self.instructions = model, [ref.instructions[0] for ref in pairs.refs]
+        self.model, self.scheduler = model, scheduler
+        self.instructions = [ref.instructions[0] for ref in pairs.refs]
         self.latents = PairLatents(
             model.vae,
             pairs,
@@ -223,11 +222,11 @@ class HeldOut:
         ]
         self.texts = model.encode_prompt(self.instructions)  # (N, T, D)
 
-    def measure(self, scheduler: Any) -> dict[str, float]:
-        """Return all figures of the model as it is."""
-        return {"loss on held-out pairs": self.loss(scheduler), "nearer than doing nothing": self.nearer()}
+    def measure(self) -> dict[str, float]:
+        """Return the loss, and how often an edit is nearer to the target than nothing."""
+        return {"loss on held-out pairs": self.loss(), "nearer than doing nothing": self.nearer()}
 
-    def loss(self, scheduler: Any) -> float:
+    def loss(self) -> float:
         """Return the loss, with all conditions told."""
         latents, samples = self.latents, []
         for size in range(len(latents.buckets)):
@@ -243,7 +242,7 @@ class HeldOut:
             predicted: Tensor = self.model.unet(told, timesteps, text).sample
             return predicted
 
-        return fixed_loss(scheduler, samples, clean, predict)
+        return fixed_loss(self.scheduler, samples, clean, predict)
 
     def nearer(self) -> float:
         """Return the share of pairs whose edit is nearer to the target than the original is, in MSE."""

@@ -77,16 +77,20 @@ class Task(Protocol):
         """Write the model as others load it, with a card."""
 
 
+class HeldOut(Protocol):
+    """Samples that a model is not trained on."""
+
+    def measure(self) -> dict[str, float]:
+        """Return figures by name, of the model as it is; the same ones each time."""
+
+
 @runtime_checkable
 class Validated(Protocol):
-    """A task that can measure itself on what it is not trained on."""
+    """A task that can be measured on what it is not trained on, where there is something."""
 
     @property
-    def validates(self) -> bool:
-        """Whether there is something to measure on."""
-
-    def validate(self) -> dict[str, float]:
-        """Return figures by name, of the model as it is; the same ones each time."""
+    def held_out(self) -> HeldOut | None:
+        """What to measure on."""
 
 
 @runtime_checkable
@@ -162,7 +166,7 @@ class _Run:
         self.model, self.optimizer = self.accelerator.prepare(task.model, self.optimizer)
         if config.compile:
             self.model = compiled(self.model)
-        self.validation = Curve(config.out) if isinstance(task, Validated) and task.validates else None
+        self.validation = Curve(config.out) if isinstance(task, Validated) and task.held_out else None
         self.average = Average(task.model, config.ema_decay)
         if state is not None:
             self._restore(state)
@@ -301,9 +305,9 @@ class _Run:
         return self.done % self.config.validate_every == 0 or self.done == self.config.steps
 
     def _validate(self) -> None:
-        assert self.validation is not None and isinstance(self.task, Validated)
+        assert self.validation is not None and isinstance(self.task, Validated) and self.task.held_out
         with self.average.applied(self.task.model), torch.no_grad():
-            self.validation.add(self.done, self.task.validate())
+            self.validation.add(self.done, self.task.held_out.measure())
 
     def _save(self, log: Path) -> None:
         losses = self._gathered().tolist()

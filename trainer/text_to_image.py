@@ -82,7 +82,7 @@ class TextToImageTask:
         self.held_out: HeldOut | None = None
         if config.validation_data is not None:
             held = read_examples(config.validation_data, pictures=("image",), texts=("caption",))
-            self.held_out = HeldOut(self.whole, held, Captions.of(config.validation_data))
+            self.held_out = HeldOut(self.whole, self.scheduler, held, Captions.of(config.validation_data))
 
     def to(self, device: torch.device) -> None:
         """Move the frozen models."""
@@ -90,16 +90,6 @@ class TextToImageTask:
         self.whole.vae.to(device)
         self.whole.text_encoder.to(device)
         self.model.set_attn_processor(attention_processor(device, math.prod(self.mean.shape[-2:])))
-
-    @property
-    def validates(self) -> bool:
-        """Whether there are held-out pictures."""
-        return self.held_out is not None
-
-    def validate(self) -> dict[str, float]:
-        """Return the loss on held-out pictures, and how often the judge agrees with drawn captions."""
-        assert self.held_out is not None
-        return self.held_out.measure(self.scheduler)
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from noised latents and their caption, which some samples lose."""
@@ -138,13 +128,15 @@ class TextToImageTask:
 class HeldOut:
     """Held-out pictures and captions, as a base model in training is measured by them."""
 
-    def __init__(self, model: DiffusionModel, examples: Examples, captions: Captions | None) -> None:
-        self.model, self.captions = model, captions
+    def __init__(
+        self, model: DiffusionModel, scheduler: Any, examples: Examples, captions: Captions | None
+    ) -> None:
+        self.model, self.scheduler, self.captions = model, scheduler, captions
         self.pictures = examples.pictures["image"][:MAX_SAMPLES]
         self.texts = model.encode_prompt(list(examples.texts["caption"][:MAX_SAMPLES]))  # (N, T, D)
 
-    def measure(self, scheduler: Any) -> dict[str, float]:
-        """Return all figures of the model as it is."""
+    def measure(self) -> dict[str, float]:
+        """Return the loss, and how often the judge agrees with drawn captions."""
         model = self.model
 
         def clean(places: NDArray[np.int64]) -> Tensor:
@@ -155,8 +147,9 @@ class HeldOut:
             predicted: Tensor = model.unet(noised, timesteps, text).sample
             return predicted
 
-        loss = fixed_loss(scheduler, list(batches(len(self.pictures))), clean, predict)
-        seen = {} if self.captions is None else self.captions.agreements(model, model.recommended)
+        loss = fixed_loss(self.scheduler, list(batches(len(self.pictures))), clean, predict)
+        scale = model.recommended.get("guidance_scale", GUIDANCE_SCALE)
+        seen = {} if self.captions is None else self.captions.agreements(model, scale)
         return {"loss on held-out pictures": loss, **seen}
 
 

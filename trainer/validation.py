@@ -5,7 +5,8 @@ Law: the same samples, timesteps and noise each time, so that two figures differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from dataset_builder import records
 from dataset_builder.dataset import read_dataset
-from dataset_builder.errors import DatasetError
+from dataset_builder.errors import DatasetError, InvalidJob
 from dataset_builder.scenes import Scene
-from evaluation.judge import SHIPPED, Judge, require_world
+from evaluation.judge import Judge, require_world
 from evaluation.sampling import Sampling, draw
 from evaluation.scenes.readings import agreement, claims_of
 from trainer import draws
@@ -30,6 +31,7 @@ TIMESTEPS: Final = 10
 BATCH: Final = 32
 STEPS: Final = 20
 _SEED: Final = 0
+_log = logging.getLogger(__name__)
 
 
 def batches(num: int) -> Iterator[NDArray[np.int64]]:
@@ -82,25 +84,24 @@ class Captions:
 
     @classmethod
     def of(cls, folder: Path) -> Captions | None:
-        """Return the captions of a dataset of scenes, or None where no judge reads its world."""
+        """Return the captions of a dataset of scenes; None, with a line in the log, if no judge reads it."""
         try:
             info = read_dataset(folder)
-            if info.config.get("kind") != "scenes" or not (SHIPPED / "judge.json").is_file():
-                return None
+            if info.config.get("kind") != "scenes":
+                raise InvalidJob("it holds no drawn scenes")
             judge = Judge.from_pretrained()
             require_world(judge, info.config["world"])
-        except DatasetError:
+        except DatasetError as error:
+            _log.warning("validation_data: no judge reads %s (%s); only the loss is measured.", folder, error)
             return None
         columns = (records.CAPTION, records.SCENE)
         samples = [sample for sample, _ in zip(info.samples(columns), range(MAX_DRAWN), strict=False)]
         told = [Scene.from_json(sample[records.SCENE]) for sample in samples]
         return cls(told, [sample[records.CAPTION] for sample in samples], judge)
 
-    def agreements(self, model: Any, recommended: Mapping[str, float]) -> dict[str, float]:
+    def agreements(self, model: Any, guidance_scale: float) -> dict[str, float]:
         """Draw all captions with a base model and return, by head, how often the judge sees what they say."""
-        how = Sampling(
-            size=self.judge.size, guidance_scale=recommended["guidance_scale"], num_inference_steps=STEPS
-        )
+        how = Sampling(size=self.judge.size, guidance_scale=guidance_scale, num_inference_steps=STEPS)
         found: dict[str, list[float]] = {}
         for places in batches(len(self.captions)):
             drawn = draw(model, [self.captions[k] for k in places], [int(k) for k in places], how)
