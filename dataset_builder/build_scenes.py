@@ -93,7 +93,7 @@ class SceneJob:
         return {
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,
-            "painter": painter_hash(),
+            "painter": painter_hash(pairs=self.pairs),
             "paraphrase": self.paraphrase,
             "samples_per_shard": self.samples_per_shard,
             "seed": self.seed,
@@ -132,11 +132,19 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
     )
 
 
-def painter_hash() -> str:
-    """Return one hash over the sources that draw: pictures of two versions never mix in one dataset."""
+_OF_PAIRS = frozenset({"changes.py", "edits.py", "pairs.py", "phrasings.py"})
+"""The sources that say what an edit does and how it is asked for: a scene by itself has no part of them."""
+
+
+def painter_hash(*, pairs: bool) -> str:
+    """Return one hash over the sources that draw: pictures of two versions never mix in one dataset.
+
+    Args:
+        pairs: Of pairs, and so over the sources of edits too; else of scenes alone.
+    """
     folder = Path(scenes.__file__).parent
-    sources = {path.name: hash_bytes(path.read_bytes()) for path in sorted(folder.glob("*.py"))}
-    return hash_json(sources)
+    sources = [path for path in sorted(folder.glob("*.py")) if pairs or path.name not in _OF_PAIRS]
+    return hash_json({path.name: hash_bytes(path.read_bytes()) for path in sources})
 
 
 def sample_seed(job: SceneJob, number: int, attempt: int = 0) -> int:

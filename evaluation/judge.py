@@ -132,9 +132,9 @@ def labels(scene: Scene, vocabulary: Vocabulary) -> dict[str, NDArray[np.int64]]
 
 
 def world_hash(name: str) -> str:
-    """Return one hash over a world's words and the sources that draw it."""
+    """Return one hash over a world's words and the sources that draw its scenes; edits may change."""
     words = Vocabulary.of(scenes.WORLDS[name]).to_dict()
-    return hash_json({"painter": painter_hash(), "words": words, "world": name})
+    return hash_json({"painter": painter_hash(pairs=False), "words": words, "world": name})
 
 
 def holds(larger: str, world: str) -> bool:

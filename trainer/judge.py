@@ -151,7 +151,7 @@ def _scene_config(folder: Path) -> Mapping[str, Any]:
         raise UnusableData(f"data: {error}") from error
     if config.get("kind") != "scenes" or config.get("world") not in scenes.WORLDS:
         raise UnusableData(f"data: {folder} holds no scenes; draw some with `wordbrush data scenes`.")
-    if config.get("painter") != painter_hash():
+    if config.get("painter") != painter_hash(pairs=False):
         raise UnusableData(
             f"data: {folder} was drawn by other sources than the present ones; draw it again with "
             "`wordbrush data scenes`."

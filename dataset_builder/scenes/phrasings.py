@@ -38,7 +38,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             change the colour of the {noun} to {colour}
             paint the {noun} {colour}
             {colour} {noun}
-            the {noun} should be {colour}""",
+            the {noun} should be {colour}
+            could you make the {noun} {colour}?
+            please turn the {noun} {colour}
+            dye the {noun} {colour}
+            the {noun} in {colour}
+            give the {noun} a {colour} colour
+            I would like the {noun} in {colour}
+            switch the {noun} to {colour}""",
             """recolour the {noun} in {colour}
             I want the {noun} to be {colour}""",
         ),
@@ -47,7 +54,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             turn the {noun} into {material}
             the {noun} should be made of {material}
             make {its} material {material}
-            {noun} made of {material}""",
+            {noun} made of {material}
+            could you make the {noun} from {material}?
+            {material} {noun}
+            transform the {noun} into {material}
+            I would like the {noun} in {material}
+            cast the {noun} in {material}
+            as if the {noun} were {material}""",
             """have the {noun} be made from {material}
             let the {noun} be of {material}""",
         ),
@@ -57,7 +70,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             change the {noun} to {new}
             swap the {noun} for {new}
             make {it} {new}
-            {new} instead of the {noun}""",
+            {new} instead of the {noun}
+            could you replace the {noun} with {new}?
+            put {new} where the {noun} is
+            substitute {new} for the {noun}
+            transform the {noun} into {new}
+            I would like {new} rather than the {noun}
+            switch the {noun} with {new}
+            not the {noun} but {new}""",
             """have {it} be {new}
             exchange the {noun} for {new}""",
         ),
@@ -67,7 +87,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             change the background to {place}
             make the background {place}
             {where}
-            as if {they} were {where}""",
+            as if {they} were {where}
+            could you put {it} {where}?
+            place {it} {where}
+            take {it} to {place}
+            switch the background to {place}
+            I would like {it} {where}
+            with {place} behind {it}
+            replace the background with {place}""",
             """show {it} {where}
             set the scene {where}""",
         ),
@@ -75,7 +102,11 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             """change the place to {place}
             make it {place}
             turn it into {place}
-            {where}""",
+            {where}
+            change it to {place}
+            could you make it {place}?
+            replace it with {place}
+            I would like {place}""",
             """let it be {place}""",
         ),
         "background plain": _ways(
@@ -92,7 +123,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             make it look like {style}
             as {style}
             in the style of {style}
-            {style}""",
+            {style}
+            could you turn it into {style}?
+            draw it as {style}
+            convert it to {style}
+            I would like {style}
+            change the style to {style}
+            render it as {style}
+            make this picture {style}""",
             """have it be {style}
             redraw it as {style}""",
         ),
@@ -103,7 +141,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             change it to night
             at night
             turn day into night
-            make it dark outside""",
+            make it dark outside
+            could you make it night?
+            change the time to night
+            I would like it at night
+            as a night picture
+            let the sun go down and the night come
+            turn off the daylight""",
             """have it be midnight
             show it at night""",
         ),
@@ -113,7 +157,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             turn it into a day scene
             change it to daylight
             in the daytime
-            make it bright day""",
+            make it bright day
+            could you make it day?
+            change the time to day
+            I would like it in daylight
+            by daylight
+            as a picture in the daytime
+            turn it to broad day""",
             """have it be noon
             show it by day""",
         ),
@@ -123,7 +173,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             at sunset
             change the time to sunset
             make it evening with a sunset
-            add a sunset""",
+            add a sunset
+            could you make it sunset?
+            change it to sunset
+            I would like it in the evening
+            with a setting sun
+            as the sun goes down
+            in the evening light""",
             """show it at sunset
             have it be at dusk""",
         ),
@@ -132,7 +188,12 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             turn it into early morning
             at dawn
             change the time to dawn
-            make it sunrise""",
+            make it sunrise
+            could you make it dawn?
+            change it to dawn
+            I would like it early in the morning
+            as the sun comes up
+            in the morning light""",
             """show it at daybreak""",
         ),
         "weather/clear": _ways(
@@ -140,14 +201,25 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             clear the sky
             make it sunny
             good weather
-            make the sky blue and clear""",
+            make the sky blue and clear
+            could you clear the sky?
+            change the weather to clear
+            I would like clear weather
+            take the bad weather away
+            under a clear sky
+            stop the bad weather""",
             """give it fine weather""",
         ),
         "weather/clear night": _ways(
             """make the weather clear
             clear the sky
             clear night sky
-            good weather""",
+            good weather
+            could you clear the sky?
+            change the weather to clear
+            I would like clear weather
+            take the bad weather away
+            stop the bad weather""",
             """give it fine weather""",
         ),
         "weather/cloudy": _ways(
@@ -155,7 +227,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             add clouds
             cover the sky with clouds
             under a cloudy sky
-            make the sky grey""",
+            make the sky grey
+            could you make it cloudy?
+            change the weather to cloudy
+            I would like clouds
+            fill the sky with clouds
+            with grey clouds
+            hide the sun behind clouds""",
             """have the sky be overcast""",
         ),
         "weather/rain": _ways(
@@ -164,7 +242,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             make it rainy
             in the rain
             let it rain
-            turn it into a rainy scene""",
+            turn it into a rainy scene
+            could you make it rain?
+            change the weather to rain
+            I would like rain
+            with raindrops
+            start the rain
+            put it in the rain""",
             """have it be raining
             give it rainy weather""",
         ),
@@ -174,7 +258,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             let it snow
             make it snowy
             turn it into a winter scene
-            in falling snow""",
+            in falling snow
+            could you make it snow?
+            change the weather to snow
+            I would like snow
+            with snowflakes
+            with falling snow
+            make it winter""",
             """have it be snowing
             give it snowy weather""",
         ),
@@ -183,7 +273,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             add fog
             in the fog
             make it misty
-            let there be fog""",
+            let there be fog
+            could you make it foggy?
+            change the weather to fog
+            I would like fog
+            with fog
+            fill it with fog
+            hide it in fog""",
             """cover it in mist""",
         ),
         "weather/thunderstorm": _ways(
@@ -207,7 +303,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             put {thing} on the {noun}
             make the {noun} wear {thing}
             the {noun} should wear {thing}
-            with {thing}""",
+            with {thing}
+            could you give the {noun} {thing}?
+            {thing} on the {noun}
+            I would like the {noun} in {thing}
+            the {noun} with {thing}
+            please add {thing}
+            get the {noun} {thing}
+            place {thing} on {it}""",
             """dress the {noun} with {thing}
             let {it} have {thing}""",
         ),
@@ -216,7 +319,13 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             take off the {bare}
             take the {bare} away
             without the {bare}
-            no {bare}""",
+            no {bare}
+            could you remove the {bare}?
+            please take off the {bare}
+            delete the {bare}
+            erase the {bare}
+            I would like it without the {bare}
+            lose the {bare}""",
             """get rid of the {bare}""",
         ),
         "add_object": _ways(
@@ -224,7 +333,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             put {thing} in the picture
             place {thing} there
             insert {thing}
-            add {thing} to the scene""",
+            add {thing} to the scene
+            could you add {thing}?
+            please put {thing} there
+            I would like {thing}
+            with {thing}
+            draw {thing}
+            make {thing} appear
+            bring in {thing}""",
             """have {thing} there too""",
         ),
         "remove_object": _ways(
@@ -232,7 +348,14 @@ PHRASINGS: Mapping[str, Phrasings] = MappingProxyType(
             take the {noun} away
             erase the {noun}
             delete the {noun}
-            without the {noun}""",
+            without the {noun}
+            could you remove the {noun}?
+            please take the {noun} out
+            wipe out the {noun}
+            I would like it without the {noun}
+            no {noun}
+            make the {noun} disappear
+            leave out the {noun}""",
             """get rid of the {noun}""",
         ),
     }
