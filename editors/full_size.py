@@ -4,14 +4,18 @@ A model of 64 or 512 pixels cannot redraw a photograph of 4000. So the photograp
 only the *change* is brought up: as a local linear map of colours, fitted where the small picture before and
 after are seen side by side, and applied to the fine detail that only the photograph has. Where the edit keeps
 structure (night, snow, another colour) the detail stays and takes the new light; where it replaces structure
-(a dog for a cat) the old detail fades, and what is left is what the model drew, enlarged.
+(a dog for a cat) the old detail fades, and what is left is what the model drew, enlarged. A small model
+paints unevenly, and enlarged that shows as blotches; so where one map of colours, smooth over a good part of
+the picture, explains what it painted, that map is taken in place of its pixels.
 
 References: Jiawen Chen, Andrew Adams, Neal Wadhwa, Samuel W. Hasinoff, "Bilateral Guided Upsampling" (2016),
-and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model; David
-Donoho, "De-Noising by Soft-Thresholding" (1995), for taking back what is small.
+and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model; Paul
+Holland, Roy Welsch, "Robust Regression Using Iteratively Reweighted Least-Squares" (1977), with Cauchy's
+weights, for a fit that leaves out what was painted new; David Donoho, "De-Noising by Soft-Thresholding"
+(1995), for taking back what is small.
 
 Law: an edit that changed nothing gives the photograph back exactly; brought down again, the result is the
-edit.
+edit, but for its unevenness.
 """
 
 import math
@@ -37,6 +41,18 @@ _DRIFT_BESIDE_PEAK = 0.5
 """Nor is what has this share of the edit's strongest change."""
 _EVERYWHERE = 0.7
 """An edit whose median change has this share of its strongest one is of the whole picture."""
+_EVEN_FLAT = 1e-3
+"""As `_FLAT`, for the large windows of `smooth_map`."""
+_OUTLIER = 0.05
+"""Error, of values in [0, 1], at which a pixel counts half in `smooth_map`."""
+_ROUNDS = 4
+"""Times that `smooth_map` is fitted, each time with less weight on what it did not explain."""
+_MOST_UNEVEN, _UNEVEN_WIDTH = 0.1, 6.4
+"""Unevenness, of values in [0, 1], that is taken for the model's own: at most 0.1, and 6.4 / the side.
+
+The patches that a model errs by are a few pixels wide, whatever its size: on 64 pixels they are blotches, on
+512 they are texture.
+"""
 
 
 def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) -> tuple[int, int]:
@@ -74,8 +90,8 @@ def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) ->
 def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.Image:
     """Carry a change that was made at a small size over to the full one.
 
-    result = ↑after + ↑A · (photo − ↑before), with ↑ bicubic enlargement, A the local colour map of
-    `local_map`, and after as `without_drift` leaves it.
+    result = ↑after + ↑A · (photo − ↑before), with ↑ bicubic enlargement, after as `without_drift` leaves it,
+    and both it and A, the local map of colours, as `evened` does.
 
     Args:
         photo: The picture at full size, RGB.
@@ -86,9 +102,9 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
         The edited picture at the photograph's size, RGB.
     """
     h, w = before.shape[:2]
-    after = without_drift(before, after)
+    after, maps = evened(before, without_drift(before, after))
     planes = [*before.transpose(2, 0, 1), *after.transpose(2, 0, 1)]
-    planes += [*local_map(before, after).reshape(h, w, 9).transpose(2, 0, 1)]
+    planes += [*maps.reshape(h, w, 9).transpose(2, 0, 1)]
     small = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
     width, height = photo.size
     result = np.empty((height, width, 3), np.uint8)
@@ -127,9 +143,64 @@ def without_drift(before: Pixels, after: Pixels) -> Pixels:
     threshold = min(_DRIFT, _DRIFT_BESIDE_PEAK * peak) * locality
     if threshold == 0:
         return after
-    share = np.clip((strength - threshold / 3) / (threshold * 2 / 3), 0, 1)
-    smooth = share * share * (3 - 2 * share)
+    smooth = _smoothstep((strength - threshold / 3) / (threshold * 2 / 3))
     return np.asarray(before + smooth[..., None] * change, dtype=np.float32)
+
+
+def evened(before: Pixels, after: Pixels) -> tuple[Pixels, Pixels]:
+    """Take the smooth map of colours where it explains the change, and the model's own pixels where not.
+
+    With q = A·before + b of `smooth_map`: q + s·(after − q), where s rises smoothly from 0 to 1 as the local
+    mean of |after − q| goes from the model's unevenness to twice that. Its unevenness is twice what three
+    quarters of the picture stay under: one that paints evenly loses nothing.
+
+    Args:
+        before: (h, w, 3) in [0, 1].
+        after: (h, w, 3) in [0, 1].
+
+    Returns:
+        The evened picture after, (h, w, 3), and the map of colours at every pixel, (h, w, 3, 3): A itself
+        where s = 0, and `local_map` where s = 1.
+    """
+    gains, offsets = smooth_map(before, after)
+    mapped = _applied(gains, before) + offsets
+    error = np.sqrt(_mean(np.square(after - mapped).mean(axis=2), _radius(before)))
+    most = min(_MOST_UNEVEN, _UNEVEN_WIDTH / math.sqrt(error.size))
+    unevenness = min(most, 2 * float(np.quantile(error, 0.75)))
+    if unevenness == 0:
+        return after, local_map(before, after)
+    new = _smoothstep(error / unevenness - 1)[..., None]  # (h, w, 1)
+    result = np.asarray(mapped + new * (after - mapped), dtype=np.float32)
+    maps = gains + new[..., None] * (local_map(before, result) - gains)
+    return result, np.asarray(maps, dtype=np.float32)
+
+
+def smooth_map(before: Pixels, after: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the affine map of colours that most pixels in a large window follow from `before` to `after`.
+
+    The map of `local_map` with its offset, over windows of a quarter of the side, averaged over the windows
+    that a pixel lies in (He et al., eq. 8–10). A pixel's weight is 1 / (1 + (error / `_OUTLIER`)²), so what
+    was painted new has little say in what became of the rest.
+
+    Args:
+        before: (h, w, 3) in [0, 1].
+        after: (h, w, 3) in [0, 1].
+
+    Returns:
+        A, (h, w, 3, 3), and b, (h, w, 3), of A·before + b.
+    """
+    radius = max(3, round(math.sqrt(before.shape[0] * before.shape[1]) / 8))
+    weight = np.ones(before.shape[:2])
+    for _ in range(_ROUNDS):
+        mass = _mean(weight, radius)
+        gains, mean_before, mean_after = _fit(before, after, radius, _EVEN_FLAT, weight)[:3]
+        offsets = mean_after - _applied(gains, mean_before)
+        around = _mean(mass, radius)  # each window has a say by the weight it rests on
+        gains = _mean(gains * mass[..., None, None], radius) / around[..., None, None]
+        offsets = _mean(offsets * mass[..., None], radius) / around[..., None]
+        error = np.square(after - _applied(gains, before) - offsets).mean(axis=2)
+        weight = 1 / (1 + error / _OUTLIER**2)
+    return gains, offsets
 
 
 def local_map(before: Pixels, after: Pixels) -> Pixels:
@@ -147,15 +218,8 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
         One matrix per pixel, (h, w, 3, 3), from colours before to colours after.
     """
     radius = _radius(before)
-    mean_before, mean_after = _mean(before, radius), _mean(after, radius)
-    within = _mean(before[..., :, None] * before[..., None, :], radius)
-    within -= mean_before[..., :, None] * mean_before[..., None, :]  # (h, w, 3, 3)
-    between = _mean(after[..., :, None] * before[..., None, :], radius)
-    between -= mean_after[..., :, None] * mean_before[..., None, :]  # (h, w, 3 after, 3 before)
-    ratio = np.clip((mean_after + _DARK) / (mean_before + _DARK), 0, _MAX_GAIN)
-    prior = ratio[..., None] * np.eye(3)
-    solved = np.linalg.solve(within + _FLAT * np.eye(3), _transposed(between + _FLAT * prior))
-    gains = np.clip(_transposed(solved), -_MAX_GAIN, _MAX_GAIN)
+    gains, _, mean_after, between = _fit(before, after, radius, _FLAT, np.ones(before.shape[:2]))
+    gains = np.clip(gains, -_MAX_GAIN, _MAX_GAIN)
     # Structure that the map does not explain is new: the old detail has no place there. One verdict for all
     # channels, else detail would turn coloured.
     spread = _mean(after**2, radius) - mean_after**2
@@ -165,12 +229,48 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
     return np.asarray(gains * kept[..., None, None], dtype=np.float32)
 
 
+def _fit(
+    before: Pixels, after: Pixels, radius: int, flat: float, weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Fit A of `local_map` in every window, pixels by weight (h, w), and λ by `flat`.
+
+    Returns:
+        A, the mean before, the mean after, and cov(after, before).
+    """
+    mass = _mean(weight, radius)
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
+        rank = (1,) * (values.ndim - 2)
+        return _mean(values * weight.reshape(*weight.shape, *rank), radius) / mass.reshape(*mass.shape, *rank)
+
+    mean_before, mean_after = mean(before), mean(after)
+    within = mean(before[..., :, None] * before[..., None, :])
+    within -= mean_before[..., :, None] * mean_before[..., None, :]  # (h, w, 3, 3)
+    between = mean(after[..., :, None] * before[..., None, :])
+    between -= mean_after[..., :, None] * mean_before[..., None, :]  # (h, w, 3 after, 3 before)
+    ratio = np.clip((mean_after + _DARK) / (mean_before + _DARK), 0, _MAX_GAIN)
+    prior = ratio[..., None] * np.eye(3)
+    solved = np.linalg.solve(within + flat * np.eye(3), _transposed(between + flat * prior))
+    return _transposed(solved), mean_before, mean_after, between
+
+
+def _applied(maps: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
+    """Apply one matrix a pixel, (h, w, 3, 3), to its colour, (h, w, 3)."""
+    return np.einsum("hwij,hwj->hwi", maps, colours)
+
+
+def _smoothstep(share: NDArray[Any]) -> NDArray[Any]:
+    """Rise smoothly from 0 at 0 to 1 at 1."""
+    share = np.clip(share, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
 def _radius(picture: Pixels) -> int:
     """Return half the side of the windows in which a picture, (h, w, 3), is looked at."""
     return max(2, round(math.sqrt(picture.shape[0] * picture.shape[1]) / 24))
 
 
-def _mean(values: Pixels, radius: int) -> NDArray[np.float64]:
+def _mean(values: NDArray[Any], radius: int) -> NDArray[np.float64]:
     """Average over a square window, (h, w, ...), mirrored at the border."""
     mean = values.astype(np.float64)
     for axis in (0, 1):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editors.full_size import local_map, transfer_change, without_drift, working_size
+from editors.full_size import evened, local_map, smooth_map, transfer_change, without_drift, working_size
 from editors.images import to_pixels
 from evaluation.figures import psnr
 from tests import tiny
@@ -63,7 +63,8 @@ def test_darkening_keeps_the_detail_and_dims_it():
 
 def test_detail_of_what_was_replaced_does_not_shine_through():
     photo = textured((300, 400))
-    other = small(tiny.photo((300, 400), seed=9))
+    tiles = np.random.default_rng(9).integers(0, 256, (16, 12, 3)).astype(np.uint8)
+    other = small(Image.fromarray(tiles).resize((300, 400), Image.Resampling.NEAREST))
     enlarged = np.asarray(
         Image.fromarray((other * 255).astype(np.uint8)).resize((300, 400), Image.Resampling.BICUBIC)
     )
@@ -101,6 +102,44 @@ def test_a_faint_change_of_the_whole_picture_is_no_drift():
         restored = without_drift(before, after)
         assert np.abs(restored - after).max() <= 0.25 * np.abs(after - before).max()
     assert np.array_equal(without_drift(before, before + np.float32(0.03)), before + np.float32(0.03))
+
+
+def blotched(after, strength, seed=3):
+    """Paint as a small model does: patches of 8 pixels a little too light, too dark, or off in colour."""
+    rows, columns = after.shape[0] // 8, after.shape[1] // 8
+    patches = np.random.default_rng(seed).normal(0, strength, (rows, columns, 3)).astype(np.float32)
+    return (after + np.kron(patches, np.ones((8, 8, 1), np.float32))).clip(0, 1)
+
+
+@pytest.mark.parametrize("gain", [np.full((3, 3), 0.3), np.diag([0.9, 0.6, 0.4]), np.diag([0.3, 0.4, 0.8])])
+def test_blotches_of_a_small_model_do_not_reach_the_photograph(gain):
+    photo = textured((300, 400))
+    before = small(photo)
+    wanted = (to_pixels(photo) @ gain.T.astype(np.float32)).clip(0, 1) * 255
+    after = before @ gain.T.astype(np.float32)
+    result = transfer_change(photo, before, blotched(after, 0.04))
+    pasted = Image.fromarray((blotched(after, 0.04) * 255).astype(np.uint8)).resize(photo.size)
+    quality = [psnr(np.asarray(picture), wanted.round().astype(np.uint8)) for picture in (result, pasted)]
+    assert quality[0] > quality[1] + 3
+
+
+def test_what_is_painted_evenly_is_left_as_it_is():
+    before = small(tiny.photo((300, 400)))
+    for after in (before, before * 0.4, 0.2 + 0.5 * before[..., ::-1]):
+        assert np.abs(evened(before, after)[0] - after).max() < 0.03
+    gains, offsets = smooth_map(before, before)
+    assert np.allclose(gains, np.eye(3), atol=1e-6) and np.allclose(offsets, 0, atol=1e-6)
+
+
+def test_what_is_painted_new_is_left_as_it_is_beside_blotches():
+    before = small(textured((300, 400))) * 0.5
+    after = blotched(before * 0.5, 0.03)
+    after[20:40, 20:40] = (0.95, 0.2, 0.9)
+    result, _ = evened(before, after)
+    assert np.abs(result[23:37, 23:37] - after[23:37, 23:37]).mean() < 0.02
+    rest = np.ones(after.shape[:2], bool)
+    rest[14:46, 14:46] = False
+    assert np.abs(result - before * 0.5)[rest].mean() < 0.75 * np.abs(after - before * 0.5)[rest].mean()
 
 
 def test_strips_leave_no_seams():
