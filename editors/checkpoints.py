@@ -14,6 +14,7 @@ from typing import Any
 from .errors import IncompatibleModel
 from .loading import (
     GUIDANCE_KEY,
+    INSTRUCTIONS_KEY,
     LAYOUTS,
     LOADING_ERRORS,
     PARTS,
@@ -25,6 +26,7 @@ from .loading import (
     explained,
     first_line,
     guidance_of,
+    instructions_of,
     quiet,
 )
 from .single_file import read_file
@@ -125,6 +127,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         unet=_weights(path / kind / "unet", "diffusers", "UNet2DConditionModel", name),
         scheduler=_scheduler(path / kind / "scheduler", name),
         guidance=guidance_of(facts, "recommended", name),
+        instructions=instructions_of(facts, "instructions", name),
     )
 
 
@@ -153,6 +156,7 @@ def _read_folder(path: Path, name: str) -> Parts:
         force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
         is_cosxl_edit=facts.get("is_cosxl_edit") is True,
         guidance=guidance_of(facts, GUIDANCE_KEY, name),
+        instructions=instructions_of(facts, INSTRUCTIONS_KEY, name),
     )
 
 

@@ -323,3 +323,12 @@ class Editor(Protocol[EditT_contra]):
     def stream(self, edit: EditT_contra) -> Generator[Step, None, EditResult]:
         """Carry out the edit step by step; closing the generator cancels, its return value is the result."""
         ...
+
+
+class InstructionEditor(Editor[InstructionEdit], Protocol):
+    """An editor that follows instructions, and says which it follows best."""
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What its model says it is good at, as one would ask for it; empty where it says nothing."""
+        ...

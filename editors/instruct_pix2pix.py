@@ -107,6 +107,11 @@ class InstructPix2PixEditor:
         """The scales that a request takes where it names none."""
         return {**STANDARD_SCALES, **self.model.recommended}
 
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What the model says it is good at, as one would ask for it; empty where it says nothing."""
+        return self.model.instructions
+
     def edit(self, edit: InstructionEdit) -> EditResult:
         """Carry out an edit.
 

@@ -30,6 +30,8 @@ Guidance = Mapping[str, Mapping[str, float]]
 
 GUIDANCE_KEY = "_recommended"
 """Where `model_index.json` keeps them: diffusers passes over keys that begin so, and fetches the file."""
+INSTRUCTIONS_KEY = "_instructions"
+"""Where it keeps what an edit model says it is good at."""
 
 
 class Parts(NamedTuple):
@@ -45,6 +47,7 @@ class Parts(NamedTuple):
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
     guidance: Guidance = MappingProxyType({})
+    instructions: tuple[str, ...] = ()
 
 
 def parts_of(pipe: Any, name: str) -> Parts:
@@ -65,6 +68,7 @@ def parts_of(pipe: Any, name: str) -> Parts:
         force_zeros_for_empty_prompt=bool(pipe.config.get("force_zeros_for_empty_prompt", False)),
         is_cosxl_edit=bool(getattr(pipe, "is_cosxl_edit", False)),
         guidance=guidance_of(pipe.config, GUIDANCE_KEY, name),
+        instructions=instructions_of(pipe.config, INSTRUCTIONS_KEY, name),
     )
 
 
@@ -92,6 +96,26 @@ def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
                 "JSON file."
             )
     return scales
+
+
+def instructions_of(facts: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
+    """Return the instructions that a model's files say it is good at, none where they say nothing of it.
+
+    Args:
+        facts: What the file says.
+        key: Where it says it.
+        name: The model's, for the sentence.
+
+    Raises:
+        IncompatibleModel: They are no list of sentences.
+    """
+    found = facts.get(key, ())
+    if not isinstance(found, list | tuple) or not all(isinstance(one, str) and one.strip() for one in found):
+        raise IncompatibleModel(
+            f"{name}: says it is good at {found!r}, which is no list of instructions; mend or remove {key!r} "
+            "in its JSON file."
+        )
+    return tuple(found)
 
 
 @contextlib.contextmanager

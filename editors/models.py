@@ -55,6 +55,7 @@ class DiffusionModel:
         force_zeros_for_empty_prompt: Whether no prompt at all is told as zeros, not as the prompt "".
         is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
         guidance: Scales that suit the models of its family, by kind, where it has any.
+        instructions: What it says it is good at, as one would ask for it; for edit models.
     """
 
     tokenizer: Any
@@ -68,6 +69,7 @@ class DiffusionModel:
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
     guidance: Guidance = field(default_factory=dict)
+    instructions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.

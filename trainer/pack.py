@@ -33,7 +33,7 @@ def pack(
     out: Path,
     recommended: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """Write the folder, keeping a model card that lies there.
+    """Write the folder, keeping a model card that lies there, and the instructions it offers.
 
     Args:
         autoencoder: Folder of an exported autoencoder. The latents are its encoder's, so its decoder may have
@@ -61,6 +61,9 @@ def pack(
             raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
     said = {kind: dict(model.recommended) for kind, model in parts.items()}
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or said)}
+    if (out / "pocket.json").exists():
+        kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))
+        facts |= {key: kept[key] for key in ("instructions",) if key in kept}
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")

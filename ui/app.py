@@ -17,8 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from editors import InstructionEdit
-from editors.edits import Editor
+from editors.edits import InstructionEditor
 
 from .edit_tab import edit_tab
 from .errors import UnusablePlace
@@ -35,7 +34,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-def build_app(editor: Editor[InstructionEdit], *, model: str) -> gr.Blocks:
+def build_app(editor: InstructionEditor, *, model: str) -> gr.Blocks:
     """Build the page around an editor; `serve` puts it on the network.
 
     Args:

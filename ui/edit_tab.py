@@ -5,15 +5,14 @@ does not wait for it.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from editors import InstructionEdit
-from editors.edits import Editor
+from editors.edits import InstructionEditor
 
 from .edits import MAX_SEED, Edits, Update
 from .examples import lay_out_examples, wire_examples
@@ -42,7 +41,7 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(editor: Editor[InstructionEdit], root: Path) -> None:
+def edit_tab(editor: InstructionEditor, root: Path) -> None:
     """Lay out the tab inside the current `gr.Blocks` and wire it.
 
     Args:
@@ -53,7 +52,7 @@ def edit_tab(editor: Editor[InstructionEdit], root: Path) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             examples, drawing = lay_out_examples(root)
-            form, buttons = _form(editor.recommended)
+            form, buttons = _form(editor.recommended, editor.instructions)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
             screen, undo = _screen(buttons.stop)
@@ -116,7 +115,7 @@ def _wire(
     )
 
 
-def _form(recommended: Mapping[str, float]) -> tuple[Form, Buttons]:
+def _form(recommended: Mapping[str, float], instructions: Sequence[str]) -> tuple[Form, Buttons]:
     """Lay out the left column."""
     photo = Photo(
         label=LABELS["original_image"],
@@ -133,6 +132,7 @@ def _form(recommended: Mapping[str, float]) -> tuple[Form, Buttons]:
     with gr.Row():
         go = gr.Button("Edit", variant="primary", min_width=120)
         stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
+    _chips(instruction, instructions)
     sliders = {
         name: gr.Slider(*SLIDERS[name], value=recommended[name], step=step, label=LABELS[name], info=info)
         for name, step, info in (
@@ -170,6 +170,21 @@ def _form(recommended: Mapping[str, float]) -> tuple[Form, Buttons]:
     return form, Buttons(
         go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, painter=surface
     )
+
+
+def _chips(instruction: Any, instructions: Sequence[str]) -> None:
+    """Lay out what the model says it is good at: a click writes it into the field, to be sent or changed."""
+    if not instructions:
+        return
+    chips = gr.Dataset(
+        label="This model is good at",
+        components=[instruction],
+        samples=[[text] for text in instructions],
+        type="values",
+        samples_per_page=len(instructions),
+        elem_id="chips",
+    )
+    chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET)
 
 
 def _screen(stop: Any) -> tuple[Screen, Any]:

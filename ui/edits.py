@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from editors import EditorError, EditResult, InstructionEdit
-from editors.edits import Editor
+from editors.edits import InstructionEditor
 
 from .form import LABELS, refusal, request_of
 from .history import Entry, History, delete, keep
@@ -37,7 +37,7 @@ class Edits:
         show_cells: Returns the updates that show them.
     """
 
-    editor: Editor[InstructionEdit]
+    editor: InstructionEditor
     root: Path
     screen: Screen
     held: Any

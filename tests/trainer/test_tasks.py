@@ -188,3 +188,23 @@ def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: 
     assert result.edited_image.size == photo.size
     assert isinstance(result.edit, InstructionEdit)
     assert (result.edit.guidance_scale, result.edit.image_guidance_scale) == (3.0, 1.5)
+
+
+def test_a_model_says_what_it_is_good_at(chain: Path, edit_model: Path, tmp_path: Path) -> None:
+    family, told = tmp_path / "family", ["make it night", "a pencil sketch"]
+    pack(chain / "autoencoder" / "model", chain / "base" / "model", edit_model, family)
+    assert InstructPix2PixEditor.from_pretrained(str(family), device="cpu").instructions == ()
+    facts = json.loads((family / "pocket.json").read_text())
+    (family / "pocket.json").write_text(json.dumps({**facts, "instructions": told}))
+    assert InstructPix2PixEditor.from_pretrained(str(family), device="cpu").instructions == tuple(told)
+    pack(chain / "autoencoder" / "model", chain / "base" / "model", edit_model, family)  # a better version
+    assert json.loads((family / "pocket.json").read_text())["instructions"] == told
+    folder = tmp_path / "model"
+    shutil.copytree(edit_model, folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_instructions": told}))
+    assert InstructPix2PixEditor.from_pretrained(str(folder), device="cpu").instructions == tuple(told)
+    for wrong in ("make it night", [1], ["  "], {"a": "b"}):
+        (folder / "model_index.json").write_text(json.dumps({**index, "_instructions": wrong}))
+        with pytest.raises(IncompatibleModel, match="no list of instructions"):
+            load(str(folder), kind="edit", device="cpu")

@@ -14,6 +14,7 @@ class NegativeEditor:
     """Turns pictures into their negatives, slowly, and keeps count of the steps it took."""
 
     recommended = STANDARD_SCALES
+    instructions: tuple[str, ...] = ("make it night", "turn it into its negative")
 
     def __init__(self, *, seconds_a_step: float = 0.0):
         self.seconds_a_step = seconds_a_step

@@ -270,6 +270,17 @@ def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, photo):
     assert 0 < (mask == 255).mean() < 0.9
 
 
+def test_who_does_not_know_what_to_ask_clicks_what_the_model_is_good_at(visit, editor, photo):
+    visit.upload(photo)
+    chip = visit.tab.locator("#chips").get_by_text(editor.instructions[1], exact=True)
+    chip.click()
+    visit.tab.wait_for_timeout(1 * SECONDS)
+    visit.go.click()
+    visit.says("Done in")
+    assert editor.edits[0].edit_prompt == editor.instructions[1]
+    assert visit.complaints == []
+
+
 def test_who_comes_without_a_picture_clicks_an_example(visit, editor):
     visit.tab.locator("#examples button img").nth(1).click()
     visit.says("Press Edit, or change the words first.")
