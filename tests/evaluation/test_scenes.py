@@ -353,6 +353,7 @@ def test_results_of_another_version_of_the_world_are_not_mixed(
     only = {"only": ("edit",), "baselines": False, "num_sources": 1}
     list(evaluate_scenes(job(tmp_path, **only), _reading_sources(Toys(tmp_path, models))))
     monkeypatch.setattr("dataset_builder.build_scenes.painter_hash", lambda *, pairs: "f" * 64)
+    monkeypatch.setattr("evaluation.scenes.data.painter_hash", lambda *, pairs: "f" * 64)
     monkeypatch.setattr("evaluation.judge.painter_hash", lambda *, pairs: "f" * 64)
     toys = _reading_sources(Toys(tmp_path, models))
     with pytest.raises(ConfigChanged, match="painter was"):
