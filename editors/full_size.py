@@ -152,7 +152,7 @@ def evened(before: Pixels, after: Pixels) -> tuple[Pixels, Pixels]:
 
     With q = A·before + b of `smooth_map`: q + s·(after − q), where s rises smoothly from 0 to 1 as the local
     mean of |after − q| goes from the model's unevenness to twice that. Its unevenness is twice what three
-    quarters of the picture stay under: one that paints evenly loses nothing.
+    quarters of the picture stay under. Faint things that are meant (rain, falling snow) pay for it.
 
     Args:
         before: (h, w, 3) in [0, 1].

@@ -63,7 +63,8 @@ def pack(
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or said)}
     if (out / "pocket.json").exists():
         kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))
-        facts |= {key: kept[key] for key in ("instructions",) if key in kept}
+        if "instructions" in kept:
+            facts["instructions"] = kept["instructions"]
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")

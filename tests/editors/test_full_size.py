@@ -61,17 +61,30 @@ def test_darkening_keeps_the_detail_and_dims_it():
     assert np.abs(to_pixels(result) - expected).mean() < 0.01
 
 
+def enlarged(picture, size=(300, 400)):
+    pixels = Image.fromarray((picture * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(pixels, np.float32) / 255
+
+
+def own_detail(photo):
+    """What only the photograph has, and a small picture of it does not."""
+    return to_pixels(photo) - np.asarray(photo.resize((48, 64)).resize((300, 400)), np.float32) / 255
+
+
 def test_detail_of_what_was_replaced_does_not_shine_through():
     photo = textured((300, 400))
     tiles = np.random.default_rng(9).integers(0, 256, (16, 12, 3)).astype(np.uint8)
     other = small(Image.fromarray(tiles).resize((300, 400), Image.Resampling.NEAREST))
-    enlarged = np.asarray(
-        Image.fromarray((other * 255).astype(np.uint8)).resize((300, 400), Image.Resampling.BICUBIC)
-    )
-    result = np.asarray(transfer_change(photo, small(photo), other))
-    naive = to_pixels(photo) - np.asarray(photo.resize((48, 64)).resize((300, 400)), np.float32) / 255
-    ghost = np.abs(result.astype(np.float32) - enlarged).mean() / 255
-    assert ghost < 0.5 * np.abs(naive).mean()
+    result = to_pixels(transfer_change(photo, small(photo), other))
+    assert np.abs(result - enlarged(other)).mean() < 0.5 * np.abs(own_detail(photo)).mean()
+
+
+def test_little_detail_is_left_where_one_smooth_picture_replaces_another():
+    """As a share of the old detail, by least squares: evening what was painted is no shining through."""
+    photo, other = textured((300, 400)), small(tiny.photo((300, 400), seed=9))
+    left = to_pixels(transfer_change(photo, small(photo), other)) - enlarged(other)
+    detail = own_detail(photo)
+    assert np.sum(left * detail) < 0.15 * np.sum(detail**2)
 
 
 def drifted(before, seed=0):
