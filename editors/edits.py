@@ -20,7 +20,7 @@ from PIL import Image
 
 from . import rules
 from .errors import InvalidEdit
-from .requests import STANDARD_SCALES, Request
+from .requests import STANDARD_SCALES, STANDARD_WINDOWS, Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INVERSIONS",
     "STANDARD_SCALES",
+    "STANDARD_WINDOWS",
     "Edit",
     "EditResult",
     "Editor",
@@ -143,8 +144,10 @@ class PromptEdit(Request):
             made.
         word_weights: Word of the edited prompt -> factor on its attention; 1 changes nothing, -100 to 100.
         cross_replace_steps: When the original's cross-attention is used: a fraction of the steps, a (start,
-            end) pair of fractions, or one of these per word of the edited prompt with "default" for the rest.
-        self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair.
+            end) pair of fractions, or one of these per word of the edited prompt with "default" for the rest;
+            None takes what the model recommends, 0.8 where it says nothing.
+        self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair;
+            None takes what the model recommends, 0.4 where it says nothing.
         local_blend: Keep the edit to where some words are.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
@@ -166,8 +169,8 @@ class PromptEdit(Request):
     operation: Literal["auto", "replace", "refine"] = "auto"
     recipe: Literal["paper", "instruct_pix2pix"] = "paper"
     word_weights: Mapping[str, float] = field(default_factory=dict)
-    cross_replace_steps: WordWindows = 0.8
-    self_replace_steps: StepWindow = 0.4
+    cross_replace_steps: WordWindows | None = None
+    self_replace_steps: StepWindow | None = None
     local_blend: LocalBlend | None = None
     mask: PictureSource | None = None
     guidance_scale: float | None = None
@@ -233,10 +236,11 @@ class PromptEdit(Request):
                     "which keeps its size; leave it out."
                 )
 
-    def _window(self, name: str) -> StepWindow:
-        return rules.window(name, getattr(self, name))
+    def _window(self, name: str) -> StepWindow | None:
+        value = getattr(self, name)
+        return None if value is None else rules.window(name, value)
 
-    def _windows(self, name: str) -> WordWindows:
+    def _windows(self, name: str) -> WordWindows | None:
         value = getattr(self, name)
         if not isinstance(value, Mapping):
             return self._window(name)

@@ -4,6 +4,7 @@ Law: what a library raises on a damaged or foreign file reaches people as one se
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from .errors import IncompatibleModel
-from .requests import STANDARD_SCALES
+from .requests import STANDARD_SCALES, STANDARD_WINDOWS
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
@@ -26,7 +27,7 @@ LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, Attrib
 """What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
 
 Guidance = Mapping[str, Mapping[str, float]]
-"""Kind of model -> scales that suit it, by their name in a request; a model knows those of its family."""
+"""Kind of model -> scales and windows that suit it, by their name in a request; for models of its family."""
 
 GUIDANCE_KEY = "_recommended"
 """Where `model_index.json` keeps them: diffusers passes over keys that begin so, and fetches the file."""
@@ -73,7 +74,7 @@ def parts_of(pipe: Any, name: str) -> Parts:
 
 
 def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
-    """Return the scales that a model's files recommend.
+    """Return the scales and windows that a model's files recommend.
 
     Args:
         facts: What the file says.
@@ -81,19 +82,23 @@ def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
         name: The model's, for the sentence.
 
     Raises:
-        IncompatibleModel: They are no scales.
+        IncompatibleModel: They are neither.
     """
+    limits = {
+        "base": {**dict.fromkeys(STANDARD_SCALES, math.inf), **dict.fromkeys(STANDARD_WINDOWS, 1.0)},
+        "edit": dict.fromkeys(STANDARD_SCALES, math.inf),
+    }
     found = facts.get(key, {})
     try:
         scales = {kind: {scale: float(x) for scale, x in one.items()} for kind, one in found.items()}
     except (AttributeError, TypeError, ValueError):
         scales = {"": {}}
     for kind, one in scales.items():
-        known = kind in ("base", "edit") and one.keys() <= STANDARD_SCALES.keys()
-        if not known or not all(0 <= scale < float("inf") for scale in one.values()):
+        most = limits.get(kind, {})
+        if not all(0 <= x <= most.get(scale, -1) and x < math.inf for scale, x in one.items()) or not most:
             raise IncompatibleModel(
-                f"{name}: recommends {found!r}, which are no guidance scales; mend or remove {key!r} in its "
-                "JSON file."
+                f"{name}: recommends {found!r}, which are no guidance scales or windows; mend or remove "
+                f"{key!r} in its JSON file."
             )
     return scales
 

@@ -96,6 +96,7 @@ class Plan:
         original, edited = (
             model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
         )
+        assert edit.cross_replace_steps is not None and edit.self_replace_steps is not None  # settled
         num_calls = model.num_calls(edit.num_inference_steps)
         photo = None
         if edit.original_image is not None:

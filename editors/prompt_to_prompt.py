@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .attention import install
-from .edits import STANDARD_SCALES, EditResult, PromptEdit, Step
+from .edits import STANDARD_SCALES, STANDARD_WINDOWS, EditResult, PromptEdit, Step
 from .errors import InvalidEdit
 from .images import composite, to_image
 from .memory import Memory
@@ -125,8 +125,8 @@ class PromptToPromptEditor:
 
     @property
     def recommended(self) -> Mapping[str, float]:
-        """The scales that a request takes where it names none."""
-        return {**STANDARD_SCALES, **self.model.recommended}
+        """The scales and windows that a request takes where it names none."""
+        return {**STANDARD_SCALES, **STANDARD_WINDOWS, **self.model.recommended}
 
     def edit(self, edit: PromptEdit) -> EditResult:
         """Draw both pictures.

@@ -21,6 +21,13 @@ from .errors import InvalidEdit
 STANDARD_SCALES: Mapping[str, float] = MappingProxyType({"guidance_scale": 7.5, "image_guidance_scale": 1.5})
 """What Stable Diffusion's family is used with, where a model recommends nothing else."""
 
+STANDARD_WINDOWS: Mapping[str, float] = MappingProxyType(
+    {"cross_replace_steps": 0.8, "self_replace_steps": 0.4}
+)
+"""Prompt-to-Prompt's windows (the authors' published examples), where a model recommends no others."""
+
+_STANDARD = {**STANDARD_SCALES, **STANDARD_WINDOWS}
+
 _PICTURES = ("original_image", "mask")
 
 
@@ -31,11 +38,11 @@ class Request:
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
-        """Return this request as it is carried out: seed drawn, absent scales the recommended ones."""
-        other = {**STANDARD_SCALES, **recommended}
-        names = [item.name for item in fields(self) if item.name in STANDARD_SCALES]
-        scales = {name: other[name] for name in names if getattr(self, name) is None}
-        return replace(self, seed=seed, **scales)
+        """Return this request as it is carried out: seed drawn, absent scales and windows the recommended."""
+        other = {**_STANDARD, **recommended}
+        names = [item.name for item in fields(self) if item.name in _STANDARD]
+        absent = {name: other[name] for name in names if getattr(self, name) is None}
+        return replace(self, seed=seed, **absent)
 
     def to_json(self) -> str:
         """Write the request as JSON; pictures go in by reference (path, or content hash of one in memory)."""

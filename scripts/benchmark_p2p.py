@@ -229,6 +229,7 @@ def main() -> None:
         num_inference_steps=args.steps,
         seed=7,
         guidance_scale=7.5,
+        cross_replace_steps=0.8,
         self_replace_steps=0.8,
     )
     second = replace(first, edited_prompt=AGAIN)

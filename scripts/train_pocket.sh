@@ -65,11 +65,13 @@ else
   base=(--autoencoder "$work/decoder" --block-out-channels 96,192)
   edit=(--base "$work/base")
 fi
-lands=(--steps 62500 --lr-warmup-steps 300 --lr-decay-steps 6000 --ema-decay 0.999)
+# The rate falls all the way: the edit model learned more in its last, falling 262,000 samples than in 200,000 at a
+# constant rate before (held-out loss 0.1736 to 0.1633, against 0.1741 to 0.1736).
+falls=(--steps 62500 --lr-warmup-steps 300 --lr-decay-steps 62200 --ema-decay 0.999)
 stage decoder autoencoder photos photos-held-out "${decoder[@]}" --steps 8000 --learning-rate 0.001 \
   --lr-schedule cosine --ema-decay 0.998 --latent-noise 0.2
-stage base text-to-image scenes scenes-held-out "${base[@]}" --learning-rate 0.001 "${lands[@]}"
-stage edit instruct-pix2pix pairs pairs-held-out "${edit[@]}" --learning-rate 0.0008 "${lands[@]}"
+stage base text-to-image scenes scenes-held-out "${base[@]}" --learning-rate 0.001 "${falls[@]}"
+stage edit instruct-pix2pix pairs pairs-held-out "${edit[@]}" --learning-rate 0.0008 "${falls[@]}"
 
 for name in decoder base edit; do
   [ -e "$work/$name/done.json" ] || { echo "$name is not trained yet; run this without --only."; exit 0; }

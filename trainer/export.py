@@ -48,9 +48,9 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
 
 
 def _recommend(index: Path, model: DiffusionModel) -> None:
-    """Say in a folder's index which scales suit the model: the next to use it need not be told."""
+    """Say in a folder's index which scales and windows suit the model: who uses it need not be told."""
     names = ("guidance_scale",) if model.kind == "base" else tuple(STANDARD_SCALES)
-    own = {name: model.recommended.get(name, STANDARD_SCALES[name]) for name in names}
+    own = {**{name: STANDARD_SCALES[name] for name in names}, **model.recommended}
     facts = json.loads(index.read_text(encoding="utf-8"))
     facts[GUIDANCE_KEY] = {**model.guidance, model.kind: own}
     index.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

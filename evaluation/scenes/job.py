@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -11,14 +11,12 @@ from PIL import Image
 from dataset_builder.build_scenes import SceneJob, check_whole
 from dataset_builder.errors import InvalidJob
 from editors import InstructionEdit, PromptEdit
-from editors.edits import STANDARD_SCALES
 from evaluation.sampling import Sampling
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
 SECTIONS: Final[tuple[SectionName, ...]] = get_args(SectionName)
 MAX_SCENES: Final = 100_000
 MAX_BATCH: Final = 4096
-_PROMPT_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(PromptEdit)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +42,8 @@ class ScenesJob:
         num_inference_steps: Denoising steps of every picture.
         scheduler: Another than the models' own: ddim, pndm, dpm++2m, euler or euler-a.
         recipe: Of Prompt-to-Prompt, as in `PromptEdit`.
-        cross_replace_steps: Of Prompt-to-Prompt, as in `PromptEdit`: a fraction of the steps.
-        self_replace_steps: Of Prompt-to-Prompt, as in `PromptEdit`: a fraction of the steps.
+        cross_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
+        self_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
         baselines: Measure the baselines too: unchanged picture, round trip, re-generation, SDEdit.
         judge: Folder of the judge; None takes the shipped one.
         scorer: Name or path of the scorer.
@@ -70,9 +68,9 @@ class ScenesJob:
     base_guidance_scale: float | None = None
     num_inference_steps: int = 20
     scheduler: str | None = None
-    recipe: Literal["paper", "instruct_pix2pix"] = _PROMPT_DEFAULTS["recipe"]
-    cross_replace_steps: float = _PROMPT_DEFAULTS["cross_replace_steps"]
-    self_replace_steps: float = _PROMPT_DEFAULTS["self_replace_steps"]
+    recipe: Literal["paper", "instruct_pix2pix"] = "paper"
+    cross_replace_steps: float | None = None
+    self_replace_steps: float | None = None
     baselines: bool = True
     judge: Path | None = None
     scorer: str = "pocket"
@@ -95,7 +93,7 @@ class ScenesJob:
         check_whole("batch_size", self.batch_size, 1, MAX_BATCH)
         # The rules of edits live in their requests, those of scenes in their job: building one checks ours.
         self.instruction(Image.new("RGB", (16, 16)), "check", 0)
-        self.prompt_edit("a check", "a check", 0, STANDARD_SCALES)
+        self.prompt_edit("a check", "a check", 0, {})
         self.scenes()
 
     def scenes(self) -> SceneJob:
@@ -143,21 +141,20 @@ class ScenesJob:
     def prompt_edit(
         self, original: str, edited: str, number: int, recommended: Any, **options: Any
     ) -> PromptEdit:
-        """Return the request for a prompt edit of source `number`."""
-        scale = self.base_guidance_scale
-        return PromptEdit(
+        """Return the request for a prompt edit of source `number`, settled for a model that recommends so."""
+        edit = PromptEdit(
             original_prompt=original,
             edited_prompt=edited,
             recipe=self.recipe,
             cross_replace_steps=self.cross_replace_steps,
             self_replace_steps=self.self_replace_steps,
-            guidance_scale=recommended["guidance_scale"] if scale is None else scale,
+            guidance_scale=self.base_guidance_scale,
             num_inference_steps=self.num_inference_steps,
-            seed=self.seed_of(number),
             width=self.size,
             height=self.size,
             **options,
         )
+        return edit.settled(self.seed_of(number), recommended)
 
     def sampling(self, recommended: Any) -> Sampling:
         """Return how the base draws."""

@@ -75,6 +75,7 @@ class PromptSection:
         self.num_batches = -(-len(sources) // job.sources_per_batch)
         self.shown = first_of_each_kind(sources, SHOWN_PER_KIND)
         self.how = job.sampling(tools.base.recommended)
+        windows = job.prompt_edit("a check", "a check", 0, tools.base.recommended)
         self.settings: dict[str, Any] = {
             "base": tools.hash_of("base"),
             "judge": tools.hash_of("judge"),
@@ -82,8 +83,8 @@ class PromptSection:
             "guidance_scale": self.how.guidance_scale,
             "num_inference_steps": job.num_inference_steps,
             "recipe": job.recipe,
-            "cross_replace_steps": job.cross_replace_steps,
-            "self_replace_steps": job.self_replace_steps,
+            "cross_replace_steps": windows.cross_replace_steps,
+            "self_replace_steps": windows.self_replace_steps,
             "seed": job.seed,
             "baselines": job.baselines,
             "batch_size": job.batch_size,

@@ -86,7 +86,7 @@ def test_draws_do_not_depend_on_what_else_is_drawn(rendered: RenderJob) -> None:
 def test_p_is_uniform_over_its_range(tmp_path: Path) -> None:
     job = toy_job(tmp_path, sources=200, samples_per_source=3, p=(0.2, 0.6))
     row = read_triplets(job.triplets)[0]
-    drawn = [edit.self_replace_steps for n in range(200) for _, edit in planned_edits(job, row, n)]
+    drawn: list[Any] = [edit.self_replace_steps for n in range(200) for _, edit in planned_edits(job, row, n)]
     shares, _ = np.histogram(drawn, bins=4, range=(0.2, 0.6))
     assert shares.sum() == 600 and shares.min() > 120
 

@@ -72,7 +72,6 @@ BAD_FIELDS = [
             -1,
             True,
             "0.5",
-            None,
             (0.5,),
             (0.8, 0.2),
             (0, math.inf),

@@ -1,5 +1,6 @@
 """The editor of prompts, on toy pipelines of the real classes: the laws of a pair."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import editors.originals
 from editors.attention import ControlledAttnProcessor
 from editors.edits import LocalBlend, PromptEdit
 from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
+from editors.models import from_pipeline
 from editors.prompt_to_prompt import PromptToPromptEditor
 from editors.running import drained
 from editors.windows import window_steps
@@ -69,6 +71,23 @@ def test_the_same_prompt_twice_is_the_same_picture_bit_for_bit(editor, options):
     assert torch.equal(original, edited)
     result = editor.edit(request)
     assert np.array_equal(pixels(result.original_image), pixels(result.edited_image))
+
+
+def test_windows_and_scales_left_out_are_those_that_the_model_recommends():
+    pipe = pipeline()
+    told = {"guidance_scale": 3.0, "cross_replace_steps": 0.25, "self_replace_steps": 0.5}
+    for recommends, taken in (
+        ({}, {"guidance_scale": 7.5, "cross_replace_steps": 0.8, "self_replace_steps": 0.4}),
+        (told, told),
+    ):
+        model = replace(from_pipeline(pipe), guidance={"base": recommends})
+        editor = PromptToPromptEditor(model, cache_bytes=0)
+        assert dict(editor.recommended).items() >= taken.items()
+        result = editor.edit(edit())
+        assert result.edit == edit(**taken)
+        assert np.array_equal(pixels(result.edited_image), pixels(editor.edit(edit(**taken)).edited_image))
+        own = editor.edit(edit(self_replace_steps=1))
+        assert own.edit == edit(**{**taken, "self_replace_steps": 1})
 
 
 @pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)

@@ -128,7 +128,7 @@ def test_every_export_carries_the_guidance_of_its_family(
     """A base tells the edit model that is trained from it what suits edit models of its family."""
     family = tmp_path / "family"
     guidance = {
-        "base": {"guidance_scale": 2.0},
+        "base": {"guidance_scale": 2.0, "cross_replace_steps": 0.5},
         "edit": {"guidance_scale": 3.0, "image_guidance_scale": 1.25},
     }
     parts = (chain / "autoencoder" / "model", chain / "base" / "model", edit_model)
@@ -157,12 +157,16 @@ def test_a_folder_that_recommends_no_scales_is_one_sentence(chain: Path, tmp_pat
     folder = tmp_path / "model"
     shutil.copytree(chain / "base" / "model", folder)
     index = json.loads((folder / "model_index.json").read_text())
-    for wrong in (
+    recommendations: tuple[Any, ...] = (
         {"base": {"guidance_scale": "much"}},
         {"base": {"steps": 3}},
         [4.0],
         {"base": {"guidance_scale": -1}},
-    ):
+        {"base": {"cross_replace_steps": 1.5}},
+        {"edit": {"self_replace_steps": 0.2}},
+        {"bass": {}},
+    )
+    for wrong in recommendations:
         (folder / "model_index.json").write_text(json.dumps({**index, "_recommended": wrong}))
         with pytest.raises(IncompatibleModel, match="no guidance scales"):
             load(str(folder), kind="base", device="cpu")
