@@ -298,6 +298,7 @@ class EditResult:
             no photo.
         heat_maps: Word -> where it is looked at, (h, w) from 0 to 1; None if not asked for. Words of the
             original prompt alone are shown as the original picture looks at them, all others as the edited.
+        notes: What people should know of it, a sentence each: frames that were left out, unknown words.
     """
 
     edited_image: Image.Image
@@ -310,6 +311,7 @@ class EditResult:
     scheduler: str = ""
     reconstruction_psnr: float | None = None
     heat_maps: Mapping[str, NDArray[np.float32]] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Editor(Protocol[EditT_contra]):

@@ -5,6 +5,7 @@ the upload pixel for pixel; and it carries nothing else of the upload's file: no
 profile.
 """
 
+import stat
 import struct
 import warnings
 import zlib
@@ -16,15 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from . import picture_files
 from .edits import PictureSource
 from .errors import InvalidEdit
+from .picture_files import FORMATS, HEAD_BYTES, RAW
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-"""Decoders that are let near a file; its name is never trusted."""
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 110_000_000
+"""Phones and cameras of 48 to 108 megapixels are below it; a full-size edit takes about 30 bytes a pixel."""
+MAX_BYTES = 1_000_000_000
+"""Of a file: more than any picture of so many pixels has."""
 MIN_SIDE = 16
 MAX_ASPECT = 8
 WHITE = 255
+_HALF_LEVEL = 1 / 510
+"""Of 8 bits, as a share of white: what an arithmetic of fractions may be off."""
+_ROUNDING = 2
+"""Levels that a colour transform from sRGB to itself is off, at most."""
+_MOST_COLOUR = 64
+"""Levels between the channels of a mask that is grey but for its compression."""
+_LEAST_WHITE = 128
+"""Of a mask's brightest place: masks of 0 and 1, and of palettes' dark colours, are below it."""
 
 # What Pillow's decoders are known to raise on files that are cut, mangled or hostile.
 _DECODER_ERRORS = (
@@ -49,7 +61,8 @@ class Picture:
     Attributes:
         image: Upright, 8-bit RGB, sRGB; its colours do not depend on `alpha`.
         alpha: Opacity, 8-bit L, of the same size; None for an opaque picture.
-        num_frames: Of the file; more than one is an animation, of which this is the first frame.
+        num_frames: Of the file, 2 where only the first can be read; more than one is an animation or a
+            document, of which this is the first.
     """
 
     image: Image.Image
@@ -60,6 +73,13 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.image.size
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the file, a sentence each."""
+        if self.num_frames == 1:
+            return ()
+        return ("Of the frames or pages of the file, the first is edited; the others are left out.",)
 
     def with_alpha(self) -> Image.Image:
         """Return the picture as RGB, or as RGBA where it is not opaque."""
@@ -110,28 +130,19 @@ def read_picture(name: str, source: PictureSource) -> Picture:
         return _decode(name, source, "the picture")
     path = Path(source).expanduser()
     label = repr(path.name if len(path.name) <= 60 else f"{path.name[:57]}…")
-    if not _exists(path):
-        raise InvalidEdit(f"{name}: there is no file {label}; check the path.")
-    if path.is_dir():
-        raise InvalidEdit(f"{name}: {label} is a folder; give one picture file.")
+    content = _content(name, path, label)
+    if not content:
+        raise InvalidEdit(f"{name}: {label} is empty (0 bytes); save the picture again.")
+    head = content[:HEAD_BYTES]
+    if picture_files.is_heic(head) and picture_files.can_read_heic():
+        return _read_heic(name, content, label)
     try:
-        if path.stat().st_size == 0:
-            raise InvalidEdit(f"{name}: {label} is empty (0 bytes); save the picture again.")
-        with _open(path) as file:
-            _check_size(name, file.size)
-            return _decode(name, file, label)
-    except PermissionError:
-        raise InvalidEdit(f"{name}: {label} may not be read; change its permissions.") from None
-    except Image.DecompressionBombError:
-        raise InvalidEdit(_too_large(name, None)) from None
-    except UnidentifiedImageError:
-        raise InvalidEdit(
-            f"{name}: {label} is no picture that can be read, whatever its name says; save it as PNG or JPEG."
-        ) from None
-    except InvalidEdit:
-        raise
-    except _DECODER_ERRORS:
-        raise InvalidEdit(_broken(name, label)) from None
+        return _read_bytes(name, content, label)
+    except _Undecodable:
+        if not content.startswith(b"\x89PNG"):
+            raise
+    bare, profile = picture_files.png_without_notes(content)
+    return _read_bytes(name, bare, label, profile)
 
 
 def read_mask(name: str, source: PictureSource, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -152,11 +163,23 @@ def read_mask(name: str, source: PictureSource, size: tuple[int, int]) -> NDArra
     if picture.size != size:
         had, needed = ("{}×{}".format(*one) for one in (picture.size, size))
         raise InvalidEdit(f"{name}: is {had} pixels, the picture is {needed}; draw it at the picture's size.")
-    mask = np.asarray(picture.image.convert("L"))
+    seen = to_pixels(picture.image)
     if picture.alpha is not None:
-        mask = (mask.astype(np.float32) * np.asarray(picture.alpha) / 255).round().astype(np.uint8)
-    if not mask.any():
+        seen *= to_pixels(picture.alpha)[..., None]
+    if float(np.ptp(seen, axis=-1).max()) > _MOST_COLOUR / 255:
+        raise InvalidEdit(
+            f"{name}: is in colours, which do not say how much may change; paint white where it may, black "
+            "where it must stay."
+        )
+    mask = np.asarray(to_image(seen).convert("L"))
+    brightest = int(mask.max())
+    if brightest == 0:
         raise InvalidEdit(f"{name}: is black all over, so nothing may change; paint white where it may.")
+    if brightest < _LEAST_WHITE:
+        raise InvalidEdit(
+            f"{name}: its brightest place is {brightest} of 255, so next to nothing would change; make it "
+            "white, 255, where the picture may change."
+        )
     return mask
 
 
@@ -175,7 +198,7 @@ def composite(original: Image.Image, edited: Image.Image, mask: NDArray[np.uint8
 
 
 def to_pixels(image: Image.Image) -> NDArray[np.float32]:
-    """Turn an RGB picture into numbers, (H, W, 3) in [0, 1]."""
+    """Turn an 8-bit picture into numbers, (H, W) or (H, W, 3), in [0, 1]."""
     return np.asarray(image, dtype=np.float32) / np.float32(255)
 
 
@@ -184,18 +207,83 @@ def to_image(pixels: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray((pixels * 255).round().clip(0, 255).astype(np.uint8))
 
 
-def _exists(path: Path) -> bool:
+class _Undecodable(InvalidEdit):
+    """A decoder met something that it does not understand."""
+
+
+def _content(name: str, path: Path, label: str) -> bytes:
+    """Return what a file or a pipe holds.
+
+    Raises:
+        InvalidEdit: There is none, it is a folder or a device, or it may not be read.
+    """
     try:
-        return path.exists()
-    except OSError:  # a name longer than the file system allows
-        return False
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InvalidEdit(f"{name}: {label} is a folder; give one picture file.")
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise InvalidEdit(f"{name}: {label} is a device, which holds no picture; give a picture file.")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except PermissionError:
+        raise InvalidEdit(f"{name}: {label} may not be read; change its permissions.") from None
+    except OSError:  # among them a name longer than the file system allows
+        raise InvalidEdit(f"{name}: there is no file {label}; check the path.") from None
+    if len(content) > MAX_BYTES:
+        raise InvalidEdit(
+            f"{name}: {label} is over {MAX_BYTES / 1e6:.0f} MB, which no picture here needs; save it as PNG."
+        )
+    return content
 
 
-def _open(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        # Our own limit is lower and is checked on the header, before any pixel is decoded.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=FORMATS)
+def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = None) -> Picture:
+    """Decode a file's content; its own colour profile is that of `profile`, where it carries none."""
+    try:
+        with warnings.catch_warnings():
+            # Our own limit is lower and is checked on the header, before any pixel is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise InvalidEdit(_too_large(name, None)) from None
+    except UnidentifiedImageError:
+        raise _Undecodable(_no_picture(name, content, label)) from None
+    except _DECODER_ERRORS:
+        raise _Undecodable(_broken(name, label)) from None
+    with image:
+        if picture_files.is_raw(image, content):
+            raise InvalidEdit(f"{name}: {label} is {RAW[0]}; {RAW[1]}.")
+        _check_size(name, image.size)
+        if profile:
+            image.info.setdefault("icc_profile", profile)
+        try:
+            return _decode(name, image, label)
+        except _Undecodable:
+            if picture_files.has_all_pixels(image, len(content)):
+                raise InvalidEdit(_no_picture(name, content, label)) from None
+            raise
+
+
+def _read_heic(name: str, content: bytes, label: str) -> Picture:
+    try:
+        _check_size(name, picture_files.heic_size(content))
+        return _decode(name, picture_files.open_heic(content), label)
+    except InvalidEdit:
+        raise
+    except _DECODER_ERRORS:
+        raise InvalidEdit(
+            f"{name}: {label} is a HEIC picture that is damaged or cut short; save or download it again."
+        ) from None
+
+
+def _no_picture(name: str, content: bytes, label: str) -> str:
+    if picture_files.is_decodable(content[:HEAD_BYTES]):
+        return _broken(name, label)
+    known = picture_files.kind_of(content[:HEAD_BYTES])
+    if known is None:
+        return (
+            f"{name}: {label} is no picture that can be read, whatever its name says; save it as PNG or JPEG."
+        )
+    return f"{name}: {label} is {known[0]}; {known[1]}."
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
@@ -228,15 +316,29 @@ def _broken(name: str, label: str) -> str:
 def _decode(name: str, image: Image.Image, label: str) -> Picture:
     """Decode every pixel now, so that no error can come later."""
     try:
-        num_frames = int(getattr(image, "n_frames", 1))
         image.load()
         profile = image.info.get("icc_profile")
-        upright = _upright(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            upright = _upright(_eight_bits(name, image))
+        else:
+            upright = _upright(image)
         alpha = _alpha(upright)
         rgb = _rgb(upright, profile)
+    except InvalidEdit:
+        raise
     except _DECODER_ERRORS:
-        raise InvalidEdit(_broken(name, label)) from None
-    return Picture(image=rgb, alpha=alpha, num_frames=num_frames)
+        raise _Undecodable(_broken(name, label)) from None
+    return Picture(image=rgb, alpha=alpha, num_frames=_num_frames(image))
+
+
+def _num_frames(image: Image.Image) -> int:
+    """Count the frames; one that cannot be read ends the count, for the first was."""
+    if image.format == "MPO":  # a photo with a depth or brightness map behind it
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except _DECODER_ERRORS:
+        return 2
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -257,8 +359,6 @@ def _alpha(image: Image.Image) -> Image.Image | None:
 
 def _rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return a fresh 8-bit sRGB picture that carries nothing of the file."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_eight_bits(np.asarray(image).astype(np.float64)))
     if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
     if image.mode in ("RGBA", "RGBX"):
@@ -267,20 +367,55 @@ def _rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return Image.fromarray(np.array((managed or image).convert("RGB")))
 
 
-def _eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Scale numbers of any depth: whole ones over 255 are 16-bit, fractions within 1 are shares of white."""
-    values = np.nan_to_num(values, nan=0, posinf=0, neginf=0)
-    top = values.max(initial=0)
-    factor = 1 / 257 if top > 255 else 255 if top <= 1 and (values % 1).any() else 1
-    return (values * factor).round().clip(0, 255).astype(np.uint8)
+def _eight_bits(name: str, image: Image.Image) -> Image.Image:
+    """Bring a grey picture of other than 8 bits to them; its fractions are shares of white.
+
+    Raises:
+        InvalidEdit: Nobody says which number is white, or some are beyond it or none at all.
+    """
+    white = 1 if image.mode == "F" else picture_files.white_of(image)
+    if white is None:
+        raise InvalidEdit(
+            f"{name}: holds whole numbers of 32 bits, and nothing says which is white; convert it to 8 or 16 "
+            "bits first."
+        )
+    values = np.asarray(image)
+    shares = values.astype(np.float64) / white
+    if not np.isfinite(shares).all():
+        raise InvalidEdit(f"{name}: holds pixels that are no numbers (NaN or infinite); fill them first.")
+    low, high = float(shares.min()), float(shares.max())
+    if low < -_HALF_LEVEL or high > 1 + _HALF_LEVEL:
+        raise InvalidEdit(
+            f"{name}: holds numbers from {low * white:g} to {high * white:g}, allowed are 0, black, to "
+            f"{white}, white; scale them first."
+        )
+    if picture_files.is_negative(image):
+        shares = 1 - shares
+    grey = Image.fromarray((shares * 255).round().clip(0, 255).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if clear is not None:
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    grey.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    grey.getexif().update(image.getexif())
+    return grey
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Convert by the embedded profile; None where it says sRGB already, or says nothing sensible."""
+    """Convert by the embedded profile; None where it is sRGB already, or says nothing sensible."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if image.mode == "RGB" and "srgb" in ImageCms.getProfileDescription(source).lower():
+        change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        # By what it does, not by its name: a linear one may well be called sRGB, too.
+        if image.mode == "RGB" and _changes_little(change):
             return None
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.applyTransform(image, change)
     except (ImageCms.PyCMSError, *_DECODER_ERRORS):
         return None
+
+
+def _changes_little(change: ImageCms.ImageCmsTransform) -> bool:
+    """Say whether a transform moves no colour by more than its own rounding does."""
+    steps = np.linspace(0, 255, 17).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, -1, 3)
+    changed = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), change))
+    return int(np.abs(changed.astype(int) - colours).max()) <= _ROUNDING

@@ -93,6 +93,8 @@ class Plan:
             InvalidEdit: The size, mask or number of steps cannot be used with this model.
             AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
         """
+        for name in ("original_prompt", "edited_prompt"):
+            model.require_known(name, getattr(edit, name))
         original, edited = (
             model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
         )

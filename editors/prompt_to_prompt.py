@@ -266,6 +266,10 @@ class PromptToPromptEditor:
             scheduler=type(self.model.scheduler).__name__,
             reconstruction_psnr=None if photo is None else self._psnr(photo, original, batch, of),
             heat_maps=None if seen is None else seen.by_word(),
+            notes=(
+                *(() if photo is None else photo.picture.notes),
+                *self.model.notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
+            ),
         )
 
     def _psnr(self, photo: Photo, original: NDArray[np.float32], batch: SideBySide, of: int) -> float | None:

@@ -7,6 +7,7 @@ numbers in strings never pass for numbers, and nothing is corrected silently.
 import hashlib
 import math
 import operator
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -64,7 +65,8 @@ def prompt(name: str, value: object) -> None:
     """Require text: not blank, not endless, and no control characters."""
     if not isinstance(value, str):
         raise InvalidEdit(f"{name}: {shown(value)} is no text; say in words what you want.")
-    if not value.strip():
+    # Letters, marks, numbers, punctuation and symbols can be seen; of a space without width nothing can.
+    if all(unicodedata.category(mark)[0] in "ZC" for mark in value):
         raise InvalidEdit(f"{name}: is empty; say in a few words what you want.")
     if len(value) > MAX_CHARACTERS:
         raise InvalidEdit(
@@ -164,4 +166,9 @@ def shown(value: Any) -> str:
         if isinstance(value, str | int | float | tuple | list | type(None))
         else type(value).__name__
     )
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """Cut a text so that it fits in a sentence."""
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -14,6 +14,10 @@ from .errors import EditFailed
 
 ResultT = TypeVar("ResultT")
 
+_NO_MEMORY = "The computer ran out of memory; choose a smaller picture or resolution."
+_CPU_ALLOCATORS = ("DefaultCPUAllocator", "not enough memory", "could not create a memory object")
+"""Words in which torch, on any system, and oneDNN say so: theirs is a plain RuntimeError."""
+
 
 def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
     """Run a generator to its end for its return value."""
@@ -26,11 +30,17 @@ def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Turn a device that ran out of memory into an `EditFailed`."""
+    """Turn a device or a computer that ran out of memory into an `EditFailed`."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise EditFailed("The device ran out of memory; choose a smaller picture, or device cpu.") from None
+    except MemoryError:
+        raise EditFailed(_NO_MEMORY) from None
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _CPU_ALLOCATORS):
+            raise
+        raise EditFailed(_NO_MEMORY) from None
 
 
 def require_finite(*tensors: Tensor) -> None:

@@ -50,11 +50,36 @@ class TextReader:
         """Return the end of a prompt that an encoder would not read; empty where all fits."""
         lost = ""
         for tokenizer in self.tokenizers:
-            ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
-            if len(ids) > self.window:
-                rest = str(tokenizer.decode(ids[self.window - _MARKS_AT_END : -_MARKS_AT_END])).strip()
-                lost = max(lost, rest, key=len)
+            encoded = tokenizer(
+                prompt, truncation=False, verbose=False, return_offsets_mapping=tokenizer.is_fast
+            )
+            if len(encoded.input_ids) > self.window:
+                first = self.window - _MARKS_AT_END
+                rest = (
+                    prompt[encoded.offset_mapping[first][0] :]  # as it was typed, unknown words and all
+                    if tokenizer.is_fast
+                    else str(tokenizer.decode(encoded.input_ids[first:-_MARKS_AT_END]))
+                )
+                lost = max(lost, rest.strip(), key=len)
         return lost
+
+    def unknown(self, prompt: str) -> tuple[str, ...]:
+        """Return the words of a prompt for which an encoder has no token, as they were typed.
+
+        Tokenizers that take letters or bytes where they know no word have a token for everything.
+        """
+        words: dict[str, None] = {}
+        for tokenizer in self.tokenizers:
+            words.update((word, None) for word, is_known in _known(tokenizer, prompt) if not is_known)
+        return tuple(words)
+
+    def knows_any(self, prompt: str) -> bool:
+        """Say whether an encoder has a token for any word of a prompt."""
+        return any(
+            is_known and any(map(str.isalnum, word))
+            for tokenizer in self.tokenizers
+            for word, is_known in _known(tokenizer, prompt)
+        )
 
     def tokenize(self, field: str, prompt: str) -> TokenizedPrompt:
         """Return a prompt as the encoders see it, word by word.
@@ -107,3 +132,14 @@ class TextReader:
         device = next(encoder.parameters()).device
         masked = getattr(encoder.config, "use_attention_mask", False)
         return tokens.input_ids.to(device), tokens.attention_mask.to(device) if masked else None
+
+
+def _known(tokenizer: Any, prompt: str) -> list[tuple[str, bool]]:
+    """Return the pieces that a tokenizer cuts a prompt into, and whether it knows each."""
+    marks = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    unknown = tokenizer.unk_token_id
+    if not tokenizer.is_fast or unknown is None or unknown in marks:
+        return [(prompt, True)]
+    encoded = tokenizer(prompt, truncation=False, verbose=False, return_offsets_mapping=True)
+    tokens = zip(encoded.input_ids, encoded.offset_mapping, strict=True)
+    return [(prompt[start:end], token != unknown) for token, (start, end) in tokens if end > start]

@@ -4,6 +4,7 @@ Law: all of them are made of the same whole edits, one after the other; closing 
 hand within a step, and what was finished before stays.
 """
 
+import html
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from .watch import watched
 VARIATIONS = 4
 MAX_SEED = 2**32
 Update = dict[Any, Any]
+Ending = Generator[Update, None, tuple[str, EditResult]]
+"""What shows its progress, and returns what to say at the end and the last result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -56,22 +59,21 @@ class Edits:
         """Edit the picture at all strengths around the present one, on one noise."""
         yield from self._guarded(self._grid, values)
 
-    def _guarded(
-        self, run: Callable[..., Iterator[Update]], values: tuple[Any, ...], *more: Any
-    ) -> Iterator[Update]:
+    def _guarded(self, run: Callable[..., Ending], values: tuple[Any, ...], *more: Any) -> Iterator[Update]:
         """Run a handler: first its request is read, and errors for people become the status line."""
         history, held, cells = values[len(LABELS) :]
         history = history.opened(self.root)
         try:
-            request = request_of(values, seed=held)
+            request, notes = request_of(values, seed=held)
             yield {**self.screen.started(), self.held: None, self.screen.history: history}
-            yield from run(request, history, cells, *more)
+            words, result = yield from run(request, history, cells, *more)
+            yield self.screen.ended(" ".join((words, *map(html.escape, (*notes, *result.notes)))))
         except EditorError as error:
             yield self.screen.ended(refusal(error))
 
     def _several(
         self, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int
-    ) -> Iterator[Update]:
+    ) -> Ending:
         requests = [request] if number == 1 else _on_several_noises(request, number)
         for index, one in enumerate(requests):
             prefix = f"Variation {index + 1} of {number}. " if number > 1 else ""
@@ -81,9 +83,9 @@ class Edits:
         words = f"Done in {result.seconds:.1f} s. Seed {result.seed}."
         if number > 1:
             words = f"{number} variations, the newest first in the history. Click one to see it large."
-        yield self.screen.ended(words)
+        return words, result
 
-    def _grid(self, request: InstructionEdit, history: History, cells: tuple[Entry, ...]) -> Iterator[Update]:
+    def _grid(self, request: InstructionEdit, history: History, cells: tuple[Entry, ...]) -> Ending:
         delete(cells, but=history.entries)
         made: tuple[Entry, ...] = ()
         yield self.show_cells(made)
@@ -94,7 +96,7 @@ class Edits:
             result = yield from self._watched(cell, prefix)
             made = (*made, _kept(result, history))
             yield self.show_cells(made)
-        yield self.screen.ended("Click the cell you like best: it is shown large, and its strength is taken.")
+        return "Click the cell you like best: it is shown large, and its strength is taken.", result
 
     def _watched(self, request: InstructionEdit, prefix: str) -> Generator[Update, None, EditResult]:
         stream = watched(self.editor, request)

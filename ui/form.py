@@ -109,8 +109,8 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
-def request_of(values: Sequence[Any], *, seed: int | None = None) -> InstructionEdit:
-    """Build the request, its picture decoded and upright.
+def request_of(values: Sequence[Any], *, seed: int | None = None) -> tuple[InstructionEdit, tuple[str, ...]]:
+    """Build the request, its picture decoded and upright; return it with what people should know of its file.
 
     Args:
         values: Of the form's inputs.
@@ -123,5 +123,5 @@ def request_of(values: Sequence[Any], *, seed: int | None = None) -> Instruction
     if asked["seed"] is None:
         asked["seed"] = seed
     InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
-    picture = read_picture("original_image", asked["original_image"]).with_alpha()
-    return InstructionEdit(**{**asked, "original_image": picture})
+    picture = read_picture("original_image", asked["original_image"])
+    return InstructionEdit(**{**asked, "original_image": picture.with_alpha()}), picture.notes

@@ -203,4 +203,5 @@ def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None
     if result.reconstruction_psnr is not None:
         facts["reconstruction_psnr"] = round(result.reconstruction_psnr, 2)
         summary += f" ORIGINAL redraws the photo to {result.reconstruction_psnr:.1f} dB."
-    report(places, facts, as_json=as_json, summary=summary)
+    facts["notes"] = list(result.notes)
+    report(places, facts, as_json=as_json, summary="\n".join((summary, *result.notes)))
