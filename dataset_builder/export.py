@@ -25,8 +25,9 @@ from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.export_card import card
 from dataset_builder.export_formats import WRITERS, Row
 from dataset_builder.overlay import BY_HAND, read_overlay
-from dataset_builder.storage import TEMPORARY_MARK, hash_file
+from dataset_builder.storage import hash_file
 from dataset_builder.tars import read_both
+from editors.files import TEMPORARY_MARK
 
 Form = Literal["parquet", "imagefolder", "webdataset"]
 # How our columns are called outside.

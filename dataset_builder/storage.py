@@ -9,15 +9,15 @@ import hashlib
 import json
 import os
 import sys
-import uuid
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from dataset_builder.errors import FolderBusy, StorageFailed
+from editors.files import TEMPORARY_MARK, replacing
 
-TEMPORARY_MARK: Final = ".tmp-"
 LOCK_FILE: Final = ".lock"
 
 
@@ -42,33 +42,38 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         StorageFailed: The system refused; the old file, if any, is as it was.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+    with writing(path), replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence that the system refused to write a file.
+
+    Raises:
+        StorageFailed: It did.
+    """
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        yield
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StorageFailed(
             f"{path} could not be written ({error.strerror or error}); free space or choose another folder."
         ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system can (Windows cannot open folders)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+def make_folder(folder: Path) -> None:
+    """Make a folder, if it is missing, and see that files can be written there.
+
+    Raises:
+        StorageFailed: They cannot.
+    """
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "a file is there" if isinstance(error, FileExistsError) else error.strerror or error
+        raise StorageFailed(f"{folder} cannot be written to ({reason}); choose another folder.") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -82,15 +87,10 @@ def append_line(path: Path, value: Any) -> None:
     Raises:
         StorageFailed: The system refused.
     """
-    try:
-        with path.open("ab") as file:
-            file.write(f"{json.dumps(value, ensure_ascii=False)}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageFailed(
-            f"{path} could not be written ({error.strerror or error}); free space or choose another folder."
-        ) from error
+    with writing(path), path.open("ab") as file:
+        file.write(f"{json.dumps(value, ensure_ascii=False)}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_lines(path: Path) -> list[Any]:
@@ -136,13 +136,9 @@ def locked(folder: Path, *, name: str = LOCK_FILE, shared: bool = False) -> Iter
         FolderBusy: Another run holds it.
         StorageFailed: The folder cannot be made or written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    with writing(folder / name):
         file = (folder / name).open("ab")
-    except OSError as error:
-        raise StorageFailed(
-            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
-        ) from error
     with file:
         if not _try_lock(file.fileno(), shared=shared):
             raise FolderBusy(

@@ -125,6 +125,13 @@ def read_picture(name: str, source: PictureSource) -> Picture:
     Raises:
         InvalidEdit: It is missing, no picture, cut short, too large, too small, or too long and thin.
     """
+    try:
+        return _read(name, source)
+    except _Undecodable as error:
+        raise InvalidEdit(str(error)) from None
+
+
+def _read(name: str, source: PictureSource) -> Picture:
     if isinstance(source, Image.Image):
         _check_size(name, source.size)
         return _decode(name, source, "the picture")
@@ -207,8 +214,8 @@ def to_image(pixels: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray((pixels * 255).round().clip(0, 255).astype(np.uint8))
 
 
-class _Undecodable(InvalidEdit):
-    """A decoder met something that it does not understand."""
+class _Undecodable(Exception):
+    """A decoder met something that it does not understand; its text is the sentence for people."""
 
 
 def _content(name: str, path: Path, label: str) -> bytes:

@@ -8,8 +8,6 @@ Law: what `save_png` writes, `read_recipe` reads; a file is either whole or not 
 """
 
 import json
-import os
-import secrets
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from .edits import EditResult, InstructionEdit, PromptEdit
 from .errors import EditFailed, InvalidEdit
+from .files import replacing
 from .rules import reference
 
 CHUNK = "wordbrush"
@@ -61,20 +60,21 @@ def save_png(result: EditResult, path: str | Path) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_itxt("parameters", parameters(result))
     info.add_itxt(CHUNK, json.dumps(record(result), ensure_ascii=False))
-    partial = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    save_picture(result.edited_image, target, pnginfo=info)
+
+
+def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Raises:
+        EditFailed: The file cannot be written; nothing is left of it.
+    """
     try:
-        with partial.open("xb") as file:
-            result.edited_image.save(file, "PNG", pnginfo=info)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
+        with replacing(path) as file:
+            picture.save(file, "PNG", **options)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         reason = error.strerror or type(error).__name__
-        raise EditFailed(f"{target.name}: cannot be written ({reason}); choose another place.") from None
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        raise EditFailed(f"{path.name}: cannot be written ({reason}); choose another place.") from None
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -6,15 +6,15 @@ file is either whole or not there, and one that cannot be read is not there.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Hashable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .errors import EditFailed
+from .files import replacing
 from .inversion import Trajectory
 from .models import DiffusionModel
 from .records import weights_sign
@@ -50,13 +50,11 @@ class Shelf:
             if (tensor := getattr(trajectory, name)) is not None
         }
         said = {"method": trajectory.method, "num_unet_rows": trajectory.num_unet_rows}
-        partial = self._folder / f".{secrets.token_hex(8)}.tmp"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, partial, metadata={"trajectory": json.dumps(said)})
-            partial.replace(self._path(inversion))
-        except (OSError, SafetensorError) as error:
-            partial.unlink(missing_ok=True)
+            with replacing(self._path(inversion)) as file:
+                file.write(save(tensors, metadata={"trajectory": json.dumps(said)}))
+        except OSError as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise EditFailed(
                 f"trajectories: {self._folder.name!r} cannot be written to ({reason}); choose another folder."

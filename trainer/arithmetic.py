@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from trainer.config import TrainConfig
 from trainer.errors import InvalidConfig
+from trainer.run_folder import is_begun
 
 MAX_EXPLICIT_TOKENS = 256
 """On a CPU, up to as many places attention is faster written out than fused: the fused kernel's way back
@@ -34,11 +36,11 @@ def settled(config: Config) -> Config:
     """
     device = PartialState(cpu=config.device == "cpu").device
     if config.mixed_precision == "auto":
-        begun = config.out / "config.json"
-        try:
-            chosen = json.loads(begun.read_text())["config"]["mixed_precision"]
-        except (OSError, ValueError, KeyError, TypeError):  # no run yet, or one that `claim` refuses in words
-            chosen = "bf16" if computes_bf16(device) else "no"
+        chosen: Any = "bf16" if computes_bf16(device) else "no"
+        if is_begun(config.out):
+            # One that cannot be read, `claim` refuses in words.
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                chosen = json.loads((config.out / "config.json").read_text())["config"]["mixed_precision"]
         return replace(config, mixed_precision=chosen)
     if config.mixed_precision == "bf16" and not computes_bf16(device):
         warnings.warn(

@@ -26,6 +26,7 @@ from trainer import draws, principal
 from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, state_hash, to_pixels
 from trainer.errors import InvalidConfig, UnusableData
+from trainer.export import forget_places
 from trainer.grids import sheet
 
 FITTED = 2048
@@ -100,6 +101,7 @@ class AutoencoderTask:
             batches = (to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32))
             with unit_variance(vae, torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])):
                 vae.save_pretrained(folder)
+        forget_places(folder)
         (folder / "training.json").write_text(json.dumps(card, indent=1))
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dataset_builder.storage import hash_file
+from editors.files import TEMPORARY_MARK, sync_folder
 
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _log = logging.getLogger(__name__)
@@ -46,28 +47,37 @@ class State:
 
 
 def save(run: Path, state: State, *, keep: int) -> Path:
-    """Write a checkpoint under a temporary name, flush, rename; then drop all but the newest `keep`."""
+    """Write a checkpoint under a temporary name, flush, rename; then drop all but the newest `keep`.
+
+    What killed runs left half-written goes first: on a full disk it would be in the way for ever.
+
+    Raises:
+        OSError: The system refused, or a library in its place; nothing is left of the new checkpoint.
+    """
     final = run / "checkpoints" / f"checkpoint-{state.step:08d}"
-    partial = final.with_name(f"{final.name}.tmp-{uuid.uuid4().hex}")
-    partial.mkdir(parents=True)
-    save_file({name: t.contiguous() for name, t in state.weights.items()}, partial / "model.safetensors")
-    save_file(state.average, partial / "ema.safetensors")
-    torch.save(state.optimizer, partial / "optimizer.pt")
-    files = {path.name: hash_file(path) for path in sorted(partial.iterdir())}
-    (partial / "state.json").write_text(
-        json.dumps({"step": state.step, "files": files, "extra": state.extra})
-    )
-    for path in partial.iterdir():
-        _sync(path)
-    if final.exists():  # a damaged one of the same step, or it would have been resumed from
-        shutil.rmtree(final)
-    partial.replace(final)
-    _sync(final.parent)
-    complete = _folders(run)
-    for old in complete[:-keep]:
-        shutil.rmtree(old)
-    for abandoned in final.parent.glob("*.tmp-*"):
+    for abandoned in final.parent.glob(f"*{TEMPORARY_MARK}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
+    partial = final.with_name(f"{final.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+    try:
+        partial.mkdir(parents=True)
+        save_file({name: t.contiguous() for name, t in state.weights.items()}, partial / "model.safetensors")
+        save_file(state.average, partial / "ema.safetensors")
+        torch.save(state.optimizer, partial / "optimizer.pt")
+        files = {path.name: hash_file(path) for path in sorted(partial.iterdir())}
+        (partial / "state.json").write_text(
+            json.dumps({"step": state.step, "files": files, "extra": state.extra})
+        )
+        for path in partial.iterdir():
+            _sync(path)
+        if final.exists():  # a damaged one of the same step, or it would have been resumed from
+            shutil.rmtree(final)
+        partial.replace(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(final.parent)
+    for old in _folders(run)[:-keep]:
+        shutil.rmtree(old)
     return final
 
 
@@ -102,11 +112,6 @@ def _folders(run: Path) -> list[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Make a file or a rename survive a power cut, where folders can be opened."""
-    if path.is_dir() and os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Make a file's content survive a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -62,9 +62,12 @@ class AutoencoderConfig(ValidatedConfig):
         self._paths("init")
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
         self._choice("encoder", "principal", "learned")
+        for name in ("latent_channels", "layers_per_block", "norm_num_groups"):
+            self._require_whole(name)
         self._require(
             "block_out_channels",
-            all(width % self.norm_num_groups == 0 for width in self.block_out_channels),
+            bool(self.block_out_channels)
+            and all(width >= 1 and width % self.norm_num_groups == 0 for width in self.block_out_channels),
             f"widths that are multiples of norm_num_groups ({self.norm_num_groups})",
         )
         if self.init is not None:
@@ -112,6 +115,13 @@ class TextToImageConfig(ValidatedConfig):
         super(TextToImageConfig, self).__post_init__()
         self._paths("autoencoder")
         object.__setattr__(self, "block_out_channels", tuple(self.block_out_channels))
+        for name in ("layers_per_block", "attention_head_dim"):
+            self._require_whole(name)
+        self._require(
+            "block_out_channels",
+            bool(self.block_out_channels) and min(self.block_out_channels) >= 1,
+            "at least one width from 1",
+        )
         if (self.init is None) == (self.autoencoder is None):
             raise InvalidConfig(
                 "autoencoder: a new base model needs one, and one that goes on by init has its own; give one "
@@ -172,16 +182,14 @@ class InstructPix2PixConfig(ValidatedConfig):
             )
         self._require(
             "resolution",
-            self.resolution is None or (isinstance(self.resolution, int) and self.resolution >= 8),
+            self.resolution is None or self.resolution >= 8,
             "a whole number from 8, or none",
         )
         self._require("max_aspect", 1 <= self.max_aspect <= 4, "a number from 1 to 4")
-        self._require(
-            "crops", isinstance(self.crops, int) and 1 <= self.crops <= 64, "a whole number from 1 to 64"
-        )
+        self._require("crops", 1 <= self.crops <= 64, "a whole number from 1 to 64")
         self._require(
             "lora_rank",
-            self.lora_rank is None or (isinstance(self.lora_rank, int) and 1 <= self.lora_rank <= 1024),
+            self.lora_rank is None or 1 <= self.lora_rank <= 1024,
             "a whole number from 1 to 1024, or none",
         )
         self._require(
@@ -221,9 +229,16 @@ class TowerConfig(TrainConfig):
         super(TowerConfig, self).__post_init__()
         for name in ("widths", "blocks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        self._require("widths", all(width % 16 == 0 for width in self.widths), "multiples of 16")
-        self._require("blocks", len(self.blocks) == len(self.widths), "one number for each width")
-        self._require("hidden", self.hidden >= 1, "a whole number from 1")
+        widths = self.widths
+        self._require(
+            "widths", bool(widths) and all(w >= 16 and w % 16 == 0 for w in widths), "multiples of 16"
+        )
+        self._require(
+            "blocks",
+            len(self.blocks) == len(self.widths) and min(self.blocks) >= 0,
+            "one number from 0 for each width",
+        )
+        self._require_whole("hidden")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -298,12 +313,13 @@ def from_dict(values: dict[str, Any]) -> TrainConfig:
 
 
 def read_config(run: Path) -> TrainConfig:
-    """Return the configuration of a run folder.
+    """Return the configuration of a run folder, whose place is where it is now.
 
     Raises:
         InvalidConfig: The folder is no run.
     """
     try:
-        return from_dict(json.loads((run / "config.json").read_text())["config"])
+        values = json.loads((run / "config.json").read_text())["config"]
+        return from_dict({**values, "out": run})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidConfig(f"resume: {run} is no run folder ({error}); start one with --out.") from error

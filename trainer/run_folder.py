@@ -1,18 +1,30 @@
 """The folder of a run: which configuration and inputs it belongs to, and whether it is finished.
 
 Law: a run goes on with the settings, data and frozen models it began with, or is refused with what differs.
-Its length alone may change, while nothing done so far depends on it.
+Its length alone may change, while nothing done so far depends on it; and where nothing is done so far, all
+may. What cannot be written is one sentence, and loses no step that was saved.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from dataset_builder.storage import write_json
+from safetensors import SafetensorError
+from torch import Tensor
+
+from dataset_builder.errors import StorageFailed
+from dataset_builder.storage import make_folder, write_json
+from editors.files import TEMPORARY_MARK
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.errors import ConfigChanged, CorruptRun
+
+_REFUSALS = ("no space", "file too large", "file write failed", "os error", "unexpected pos", "enforce fail")
+"""Words in which torch and safetensors say that a file could not be written: theirs are no OSErrors."""
 
 
 def finished(run: Path) -> bool:
@@ -20,17 +32,66 @@ def finished(run: Path) -> bool:
     return (run / "done.json").exists()
 
 
+def is_begun(run: Path) -> bool:
+    """Say whether a run has anything to lose: a checkpoint, or a model."""
+    return finished(run) or checkpoint.reached(run) > 0
+
+
+def size_of(tensors: Mapping[str, Tensor], copies: int = 1) -> str:
+    """Say how much room weights take, kept so many times."""
+    return f"{copies * sum(tensor.nbytes for tensor in tensors.values()) / 1e6:.0f} MB"
+
+
+@contextmanager
+def safely(run: Path, what: str, step: int) -> Iterator[None]:
+    """Say in one sentence that something could not be written, and from where the run can go on.
+
+    Args:
+        run: Its folder.
+        what: Is written.
+        step: That was reached.
+
+    Raises:
+        StorageFailed: The system refused.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        refused = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+        words = str(error).lower()
+        if not isinstance(refused, OSError) and not any(sign in words for sign in _REFUSALS):
+            raise
+        reason = getattr(refused, "strerror", None) or "the disk is full, or closed to us"
+        saved = checkpoint.reached(run)
+        safe = f"step {saved} is safe" if saved else "no step is saved yet"
+        raise StorageFailed(
+            f"{run} at step {step}: {what} could not be written ({reason}); free space and go on with "
+            f"--resume, {safe}."
+        ) from error
+
+
+def remove_abandoned(run: Path) -> None:
+    """Remove what killed runs left half-written."""
+    for place in (run, run / "cache"):
+        for left in place.glob(f"*{TEMPORARY_MARK}*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
 def claim(config: TrainConfig) -> None:
-    """Write the configuration into a new run folder, or see that the old one is the same.
+    """Write the configuration into a folder in which nothing is done, or see that the old one is the same.
 
     Raises:
         ConfigChanged: The folder belongs to a run of another configuration.
         CorruptRun: The folder's configuration cannot be read.
+        StorageFailed: The folder cannot be written to.
     """
-    path = config.out / "config.json"
-    config.out.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        write_json(path, {"config": config.to_dict()})
+    make_folder(config.out)
+    path, written = config.out / "config.json", {"config": config.with_whole_paths().to_dict()}
+    if not path.exists() or not is_begun(config.out):
+        write_json(path, written)
         return
     try:
         old = read_config(config.out)
@@ -44,8 +105,8 @@ def claim(config: TrainConfig) -> None:
     ]
     if _may_change_length(old, config):
         changed = [one for one in changed if not one.startswith(("steps ", "lr_decay_steps "))]
-        if not changed:
-            write_json(path, {"config": config.to_dict()})
+    if not changed and (old.to_dict() != written["config"]):
+        write_json(path, written)  # its length, and where things lie now
     if changed:
         raise ConfigChanged(
             f"out: {config.out} holds a run with other settings: {', '.join(changed)}; choose a new "
@@ -71,7 +132,7 @@ def check_fingerprint(config: TrainConfig, fingerprint: dict[str, str]) -> None:
         ConfigChanged: A hash differs from the one the run began with.
     """
     path = config.out / "fingerprint.json"
-    if not path.exists():
+    if not path.exists() or not is_begun(config.out):
         write_json(path, fingerprint)
         return
     old = json.loads(path.read_text())

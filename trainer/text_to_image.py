@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from editors import models
 from editors.checkpoints import read_guidance
 from editors.errors import EditorError
+from editors.files import user_path
 from editors.guidance import cfg
 from editors.models import DiffusionModel, load_text_encoder
 from trainer import draws
@@ -192,7 +193,8 @@ def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionMode
     Raises:
         InvalidConfig: There is none of the kind, or it is of a layout that is not trained.
     """
-    folder = str(Path(name) / "model") if (Path(name) / "model" / "model_index.json").exists() else name
+    exported = user_path(name) / "model"
+    folder = str(exported) if (exported / "model_index.json").exists() else name
     try:
         model = models.load(folder, kind=kind, device="cpu", dtype=torch.float32)
     except EditorError as error:

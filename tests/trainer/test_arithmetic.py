@@ -46,6 +46,7 @@ def test_auto_takes_bf16_where_it_is_computed_and_a_run_keeps_what_it_began_with
     begun = settled(config)
     assert begun.mixed_precision == chosen
     claim(begun)
+    (config.out / "checkpoints" / "checkpoint-00000001").mkdir(parents=True)
     monkeypatch.setattr(arithmetic, "computes_bf16", lambda device: not native)
     assert settled(config) == begun
     claim(settled(config))

@@ -1,5 +1,6 @@
 """Law 10: killed anywhere and run again, training ends with the same bytes; a finished run rests."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,12 +8,14 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
+from dataset_builder.errors import FolderBusy, StorageFailed
 from tests.trainer import toy
 from trainer import TrainConfig
 from trainer.config import from_dict
@@ -91,13 +94,132 @@ def test_a_finished_run_does_nothing(chain: Path) -> None:
 
 
 def test_another_configuration_or_other_data_is_refused(chain: Path, tmp_path: Path) -> None:
-    config = toy.autoencoder_config(chain, out=tmp_path / "run", steps=3)
-    next(train(config))
+    config = toy.autoencoder_config(chain, out=tmp_path / "run", steps=5)
+    for _ in islice(train(config), 3):
+        pass
     with pytest.raises(ConfigChanged, match="learning_rate"):
         next(train(replace(config, learning_rate=0.5)))
     other = toy.dataset(tmp_path / "other", pairs=False, num=9)
     with pytest.raises(ConfigChanged, match="data"):
         next(train(replace(config, data=other)))
+
+
+def test_a_refused_command_leaves_the_folder_free_for_the_corrected_one(chain: Path, tmp_path: Path) -> None:
+    """Refused for its data, for its model, or broken off before anything was saved: then all may change."""
+    right = toy.edit_config(chain, out=tmp_path / "run", steps=1)
+    for wrong in (
+        replace(right, data=tmp_path / "nowhere", steps=7),
+        replace(right, base=str(tmp_path / "nowhere"), mixed_precision="bf16"),
+        replace(right, data=chain / "scenes"),
+    ):
+        with pytest.raises((UnusableData, InvalidConfig)):
+            next(train(wrong))
+    next(train(replace(right, steps=3, seed=4)))
+    finish(right)
+    straight = finish(replace(right, out=tmp_path / "straight"))
+    assert fingerprint(right.out) == fingerprint(straight)
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renamed, and reached from another folder, although it was told relative paths."""
+    monkeypatch.chdir(chain)
+    config = toy.edit_config(Path(), out=tmp_path / "old", steps=5, base="base/model")
+    for _ in islice(train(config), 3):
+        pass
+    config.out.rename(tmp_path / "new")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    first = next(steps := resume(Path("../new")))
+    assert first.step > 2
+    assert list(steps)[-1].step == 5
+    assert (tmp_path / "new" / "done.json").exists() and not (tmp_path / "old").exists()
+    monkeypatch.chdir(chain)
+    straight = finish(replace(config, out=tmp_path / "straight"))
+    assert fingerprint(tmp_path / "new") == fingerprint(straight)
+
+
+def test_what_is_published_tells_of_no_folder(chain: Path, tmp_path: Path) -> None:
+    run = finish(toy.edit_config(chain, out=tmp_path / "run", steps=1))
+    for written in (run / "model").rglob("*"):
+        if written.suffix in (".json", ".md"):
+            text = written.read_text(encoding="utf-8")
+            assert str(chain) not in text and str(tmp_path) not in text
+
+
+def test_two_runs_in_one_folder_are_one_too_many(chain: Path, tmp_path: Path) -> None:
+    config = toy.autoencoder_config(chain, out=tmp_path / "run", steps=3)
+    next(running := train(config))
+    with pytest.raises(FolderBusy, match="another run"):
+        next(train(config))
+    running.close()
+    finish(config)
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/nothing/run"])
+def test_a_place_where_no_run_can_be_is_one_sentence(chain: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageFailed, match=r"cannot be written to \(.*\); choose another folder\.$"):
+        next(train(toy.autoencoder_config(chain, out=tmp_path / place)))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+class FullDisk:
+    """Refuses like a disk that fills up when one kind of file is written."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, kind: str) -> None:
+        errors = {
+            "torch": RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0"),
+            "safetensors": SafetensorError("Error while serializing: I/O error: No space left on device"),
+            "system": OSError(errno.ENOSPC, "No space left on device"),
+        }
+
+        def refuse(*_: object, **__: object) -> None:
+            raise errors[kind]
+
+        name = "torch.save" if kind == "torch" else "save_file" if kind == "safetensors" else "hash_file"
+        patch.setattr(f"trainer.checkpoint.{name}", refuse)
+
+
+@pytest.mark.parametrize("kind", ["torch", "safetensors", "system"])
+def test_a_disk_that_fills_up_at_a_checkpoint_keeps_the_one_before(
+    chain: Path, tmp_path: Path, uninterrupted: dict[str, str], kind: str
+) -> None:
+    config = toy.edit_config(chain, out=tmp_path / "run", gradient_accumulation_steps=2)
+    steps = train(config)
+    for _ in range(3):
+        next(steps)
+    with pytest.MonkeyPatch.context() as patch:
+        FullDisk(patch, kind)
+        with pytest.raises(StorageFailed, match=r"step 4: the checkpoint \(.* MB\) .*step 2 is safe\.$"):
+            list(steps)
+    assert not list(config.out.rglob("*.tmp-*"))
+    for _ in resume(config.out):
+        pass
+    assert fingerprint(config.out) == uninterrupted
+
+
+def test_a_bug_while_a_checkpoint_is_written_keeps_its_traceback(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr("trainer.checkpoint.torch.save", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
+
+
+def test_half_written_files_of_killed_runs_go_before_room_is_asked_for(chain: Path, tmp_path: Path) -> None:
+    config = toy.autoencoder_config(chain, out=tmp_path / "run")
+    left = config.out / "checkpoints" / "checkpoint-00000002.tmp-0123"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"x")
+    half = config.out / "model.tmp-4567"
+    half.mkdir()
+    finish(config)
+    assert not left.exists() and not half.exists()
 
 
 def test_data_without_the_columns_is_refused_by_name(chain: Path, tmp_path: Path) -> None:
@@ -131,6 +253,15 @@ def test_configurations_survive_json(chain: Path) -> None:
     [
         ("steps", 0),
         ("steps", 2.5),
+        ("steps", True),
+        ("seed", 1.5),
+        ("lr_warmup_steps", 0.5),
+        ("learning_rate", "fast"),
+        ("norm_num_groups", 0),
+        ("layers_per_block", 0),
+        ("latent_channels", -4),
+        ("block_out_channels", (12.0, 16)),
+        ("block_out_channels", ()),
         ("learning_rate", float("nan")),
         ("ema_decay", 1.0),
         ("seed", -1),

@@ -151,7 +151,7 @@ def test_prompt_edit_takes_a_photo_and_shows_where_words_are_looked_at(here, pho
         (["data", "verify", "nowhere"], "nowhere"),
         (["train", "autoencoder", "data"], "--out"),
         (["train", "instruct-pix2pix", "--resume", "nowhere"], "nowhere"),
-        (["train", "autoencoder", "data", "--resume", "run"], "--data"),
+        (["train", "autoencoder", "--steps", "9", "--resume", "run"], "--steps"),
         (["train", "autoencoder", "data", "--out", "run", "--batch-size", "0"], "batch_size"),
         (["eval", "pairs", "--out", "figures", "--num", "0"], "num"),
     ],

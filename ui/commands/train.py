@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trainer.config import CONFIGS, TrainConfig, read_config
+from trainer.config_base import NEUTRAL
 
 from ..errors import InvalidOption
 from ..options import options
@@ -31,7 +32,10 @@ def _command(config: type[TrainConfig]) -> Callable[..., None]:
         data: Annotated[Path | None, typer.Argument(help="Folder of the dataset.", metavar="DATA")] = None,
         resume: Annotated[
             Path | None,
-            typer.Option("--resume", help="Go on with this run, with the settings it began with."),
+            typer.Option(
+                "--resume",
+                help="Go on with this run and its settings; DATA and models may have moved.",
+            ),
         ] = None,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Try one step, say what all would take, and write nothing.")
@@ -49,13 +53,14 @@ def _command(config: type[TrainConfig]) -> Callable[..., None]:
 def _config(kind: type[TrainConfig], resume: Path | None, values: dict[str, Any]) -> TrainConfig:
     """Return the configuration asked for: a new one from options, or that of the run to go on with."""
     defaults = {field.name: None if field.default is MISSING else field.default for field in fields(kind)}
-    given = [f"--{name.replace('_', '-')}" for name, value in values.items() if value != defaults[name]]
     if resume is not None:
-        if given:
+        given = {name: value for name, value in values.items() if value != defaults[name]}
+        fixed = [f"--{name.replace('_', '-')}" for name in given if name not in NEUTRAL - {"out"}]
+        if fixed:
             raise InvalidOption(
-                f"--resume takes its settings from the run itself; leave out {', '.join(given)}."
+                f"--resume takes its settings from the run itself; leave out {', '.join(fixed)}."
             )
-        return read_config(resume)
+        return replace(read_config(resume), **given)
     missing = [
         field.name for field in fields(kind) if field.default is MISSING and values[field.name] is None
     ]
