@@ -76,6 +76,21 @@ def make_folder(folder: Path) -> None:
         raise StorageFailed(f"{folder} cannot be written to ({reason}); choose another folder.") from error
 
 
+def require_own(folder: Path, *names: str) -> None:
+    """Require of a folder of results, there or not, that no file but ours will be written over.
+
+    Args:
+        folder: Where; one that an earlier run has held is ours.
+        names: Of the files that will be written.
+
+    Raises:
+        StorageFailed: It holds a file of such a name that is not ours.
+    """
+    taken = next((name for name in names if (folder / name).exists()), None)
+    if taken is not None and not (folder / LOCK_FILE).exists():
+        raise StorageFailed(f"{folder} holds {taken}, which no run of ours wrote; choose another folder.")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, in its canonical spelling."""
     write_atomically(path, f"{canonical_json(value)}\n".encode())

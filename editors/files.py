@@ -5,6 +5,7 @@ module imports nothing heavy, for every package writes files.
 """
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder beside `folder`, and put it there when the block has ended well.
+
+    Yields:
+        The folder to fill.
+
+    Raises:
+        OSError: The system refused; what was there is as it was, and nothing else is left.
+    """
+    mark = f"{TEMPORARY_MARK}{uuid.uuid4().hex}"
+    filled, old = (folder.with_name(f"{folder.name}{kind}{mark}") for kind in ("", ".old"))
+    try:
+        filled.mkdir(parents=True)
+        yield filled
+        if folder.exists():
+            folder.rename(old)
+        try:
+            filled.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+        sync_folder(folder.parent)
+    finally:
+        for left in (filled, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

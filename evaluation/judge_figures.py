@@ -21,7 +21,7 @@ from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.scenes import Scene
 from dataset_builder.shards import ShardReport
-from dataset_builder.storage import write_json
+from dataset_builder.storage import make_folder, write_json
 from evaluation.figures import Interval, interval
 from evaluation.judge import HEADS, Judge, Reading, truth, visible
 
@@ -129,7 +129,7 @@ def evaluate_judge(job: JudgeJob, judge: Judge | None = None) -> Iterator[JudgeS
             marks.append(mark(sample["__key__"], Scene.from_json(sample[records.SCENE]), reading))
             yield marks[-1]
     report = summarise(judge, info.data_hash, marks)
-    job.out.mkdir(parents=True, exist_ok=True)
+    make_folder(job.out)
     write_json(job.out / REPORT_FILE, asdict(report))
     yield report
 

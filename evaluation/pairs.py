@@ -28,8 +28,10 @@ from dataset_builder.storage import (
     append_line,
     hash_json,
     locked,
+    make_folder,
     read_lines,
     remove_leftovers,
+    require_own,
     write_atomically,
     write_json,
 )
@@ -148,6 +150,7 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
     }
     model = model_hash(editor.model)
     run = hash_json([model, info.data_hash, settings])
+    require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
         scores = yield from _measure(job, editor, info, run)
@@ -193,7 +196,7 @@ def _score_pair(
     edited = np.array(result.edited_image.convert("RGB"))
     through = round_trip(editor.model, target[None])[0]
     picture = _picture_path(job.out, run, sample["__key__"])
-    picture.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(picture.parent)
     write_atomically(picture, png_bytes(edited))
     return PairScore(
         key=sample["__key__"],

@@ -19,7 +19,7 @@ from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import write_atomically, write_json
+from dataset_builder.storage import make_folder, write_atomically, write_json
 from editors import models
 from editors.models import DiffusionModel
 from evaluation.figures import Interval, interval, psnr
@@ -166,7 +166,7 @@ def _held_out_scenes(job: PartsJob) -> Generator[ShardReport, None, DatasetInfo]
     info = read_dataset(job.data or job.scene_job().out)
     if info.config.get("kind") != "scenes" or info.num_samples == 0:
         raise UnreadableDataset(f"{info.folder} holds no scenes; draw some with `wordbrush data scenes`.")
-    job.out.mkdir(parents=True, exist_ok=True)
+    make_folder(job.out)
     return info
 
 

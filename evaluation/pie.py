@@ -28,8 +28,10 @@ from dataset_builder.storage import (
     append_line,
     hash_json,
     locked,
+    make_folder,
     read_lines,
     remove_leftovers,
+    require_own,
     write_atomically,
     write_json,
 )
@@ -172,6 +174,7 @@ def evaluate_pie(
         instruction_editor = InstructPix2PixEditor.from_pretrained(job.instruction_model, device=job.device)
     methods = _methods(job, bench, prompt_editor, instruction_editor)
     metrics = metrics or PieMetrics.load(dino=job.dino, clip=job.clip, device=job.device)
+    require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
         scores = yield from _measure(job, bench, methods, metrics)
@@ -308,7 +311,7 @@ def _drawn(job: PieJob, case: PieCase, picture: Image.Image, number: int, method
         with Image.open(path) as kept:
             return np.array(kept.convert("RGB"))
     edited = np.array(method.draw(case, picture, number))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomically(path, png_bytes(edited))
     return edited
 

@@ -21,7 +21,7 @@ from dataset_builder.clip import POCKET, Scorer, directions
 from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.shards import ShardReport
-from dataset_builder.storage import write_json
+from dataset_builder.storage import make_folder, write_json
 from evaluation.figures import Interval, interval
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def evaluate_scorer(job: ScorerJob, scorer: Scorer | None = None) -> Iterator[Sc
         direction_mismatched=interval(directions(image_changes, text_changes.roll(1, 0)).tolist()),
         image_text=interval((original * before).sum(-1).tolist()),
     )
-    job.out.mkdir(parents=True, exist_ok=True)
+    make_folder(job.out)
     write_json(job.out / REPORT_FILE, asdict(report))
     yield report
 

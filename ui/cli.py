@@ -18,6 +18,7 @@ from trainer.errors import TrainerError
 
 from .commands import edit, page
 from .errors import DoorError
+from .terminal import spell_everything
 
 USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
 
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         # Their advice to programmers is noise beside our one sentence; whoever wants it sets the variable.
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    spell_everything()
     try:
         app(args=argv, prog_name="wordbrush")
     except SystemExit as stop:

@@ -3,7 +3,6 @@
 Law: nothing is computed for a place that cannot be written to, and an unasked name overwrites nothing.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from itertools import count
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import terminal
 from .errors import UnusablePlace
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -54,7 +54,7 @@ def report(paths: Mapping[str, Path], facts: Mapping[str, Any], *, as_json: bool
     """Say what was made: paths on stdout and a summary on stderr, or all as one object on stdout."""
     if as_json:
         written = {name: str(path) for name, path in paths.items()}
-        typer.echo(json.dumps({**written, **facts}, ensure_ascii=False))
+        typer.echo(terminal.as_json({**written, **facts}))
         return
     for path in paths.values():
         typer.echo(path)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.shards import png_bytes
-from dataset_builder.storage import append_line, hash_json, read_lines, write_atomically
+from dataset_builder.storage import append_line, hash_json, make_folder, read_lines, write_atomically
 
 SCORES_FILE: Final = "scores.jsonl"
 
@@ -60,7 +60,7 @@ class Album:
 
     def keep(self, name: str, pictures: Sequence[NDArray[np.uint8]]) -> None:
         """Keep pictures, each (H, W, 3)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         write_atomically(self.folder / f"{name}.png", png_bytes(np.concatenate(list(pictures), axis=1)))
 
     def has(self, name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from dataset_builder.build_scenes import build_scenes
 from dataset_builder.dataset import read_dataset
 from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import locked, remove_leftovers, write_atomically, write_json
+from dataset_builder.storage import locked, remove_leftovers, require_own, write_atomically, write_json
 from evaluation.judge import require_world, world_hash
 from evaluation.scenes.base import BaseSection
 from evaluation.scenes.curve import CurveSection
@@ -73,6 +73,7 @@ def evaluate_scenes(job: ScenesJob, tools: Toolbox | None = None) -> Iterator[Sc
             results not be written.
         EditorError: A model cannot be loaded, or an edit failed.
     """
+    require_own(job.out, "report.md", "report.json")
     report, sections = yield from measured(job, tools or Tools(job))
     with locked(job.out):
         _publish(job, report, sections)

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from dataset_builder.build_scenes import check_whole
 from dataset_builder.errors import InvalidJob
 from dataset_builder.shards import ShardReport
-from dataset_builder.storage import locked, write_atomically, write_json
+from dataset_builder.storage import locked, require_own, write_atomically, write_json
 from editors.models import SCHEDULERS
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
@@ -189,6 +189,7 @@ def fewest_steps(job: StepsJob, tools: Callable[[ScenesJob], Toolbox] = Tools) -
         key=lambda setting: (setting.steps, -sum(setting.figures.values())),
     )
     found = StepsReport(model=job.model, tolerance=job.tolerance, settings=tuple(settings), fewest=fewest)
+    require_own(job.out, "steps.md", "steps.json")
     with locked(job.out):
         page = f"# How few steps: {job.model}\n\n{steps_grid(found).markdown()}\n\n{verdict(found)}\n"
         write_atomically(job.out / "steps.md", page.encode())

@@ -19,7 +19,7 @@ from dataset_builder.errors import FolderBusy, StorageFailed
 from tests.trainer import toy
 from trainer import TrainConfig
 from trainer.config import from_dict
-from trainer.errors import ConfigChanged, InvalidConfig, UnusableData
+from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig, UnusableData
 from trainer.loop import learning_rate, resume, train
 
 SCRIPT = """
@@ -213,6 +213,7 @@ def test_a_bug_while_a_checkpoint_is_written_keeps_its_traceback(
 
 def test_half_written_files_of_killed_runs_go_before_room_is_asked_for(chain: Path, tmp_path: Path) -> None:
     config = toy.autoencoder_config(chain, out=tmp_path / "run")
+    next(train(config))
     left = config.out / "checkpoints" / "checkpoint-00000002.tmp-0123"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(b"x")
@@ -300,3 +301,14 @@ def test_average_follows_its_closed_form() -> None:
     with average.applied(module):
         assert module.weight.item() == pytest.approx(expected)
     assert module.weight.item() == 8.0
+
+
+@pytest.mark.parametrize("name", ["model", "log.jsonl", "samples", "config.json"])
+def test_what_lies_in_a_folder_already_is_not_written_over(chain: Path, tmp_path: Path, name: str) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / name).write_text("mine")
+    with pytest.raises(CorruptRun, match=r"choose a new folder\.$"):
+        next(train(toy.autoencoder_config(chain, out=place)))
+    assert (place / name).read_text() == "mine"
+    assert {path.name for path in place.iterdir()} <= {name, ".lock"}

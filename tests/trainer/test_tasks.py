@@ -18,6 +18,7 @@ from editors.models import load
 from tests.trainer import toy
 from trainer import autoencoder, instruct_pix2pix
 from trainer.data import to_pixels
+from trainer.errors import InvalidConfig
 from trainer.loop import train
 from trainer.pack import pack
 
@@ -212,3 +213,22 @@ def test_a_model_says_what_it_is_good_at(chain: Path, edit_model: Path, tmp_path
         (folder / "model_index.json").write_text(json.dumps({**index, "_instructions": wrong}))
         with pytest.raises(IncompatibleModel, match="no list of instructions"):
             load(str(folder), kind="edit", device="cpu")
+
+
+def test_packing_writes_over_nothing_but_a_pack(chain: Path, edit_model: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "documents"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("mine")
+    parts = (chain / "autoencoder" / "model", chain / "base" / "model", edit_model)
+    with pytest.raises(InvalidConfig, match="something else than a packed model"):
+        pack(*parts, mine)
+    assert [path.name for path in mine.iterdir()] == ["letter.txt"]
+    family = tmp_path / "family"
+    pack(*parts, family)
+    (family / "README.md").write_text("a card")
+    (family / "drawn.jpg").write_bytes(b"a picture")
+    pack(*parts, family)
+    assert (family / "drawn.jpg").read_bytes() == b"a picture" and "card" in (
+        family / "README.md"
+    ).read_text()
+    assert not list(tmp_path.glob("*.tmp-*"))
