@@ -19,6 +19,7 @@ from dataset_builder.errors import UnreadableDataset
 from dataset_builder.filters import SCORES
 from dataset_builder.overlay import Verdict, add_verdict, read_overlay
 from dataset_builder.tars import read_columns
+from editors.files import user_path
 
 Shown = Literal["all", "open", "keep", "reject"]
 AS_WRITTEN: Final = "as written"
@@ -56,7 +57,7 @@ class Catalogue:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = user_path(folder)
         self.entries: dict[str, Entry] = {}
         for shard, samples in read_dataset(self.folder).samples_by_shard(_FACTS):
             for facts in samples:

@@ -26,6 +26,7 @@ from dataset_builder.shards import ShardReport
 from dataset_builder.triplets import read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import PromptReport, WriteReport, write_triplets
+from editors.files import user_path
 
 STAGES: Final[Mapping[str, type]] = MappingProxyType(
     {"write": WriteJob, "render": RenderJob, "filter": FilterJob, "export": ExportJob}
@@ -91,7 +92,7 @@ def read_build_job(path: Path | str, *, out: Path | None = None) -> BuildJob:
     Raises:
         InvalidJob: The file cannot be read, or says something that no stage knows.
     """
-    path = Path(path)
+    path = user_path(path)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -100,7 +101,7 @@ def read_build_job(path: Path | str, *, out: Path | None = None) -> BuildJob:
     if out is None:
         if not isinstance(named, str):
             raise InvalidJob(f"config: {path} has no out; name the folder of the dataset there.")
-        out = path.parent / named
+        out = path.parent / user_path(named)
     for name, table in tables.items():
         if name not in STAGES or not isinstance(table, dict):
             raise InvalidJob(
@@ -132,7 +133,7 @@ def _settings(path: Path, stage: str, table: Mapping[str, Any]) -> dict[str, Any
         )
     hints = get_type_hints(kind)
     return {
-        name: path.parent / value if isinstance(value, str) and _is_path(hints[name]) else value
+        name: path.parent / user_path(value) if isinstance(value, str) and _is_path(hints[name]) else value
         for name, value in table.items()
     }
 

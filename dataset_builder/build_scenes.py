@@ -27,6 +27,7 @@ from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
 from dataset_builder.errors import DatasetError, InvalidJob
 from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import canonical_json, hash_bytes, hash_json
+from editors.files import user_path
 
 Split = Literal["train", "held_out"]
 MAX_SAMPLES: Final = 10_000_000
@@ -63,7 +64,7 @@ class SceneJob:
     samples_per_shard: int = 500
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", user_path(self.out))
         if self.world not in scenes.WORLDS:
             raise InvalidJob(
                 f"world is {self.world!r}, but must be one of {', '.join(scenes.WORLDS)}; choose one."

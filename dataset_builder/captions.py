@@ -17,6 +17,7 @@ from typing import Any, Final
 from dataset_builder.errors import InvalidJob
 from dataset_builder.storage import hash_bytes, hash_file, hash_json
 from dataset_builder.writer_rules import MAX_CAPTION, plain, same_words
+from editors.files import user_path
 
 SCENES: Final = "scenes"
 JSONL: Final = ".jsonl"
@@ -48,7 +49,7 @@ class PromptSource:
     def is_file(self) -> bool:
         """Whether the prompts stand in a file."""
         return self.prompts != SCENES and (
-            Path(self.prompts).suffix in (JSONL, TEXT) or Path(self.prompts).is_file()
+            user_path(self.prompts).suffix in (JSONL, TEXT) or user_path(self.prompts).is_file()
         )
 
     def config(self) -> dict[str, Any]:
@@ -69,10 +70,10 @@ class PromptSource:
         if not self.is_file:
             return {"column": self.column, "num": self.num, "prompts": self.prompts, "split": self.split}
         try:
-            content = hash_file(Path(self.prompts))
+            content = hash_file(user_path(self.prompts))
         except OSError as error:
             raise _unreadable(self.prompts, error) from error
-        column = self.column if Path(self.prompts).suffix == JSONL else None
+        column = self.column if user_path(self.prompts).suffix == JSONL else None
         return {"column": column, "num": self.num, "prompts": content}
 
 
@@ -138,7 +139,7 @@ def _distinct(rows: Iterable[object], num: int | None) -> tuple[list[str], dict[
 
 def _file_rows(source: PromptSource) -> Iterator[object]:
     """Yield the captions of a file."""
-    path = Path(source.prompts)
+    path = user_path(source.prompts)
     try:
         lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:

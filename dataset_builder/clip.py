@@ -29,6 +29,7 @@ from dataset_builder.records import ClipScores
 from dataset_builder.scorer_model import ScorerModel, sentence_embeddings
 from dataset_builder.storage import canonical_json, write_atomically
 from dataset_builder.tower import to_pixels
+from editors.files import user_path
 from editors.models import load_text_encoder
 
 POCKET: Final = "pocket"
@@ -68,7 +69,7 @@ class Scorer:
         Raises:
             ScorerMissing: There is none of that name, or it cannot be read.
         """
-        folder = SHIPPED if name_or_path == POCKET else Path(name_or_path)
+        folder = SHIPPED if name_or_path == POCKET else user_path(name_or_path)
         if name_or_path == POCKET or (folder / "scorer.json").exists():
             return cls(PocketTowers.load(folder, device or "cpu"), str(name_or_path))
         return cls(ClipTowers.load(str(name_or_path), device), str(name_or_path))

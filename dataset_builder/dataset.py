@@ -20,6 +20,7 @@ from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import hash_file, hash_json, locked
 from dataset_builder.tars import read_columns
+from editors.files import user_path
 
 INDEX_FILE: Final = "dataset.json"
 _SHARD_NAME: Final = re.compile(r"[a-z_]{1,40}-\d{5,9}")
@@ -91,7 +92,7 @@ def read_dataset(folder: Path | str) -> DatasetInfo:
     Raises:
         UnreadableDataset: There is no dataset here, it is not finished, or a manifest is damaged.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     index = read_index(folder)
     if index is None:
         raise UnreadableDataset(
@@ -162,7 +163,7 @@ def verify_dataset(folder: Path | str, *, discard: bool = False) -> Iterator[Sha
         UnreadableDataset: There is no dataset here.
         FolderBusy: A run is writing to the folder, and `discard` would disturb it.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     index = read_index(folder)
     if index is None:
         raise UnreadableDataset(

@@ -27,7 +27,7 @@ from dataset_builder.export_formats import WRITERS, Row
 from dataset_builder.overlay import BY_HAND, read_overlay
 from dataset_builder.storage import hash_file
 from dataset_builder.tars import read_both
-from editors.files import TEMPORARY_MARK
+from editors.files import TEMPORARY_MARK, user_path
 
 Form = Literal["parquet", "imagefolder", "webdataset"]
 # How our columns are called outside.
@@ -59,7 +59,7 @@ class ExportJob:
 
     def __post_init__(self) -> None:
         for path in ("dataset", "out"):
-            object.__setattr__(self, path, Path(getattr(self, path)))
+            object.__setattr__(self, path, user_path(getattr(self, path)))
         if self.to not in get_args(Form):
             raise InvalidJob(
                 f"to is {self.to!r}, but must be one of {', '.join(get_args(Form))}; choose one."

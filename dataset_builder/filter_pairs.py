@@ -28,6 +28,7 @@ from dataset_builder.render_tools import one_thread, scorer_fingerprint, scoring
 from dataset_builder.shards import Sample, ShardReport
 from dataset_builder.storage import canonical_json
 from dataset_builder.tars import read_parts
+from editors.files import user_path
 
 PREFIX: Final = "pairs"
 DECISIONS_FILE: Final = "decisions.jsonl"
@@ -61,7 +62,7 @@ class FilterJob(ThresholdChoice):
 
     def __post_init__(self) -> None:
         for name in ("rendered", "out"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
+            object.__setattr__(self, name, user_path(getattr(self, name)))
         super(FilterJob, self).__post_init__()
         check_whole("keep", self.keep, 1, 100_000)
         check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)

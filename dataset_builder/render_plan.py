@@ -27,6 +27,7 @@ from dataset_builder.render_tools import NO_SCORER, model_fingerprint, scorer_fi
 from dataset_builder.storage import hash_json
 from dataset_builder.triplets import TripletRow
 from editors.edits import INVERSIONS, Inversion, PromptEdit
+from editors.files import user_path
 from editors.images import read_picture
 
 Recipe = Literal["instruct_pix2pix", "paper"]
@@ -97,7 +98,7 @@ class RenderJob(ThresholdChoice):
     def __post_init__(self) -> None:
         super(RenderJob, self).__post_init__()
         for name in ("triplets", "out"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
+            object.__setattr__(self, name, user_path(getattr(self, name)))
         if self.recipe not in get_args(Recipe):
             raise InvalidJob(
                 f"recipe is {self.recipe!r}, but must be one of {', '.join(get_args(Recipe))}; choose one."

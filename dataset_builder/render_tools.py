@@ -21,6 +21,7 @@ from dataset_builder.errors import InvalidJob
 from dataset_builder.records import ClipScores
 from dataset_builder.storage import hash_file, hash_json
 from editors.edits import EditResult, PromptEdit
+from editors.files import user_path
 
 if TYPE_CHECKING:
     from dataset_builder.render_plan import RenderJob
@@ -117,7 +118,7 @@ def one_thread() -> Iterator[None]:
 
 def model_fingerprint(name: str) -> str:
     """Return what tells a drawing model from others; see `fingerprint`."""
-    place = Path(editors.__file__).parent / "pocket" if name == "pocket" else Path(name).expanduser()
+    place = Path(editors.__file__).parent / "pocket" if name == "pocket" else user_path(name)
     # A family's edit model has no part in drawing pairs.
     return fingerprint(name, place, field="model", idle="edit" if (place / "pocket.json").is_file() else "")
 
@@ -125,7 +126,7 @@ def model_fingerprint(name: str) -> str:
 def scorer_fingerprint(name: str) -> str:
     """Return what tells a scorer from others; see `fingerprint`."""
     shipped = Path(__file__).parent / "weights" / "scorer"
-    return fingerprint(name, shipped if name == "pocket" else Path(name).expanduser(), field="scorer")
+    return fingerprint(name, shipped if name == "pocket" else user_path(name), field="scorer")
 
 
 def fingerprint(name: str, place: Path, *, field: str = "model", idle: str = "") -> str:

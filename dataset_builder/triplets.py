@@ -20,6 +20,7 @@ from dataset_builder import records
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import EditTriplet
 from dataset_builder.storage import hash_file
+from editors.files import user_path
 
 ID: Final = "id"
 TRIPLETS_FILE: Final = "triplets.jsonl"
@@ -82,7 +83,8 @@ def read_triplets(path: Path | str) -> list[TripletRow]:
     Raises:
         InvalidJob: There is no such file, it holds no triplet, or a line is none.
     """
-    path = Path(path) / TRIPLETS_FILE if Path(path).is_dir() else Path(path)
+    path = user_path(path)
+    path = path / TRIPLETS_FILE if path.is_dir() else path
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from dataset_builder.errors import InvalidJob, WriterStopped
 from dataset_builder.write_job import WriteJob
@@ -79,9 +80,20 @@ class Server:
         self._key = key_of(job)
         self._reached = False
         # Our own attempts are counted, priced and written down; the library's would not be.
-        self.client = openai.AsyncOpenAI(
-            api_key=self._key, base_url=job.base_url, timeout=job.timeout, max_retries=0
-        )
+        try:
+            self.client = openai.AsyncOpenAI(
+                api_key=self._key,
+                base_url=job.base_url,
+                timeout=job.timeout,
+                max_retries=0,
+                # A server on this machine is reached as it is; a proxy would look for it on its own.
+                http_client=openai.DefaultAsyncHttpxClient(trust_env=not _is_here(job.base_url)),
+            )
+        except ImportError as error:
+            raise WriterStopped(
+                f"the proxy of this shell cannot be used ({str(error).partition('.')[0]}); pip install "
+                '"httpx[socks]", or take ALL_PROXY out of the environment.'
+            ) from None
 
     @property
     def address(self) -> str:
@@ -231,3 +243,9 @@ def _message(error: Any) -> str:
     if words.lstrip().startswith("<"):
         return "a web page"
     return " ".join(words.split())[:200]
+
+
+def _is_here(base_url: str | None) -> bool:
+    """Say whether a server's address is one of this machine."""
+    host = urlsplit(base_url or "").hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

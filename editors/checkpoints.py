@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import IncompatibleModel
+from .files import user_path
 from .loading import (
     GUIDANCE_KEY,
     INSTRUCTIONS_KEY,
@@ -29,6 +30,7 @@ from .loading import (
     instructions_of,
     quiet,
 )
+from .model_kinds import hint_on_folder, hint_on_name, require_all_shards, variant_of
 from .single_file import read_file
 
 POCKET = Path(__file__).parent / "pocket"
@@ -66,12 +68,15 @@ def read(name: str, kind: str) -> Parts:
     """
     if name == "pocket":
         return _read_family(POCKET, kind, name)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         is_family = (path / "pocket.json").is_file()
         return _read_family(path, kind, name) if is_family else _read_folder(path, name)
     if path.is_file():
         return read_file(path, kind)
+    hint = hint_on_name(name)
+    if hint is not None:
+        raise IncompatibleModel(f"{name}: {hint}.")
     if path.suffix == ".safetensors" or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
     return _read_folder(_download(name), name)
@@ -134,6 +139,9 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
 def _read_folder(path: Path, name: str) -> Parts:
     """Read a folder in the layout of a diffusers pipeline."""
     if not (path / "model_index.json").is_file():
+        hint = hint_on_folder(path, name)
+        if hint is not None:
+            raise IncompatibleModel(f"{name}: {hint}.")
         raise IncompatibleModel(f"{name}: holds no model_index.json, so it is no diffusion model; {REMEDY}.")
     with explained(name, "model_index.json"):
         facts = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
@@ -232,7 +240,7 @@ def _download(name: str) -> Path:
                     name, use_safetensors=True, safety_checker=None, feature_extractor=None
                 )
             )
-    except LOADING_ERRORS as error:
+    except (*LOADING_ERRORS, ImportError) as error:  # the last for a proxy that needs a package
         raise IncompatibleModel(
             f"{name}: is no folder here, and could not be fetched from the Hub ({first_line(error)}); check "
             "the name and the network, or use pocket."
@@ -261,7 +269,9 @@ def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
         raise IncompatibleModel(
             f"{name}: its {part} is a {class_name}, which {library} does not know; {REMEDY}."
         )
-    variant = "fp16" if all(".fp16" in file for file in safe) else None
+    what = f"{name}: its {part}"
+    variant = variant_of(safe, what)
+    require_all_shards(path, variant, what)
     with explained(name, part), quiet():
         module, told = loader.from_pretrained(
             path, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True

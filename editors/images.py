@@ -20,6 +20,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from . import picture_files
 from .edits import PictureSource
 from .errors import InvalidEdit
+from .files import user_path
 from .picture_files import FORMATS, HEAD_BYTES, RAW
 
 MAX_PIXELS = 110_000_000
@@ -135,7 +136,7 @@ def _read(name: str, source: PictureSource) -> Picture:
     if isinstance(source, Image.Image):
         _check_size(name, source.size)
         return _decode(name, source, "the picture")
-    path = Path(source).expanduser()
+    path = user_path(source)
     label = repr(path.name if len(path.name) <= 60 else f"{path.name[:57]}…")
     content = _content(name, path, label)
     if not content:

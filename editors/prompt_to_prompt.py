@@ -27,6 +27,7 @@ from torch import Tensor
 from .attention import install
 from .edits import STANDARD_SCALES, STANDARD_WINDOWS, EditResult, PromptEdit, Step
 from .errors import InvalidEdit
+from .files import user_path
 from .images import composite, to_image
 from .memory import Memory
 from .models import DiffusionModel, from_pipeline, load, require_kind
@@ -76,7 +77,7 @@ class PromptToPromptEditor:
             raise InvalidEdit(f"cache_bytes: {cache_bytes} is not allowed; give a whole number from 0.")
         install(model.unet)
         self.model = model
-        self.memory = Memory(model, cache_bytes, None if trajectories is None else Path(trajectories))
+        self.memory = Memory(model, cache_bytes, None if trajectories is None else user_path(trajectories))
 
     @classmethod
     def from_pretrained(

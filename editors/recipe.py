@@ -16,7 +16,7 @@ from PIL import Image, PngImagePlugin
 
 from .edits import EditResult, InstructionEdit, PromptEdit
 from .errors import EditFailed, InvalidEdit
-from .files import replacing
+from .files import replacing, user_path
 from .rules import reference
 
 CHUNK = "wordbrush"
@@ -56,7 +56,7 @@ def save_png(result: EditResult, path: str | Path) -> None:
     Raises:
         EditFailed: The file cannot be written; nothing is left of it.
     """
-    target = Path(path)
+    target = user_path(path)
     info = PngImagePlugin.PngInfo()
     info.add_itxt("parameters", parameters(result))
     info.add_itxt(CHUNK, json.dumps(record(result), ensure_ascii=False))
@@ -83,7 +83,8 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises:
         InvalidEdit: There is no such file, or it carries no recipe of ours.
     """
-    name = Path(path).name
+    path = user_path(path)
+    name = path.name
     try:
         with Image.open(path, formats=("PNG",)) as image:
             image.load()  # chunks may stand behind the pixels

@@ -3,13 +3,13 @@
 Law: only safetensors files are opened, and what they hold is read off their header before any weight is.
 """
 
-from collections.abc import Collection
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from .errors import IncompatibleModel
-from .loading import LAYOUTS, LOADING_ERRORS, PICKLES, Parts, first_line, parts_of, quiet
+from .loading import LOADING_ERRORS, PICKLES, Parts, first_line, parts_of, quiet
+from .model_kinds import is_xl
 
 _PIPELINES = {
     ("base", False): "StableDiffusionPipeline",
@@ -18,9 +18,7 @@ _PIPELINES = {
     ("edit", True): "StableDiffusionXLInstructPix2PixPipeline",
 }
 """(what it is for, whether it is an XL) -> the pipeline of diffusers that reads it."""
-_SECOND_ENCODER = "conditioner.embedders.1."
-_REFINERS_ENCODER = "conditioner.embedders.0.model."
-_TRANSFORMER_BLOCKS = (".joint_blocks.", "double_blocks.", ".transformer_blocks.0.img_mlp")
+_FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 def read_file(path: Path, kind: str) -> Parts:
@@ -44,7 +42,9 @@ def read_file(path: Path, kind: str) -> Parts:
     local = {"config": str(beside), "local_files_only": True} if has_config else {}
     try:
         with safe_open(path, framework="np") as file:
-            name = _PIPELINES[kind, _is_xl(path.name, file.keys())]
+            keys = set(file.keys())
+            in_channels = file.get_slice(_FIRST_LAYER).get_shape()[1] if _FIRST_LAYER in keys else None
+            name = _PIPELINES[kind, is_xl(path.name, keys, kind, in_channels)]
         checker = {} if "XL" in name else {"safety_checker": None, "feature_extractor": None}
         with quiet():
             pipe = getattr(diffusers, name).from_single_file(str(path), **checker, **local)
@@ -56,21 +56,3 @@ def read_file(path: Path, kind: str) -> Parts:
             f"network once for its configuration, or put it in a folder {beside.name}/ beside the file."
         ) from None
     return parts_of(pipe, path.name)
-
-
-def _is_xl(name: str, keys: Collection[str]) -> bool:
-    """Tell an XL by the names of its weights.
-
-    Raises:
-        IncompatibleModel: They are those of a layout that is not supported.
-    """
-    has_second = any(key.startswith(_SECOND_ENCODER) for key in keys)
-    if not has_second and any(key.startswith(_REFINERS_ENCODER) for key in keys):
-        raise IncompatibleModel(
-            f"{name}: is a refiner, which only finishes pictures; give the base model of Stable Diffusion XL."
-        )
-    if any(block in key for key in keys for block in _TRANSFORMER_BLOCKS):
-        raise IncompatibleModel(
-            f"{name}: is a diffusion transformer, which has no UNet; give a model in the layout of {LAYOUTS}."
-        )
-    return has_second

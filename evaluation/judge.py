@@ -31,6 +31,7 @@ from dataset_builder.scenes.backgrounds import BACKGROUNDS
 from dataset_builder.scenes.styles import STYLES
 from dataset_builder.storage import canonical_json, hash_json, write_atomically
 from dataset_builder.tower import to_pixels
+from editors.files import user_path
 from evaluation.judge_model import HIDDEN, PLACE_HEADS, JudgeModel, Vocabulary
 
 HEADS: Final = ("noun", "count", "colour", "material", "background", "time_of_day", "weather", "style")
@@ -198,7 +199,7 @@ class Judge:
             JudgeMissing: The folder holds no judge, or a damaged one.
             ChangedWorld: Its world is drawn differently by now.
         """
-        judge = cls._load(SHIPPED if folder is None else Path(folder))
+        judge = cls._load(SHIPPED if folder is None else user_path(folder))
         if judge.world not in scenes.WORLDS or judge.world_hash != world_hash(judge.world):
             raise ChangedWorld(
                 f"the judge in {folder or SHIPPED} learnt another version of world '{judge.world}' than is "

@@ -22,6 +22,7 @@ from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.scenes import Scene
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import make_folder, write_json
+from editors.files import user_path
 from evaluation.figures import Interval, interval
 from evaluation.judge import HEADS, Judge, Reading, truth, visible
 
@@ -56,7 +57,7 @@ class JudgeJob:
     def __post_init__(self) -> None:
         for field in ("out", "judge", "data"):
             value = getattr(self, field)
-            object.__setattr__(self, field, None if value is None else Path(value))
+            object.__setattr__(self, field, None if value is None else user_path(value))
         if self.out is None:
             raise InvalidJob("out is missing; name a folder for scenes and figures.")
         check_whole("num", self.num, 1, 100_000)

@@ -36,6 +36,7 @@ from dataset_builder.storage import (
     write_json,
 )
 from editors import InstructionEdit, InstructPix2PixEditor
+from editors.files import user_path
 from evaluation.figures import psnr
 from evaluation.report import GridRow, draw_grid, markdown
 from evaluation.sampling import model_hash, round_trip
@@ -81,9 +82,9 @@ class EvalJob:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", user_path(self.out))
         if self.data is not None:
-            object.__setattr__(self, "data", Path(self.data))
+            object.__setattr__(self, "data", user_path(self.data))
         check_whole("num", self.num, 1, MAX_PAIRS)
         # The rules of an edit live in its request: building one checks what this job will ask for.
         self.request(Image.new("RGB", (16, 16)), "check", 0)

@@ -21,6 +21,7 @@ from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import make_folder, write_atomically, write_json
 from editors import models
+from editors.files import user_path
 from editors.models import DiffusionModel
 from evaluation.figures import Interval, interval, psnr
 from evaluation.report import GridRow, draw_grid
@@ -59,9 +60,9 @@ class PartsJob:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", user_path(self.out))
         if self.data is not None:
-            object.__setattr__(self, "data", Path(self.data))
+            object.__setattr__(self, "data", user_path(self.data))
         check_whole("num", self.num, 1, MAX_SCENES)
         check_whole("num_inference_steps", self.num_inference_steps, 1, 1000)
         if self.data is None:

@@ -38,6 +38,7 @@ from dataset_builder.storage import (
 from editors import InstructionEdit, InstructPix2PixEditor, LocalBlend, PromptEdit, PromptToPromptEditor
 from editors.edits import Inversion
 from editors.errors import EditorError
+from editors.files import user_path
 from editors.models import DiffusionModel
 from editors.photo import Photo
 from evaluation.pie_bench import PieBench, PieCase
@@ -86,8 +87,8 @@ class PieJob:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", Path(self.data))
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "data", user_path(self.data))
+        object.__setattr__(self, "out", user_path(self.out))
         check_whole("num", self.num, 1, 1_000_000)
         # The rules of an edit live in its request: building one checks what this job will ask for.
         case = PieCase(

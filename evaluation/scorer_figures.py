@@ -22,6 +22,7 @@ from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import make_folder, write_json
+from editors.files import user_path
 from evaluation.figures import Interval, interval
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ScorerJob:
     def __post_init__(self) -> None:
         for field in ("out", "data"):
             value = getattr(self, field)
-            object.__setattr__(self, field, None if value is None else Path(value))
+            object.__setattr__(self, field, None if value is None else user_path(value))
         if self.world not in scenes.WORLDS:
             raise InvalidJob(f"world is {self.world!r}; choose one of {', '.join(scenes.WORLDS)}.")
         check_whole("num", self.num, 2, 100_000)

@@ -25,6 +25,7 @@ from dataset_builder.ledger import ACCEPTED
 from dataset_builder.storage import hash_json
 from dataset_builder.triplets import read_triplets
 from dataset_builder.writer import read_manifest
+from editors.files import user_path
 from evaluation.plot import Series, line_plot
 
 BINS: Final = 24
@@ -82,7 +83,7 @@ def job_folders(folder: Path | str) -> JobFolders:
             makes it. What was rendered and written is looked for beside the filtered pairs, and taken where
             these were made of it.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     filtered = folder / "pairs" if (folder / "pairs" / DECISIONS_FILE).is_file() else folder
     rendered, triplets = filtered.parent / "rendered", filtered.parent / "triplets"
     try:

@@ -21,6 +21,7 @@ from editors.edits import InstructionEditor
 
 from .edit_tab import edit_tab
 from .errors import UnusablePlace
+from .proxies import without_proxies
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
 """Where pictures wait for an edit. gradio's own folder is shared by all pages of a machine: others could
@@ -28,8 +29,8 @@ read what lies there, and the first page that ends takes the files of the rest a
 os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS.name)
 MAX_WAITING = 20
 """Edits that may wait in line; more are turned away with a message."""
-MAX_UPLOAD = "200mb"
-"""A 16-bit PNG of 40 megapixels, the largest picture the decoder takes, still fits."""
+MAX_UPLOAD = "350mb"
+"""A PNG of 110 megapixels, the largest picture the decoder takes, still fits."""
 HOUR = 3600
 DAY = 24 * HOUR
 
@@ -59,6 +60,7 @@ def serve(
     port: int | None,
     head: str | None = None,
     auth: tuple[str, str] | None = None,
+    root_path: str = "",
 ) -> str:
     """Start serving the page in the background and return its address; `page.close()` ends it.
 
@@ -68,26 +70,31 @@ def serve(
         port: Port to listen on; None takes the first free one from 7860 on.
         head: HTML for the page's head.
         auth: Name and password that visitors must give; None lets everyone in who can reach the address.
+        root_path: Path under which a web server in front shows the page, such as /wordbrush.
 
     Raises:
         UnusablePlace: The address or port cannot be listened on.
     """
     try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            prevent_thread_lock=True,
-            quiet=True,
-            run_history=False,
-            footer_links=[],
-            ssr_mode=False,
-            max_file_size=MAX_UPLOAD,
-            head=head,
-            auth=auth,
-            app_kwargs={"routes": [Route("/health", _health)]},  # before the page's own, which take any path
-            theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        )
+        with without_proxies():
+            _, url, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                share=False,
+                prevent_thread_lock=True,
+                quiet=True,
+                run_history=False,
+                footer_links=[],
+                ssr_mode=False,
+                max_file_size=MAX_UPLOAD,
+                head=head,
+                auth=auth,
+                root_path=root_path or None,
+                app_kwargs={
+                    "routes": [Route("/health", _health)]
+                },  # before the page's own, which take any path
+                theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            )
     except OSError as error:
         raise UnusablePlace(
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."

@@ -18,11 +18,12 @@ from trainer.errors import TrainerError
 
 from .commands import edit, page
 from .errors import DoorError
+from .options import Commands
 from .terminal import spell_everything
 
 USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

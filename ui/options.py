@@ -13,8 +13,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
+
+from editors.files import user_path
 
 Parser = Callable[[str], Any]
+
+
+class Command(TyperCommand):
+    """A command whose paths mean what their user means: `~` is home in `--out=~/x`, too."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        ctx.params = {name: _expanded(value) for name, value in ctx.params.items()}
+        return super().invoke(ctx)
+
+
+class Commands(typer.Typer):
+    """A group of such commands."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
+        """Return a decorator that adds a command."""
+        return super().command(name, **{"cls": Command, **options})
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, Path):
+        return user_path(value)
+    return [_expanded(one) for one in value] if isinstance(value, list) else value
 
 
 def number(text: str) -> float | int:

@@ -14,25 +14,26 @@ import typer
 from . import terminal
 from .errors import UnusablePlace
 
+_KINDS = {".png": "pictures are written as PNG", ".json": "figures are written as JSON"}
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-def png_place(place: Path, *, option: str = "--out") -> Path:
-    """Return where a PNG will be written, having checked that it can be; a file there is replaced.
+def file_place(place: Path, *, suffix: str, option: str = "--out") -> Path:
+    """Return where a file will be written, having checked that it can be; a file there is replaced.
 
     Args:
         place: What the user asked for.
+        suffix: What its name must end in.
         option: The option's name, for the sentence.
 
     Raises:
-        UnusablePlace: It is no .png name, or its folder is missing or closed to us.
+        UnusablePlace: It has another ending, or its folder is missing or closed to us.
     """
     if place.is_dir():
         raise UnusablePlace(f"{option}: {str(place)!r} is a folder; give the name of a file.")
-    if place.suffix.lower() != ".png":
-        raise UnusablePlace(
-            f"{option}: {place.name!r} does not end in .png; pictures are written as PNG only."
-        )
+    if place.suffix.lower() != suffix:
+        raise UnusablePlace(f"{option}: {place.name!r} does not end in {suffix}; {_KINDS[suffix]} only.")
     if not place.parent.is_dir():
         raise UnusablePlace(
             f"{option}: there is no folder {str(place.parent)!r}; make it, or choose another."
@@ -40,6 +41,27 @@ def png_place(place: Path, *, option: str = "--out") -> Path:
     if not os.access(place.parent, os.W_OK):
         raise UnusablePlace(f"{option}: the folder {str(place.parent)!r} is closed to us; choose another.")
     return place
+
+
+def png_place(place: Path, *, option: str = "--out") -> Path:
+    """Return where a PNG will be written; see `file_place`."""
+    return file_place(place, suffix=".png", option=option)
+
+
+def require_apart(places: Mapping[str, Path]) -> None:
+    """Require that no two results go to one file.
+
+    Args:
+        places: Option -> its place.
+
+    Raises:
+        UnusablePlace: Two do.
+    """
+    seen: dict[Path, str] = {}
+    for option, place in places.items():
+        other = seen.setdefault(place.resolve(), option)
+        if other != option:
+            raise UnusablePlace(f"{option}: {str(place)!r} is that of {other}, too; give another name.")
 
 
 def free_name(wanted: Path) -> Path:

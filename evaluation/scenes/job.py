@@ -11,6 +11,7 @@ from PIL import Image
 from dataset_builder.build_scenes import SceneJob, check_whole
 from dataset_builder.errors import InvalidJob
 from editors import InstructionEdit, PromptEdit
+from editors.files import user_path
 from evaluation.sampling import Sampling
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
@@ -79,9 +80,9 @@ class ScenesJob:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", user_path(self.out))
         if self.judge is not None:
-            object.__setattr__(self, "judge", Path(self.judge))
+            object.__setattr__(self, "judge", user_path(self.judge))
         unknown = [name for name in self.only if name not in SECTIONS]
         if unknown or not self.only:
             raise InvalidJob(

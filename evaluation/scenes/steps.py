@@ -16,6 +16,7 @@ from dataset_builder.build_scenes import check_whole
 from dataset_builder.errors import InvalidJob
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import locked, require_own, write_atomically, write_json
+from editors.files import user_path
 from editors.models import SCHEDULERS
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
@@ -81,7 +82,7 @@ class StepsJob:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "out", user_path(self.out))
         if len(self.steps) < 2:
             raise InvalidJob(
                 f"steps names {len(self.steps)} numbers, but needs 2 or more to compare; add some."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image
 
 from dataset_builder.clip import Scorer
 from editors import IncompatibleModel, InstructPix2PixEditor, PromptToPromptEditor
+from editors.files import user_path
 from evaluation.judge import Judge, Reading
 from evaluation.sampling import model_hash, weights_hash
 from evaluation.scenes.job import ScenesJob
@@ -118,7 +118,7 @@ def require_model(name: str) -> None:
     Raises:
         IncompatibleModel: It is one; the sentence says where the model is, or how it comes about.
     """
-    folder = Path(name)
+    folder = user_path(name)
     if not (folder / "config.json").is_file() or not (folder / "log.jsonl").is_file():
         return
     if (folder / "model").is_dir():

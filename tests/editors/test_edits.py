@@ -48,7 +48,18 @@ BAD_FIELDS = [
     ),
     *(
         (instruction, "edit_prompt", value)
-        for value in ("", "  \n", None, 7, "x" * 1001, "a\0b", "a\x1bb", "\ud800")
+        for value in (
+            "",
+            "  \n",
+            "\u200b\u200b",
+            "\u2060 \ufeff",
+            None,
+            7,
+            "x" * 1001,
+            "a\0b",
+            "a\x1bb",
+            "\ud800",
+        )
     ),
     *((prompts, name, value) for name in ("original_prompt", "edited_prompt") for value in ("", " ", None)),
     *((instruction, "original_image", value) for value in (None, 7, "", "a\0b", b"bytes", [1])),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from editors import EditFailed, IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.models import from_pipeline
+from editors.running import failures_explained
 from evaluation.figures import psnr
 from tests import tiny
 
@@ -377,3 +378,52 @@ def test_any_scheduler_can_be_chosen(editor):
         assert InstructPix2PixEditor(chosen).edit(request()).scheduler == class_.__name__
     with pytest.raises(InvalidEdit, match="choose from ddim"):
         editor.model.with_scheduler("magic")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError(
+            "[enforce fail] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"
+        ),
+        RuntimeError("could not create a memory object"),
+        MemoryError("Unable to allocate 9.00 GiB for an array"),
+    ],
+)
+def test_a_computer_out_of_memory_is_one_sentence(error):
+    with (
+        pytest.raises(EditFailed, match="ran out of memory; choose a smaller"),
+        failures_explained(),
+    ):
+        raise error
+
+
+def test_any_other_runtime_error_keeps_its_traceback():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), failures_explained():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+@pytest.mark.parametrize("text", ["bert", "clip"])
+def test_words_that_the_model_does_not_know_are_told_and_none_known_is_refused(text):
+    pipe = tiny.pipeline(kind="edit", text=text)
+    editor = InstructPix2PixEditor.from_pipeline(pipe)
+
+    def carried_out(words):
+        return editor.edit(
+            InstructionEdit(original_image=tiny.photo(), edit_prompt=words, num_inference_steps=1, seed=1)
+        )
+
+    assert carried_out("a cat").notes == ()
+    if text == "clip":  # it spells what it does not know, byte by byte
+        assert carried_out("猫").notes == ()
+        return
+    (note,) = carried_out("a 猫 and a 犬").notes
+    assert "“猫”" in note and "“犬”" in note and "“a”" not in note
+    with pytest.raises(InvalidEdit, match=r"edit_prompt: the model knows no word of “猫 犬”; say it"):
+        carried_out("猫 犬")
+    long = "a 猫 " * 40
+    with pytest.raises(InvalidEdit, match=r"would not see “[^\[]*猫"):
+        carried_out(long)

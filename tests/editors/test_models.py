@@ -97,7 +97,8 @@ def refused(name, says, kind="edit"):
 
 
 def test_a_folder_that_is_no_model_is_one_sentence(tmp_path, copy):
-    refused(tmp_path, "no model_index.json, so it is no diffusion model; give")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", "no model_index.json, so it is no diffusion model; give")
     (copy / "model_index.json").write_text("{", encoding="utf-8")
     refused(copy, "model_index.json cannot be read")
 
@@ -246,3 +247,87 @@ def test_a_preview_of_large_latents_stays_small():
     preview = model.preview(torch.randn(2, 4, 64, 32))
     assert preview.size[0] * preview.size[1] <= 1.1 * (16 * model.vae_scale_factor) ** 2
     assert np.asarray(model.preview(torch.full((1, 4, 8, 8), float("nan")))).shape == (32, 32, 3)
+
+
+RUN = '{"config": {"task": "instruct-pix2pix"}}'
+HUB = "https://huggingface.co"
+
+
+def tree(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            {"config.json": '{"config": {"task": "instruct-pix2pix"}}', "model/x": ""},
+            "run folder.*give its model",
+        ),
+        ({"config.json": '{"config": {"task": "instruct-pix2pix"}}'}, "not done; go on with .*--resume"),
+        ({"adapter_config.json": "{}"}, "is a LoRA"),
+        ({"pytorch_lora_weights.safetensors": ""}, "is a LoRA"),
+        ({"config.json": '{"_class_name": "AutoencoderKL"}'}, "is a AutoencoderKL alone; give the folder"),
+        ({"config.json": '{"architectures": ["CLIPTextModel"]}'}, "is a CLIPTextModel alone"),
+        ({"snapshots/0123/model_index.json": "{}"}, "cache of the Hub; give .*0123"),
+        ({"inner/model_index.json": "{}"}, "further in; give .*inner"),
+        ({"model.safetensors": ""}, "single file; give .*model.safetensors"),
+        ({"config.json": "[]"}, "no model_index.json"),
+    ],
+)
+def test_a_folder_of_another_kind_is_called_what_it_is(tmp_path, files, says):
+    refused(tree(tmp_path, files), says)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "https://huggingface.co/timbrooks/instruct-pix2pix",
+            "give the id alone, timbrooks/instruct-pix2pix",
+        ),
+        (
+            f"{HUB}/timbrooks/instruct-pix2pix/tree/main",
+            "id alone, timbrooks/instruct-pix2pix",
+        ),
+        ("http://hf.co/a/b/resolve/main/c.safetensors", "give the id alone, a/b"),
+        (f"{HUB}/datasets/timbrooks", "download the model"),
+        ("https://example.org/model.safetensors", "is a web address; download"),
+    ],
+)
+def test_an_address_gets_its_hint(name, says):
+    refused(name, says)
+
+
+@pytest.mark.parametrize("variant", ["bf16", "non_ema", "fp16", "ema-only"])
+def test_weights_under_another_name_are_loaded_where_they_are_the_only_ones(tmp_path, variant):
+    pipe = tiny.pipeline(kind="edit")
+    pipe.save_pretrained(tmp_path / "model", variant=variant)
+    loaded = load(str(tmp_path / "model"), kind="edit", device="cpu")
+    for ours, theirs in zip(loaded.unet.parameters(), pipe.unet.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_of_several_variants_the_plain_one_is_taken_and_others_are_asked_about(tmp_path):
+    pipe = tiny.pipeline(kind="edit")
+    for variant in ("bf16", "non_ema"):
+        pipe.unet.save_pretrained(tmp_path / "model" / "unet", variant=variant)
+    pipe.save_pretrained(tmp_path / "model")
+    load(str(tmp_path / "model"), kind="edit", device="cpu")
+    (tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    refused(tmp_path / "model", r"its unet has weights under several variants \(bf16, non_ema\); keep one")
+
+
+@pytest.mark.parametrize("variant", [None, "bf16"])
+@pytest.mark.parametrize("lost", ["shard", "index and shard"])
+def test_a_missing_shard_is_named(tmp_path, variant, lost):
+    tiny.pipeline(kind="edit").save_pretrained(tmp_path / "model", max_shard_size="60KB", variant=variant)
+    load(str(tmp_path / "model"), kind="edit", device="cpu")
+    shard = next((tmp_path / "model" / "unet").glob("*00002-of-*"))
+    shard.unlink()
+    if "index" in lost:
+        next((tmp_path / "model" / "unet").glob("*.index*.json")).unlink()
+    refused(tmp_path / "model", f"its unet lacks {shard.name}; download it again")

@@ -152,3 +152,55 @@ def test_a_file_of_another_layout_is_one_sentence(tmp_path, name, says):
     save_file({name: torch.zeros(1)}, tmp_path / "odd.safetensors")
     with pytest.raises(IncompatibleModel, match=f"odd.safetensors: {says}"):
         load(str(tmp_path / "odd.safetensors"), kind="base", device="cpu")
+
+
+FIRST_LAYER = "model.diffusion_model.input_blocks.0.0.weight"
+
+
+def zeros(*shape):
+    return torch.zeros(shape)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"lora_unet_down_blocks_0.lora_down.weight": zeros(4, 8)}, "is a LoRA"),
+        ({"unet.down_blocks.0.attn1.to_q.lora.down.weight": zeros(4, 8)}, "is a LoRA"),
+        ({"base_model.model.unet.to_q.lora_A.weight": zeros(4, 8)}, "is a LoRA"),
+        (
+            {"encoder.conv_in.weight": zeros(4, 3, 3, 3), "decoder.conv_in.weight": zeros(4)},
+            "autoencoder .* alone",
+        ),
+        ({"first_stage_model.encoder.conv_in.weight": zeros(4, 3, 3, 3)}, "autoencoder .* alone"),
+        ({"control_model.input_hint_block.0.weight": zeros(4)}, "is a ControlNet"),
+        ({"emb_params": zeros(4, 8)}, "a word's embedding"),
+        ({"conv_first.weight": zeros(4)}, "an upscaler"),
+        ({"down_blocks.0.resnets.0.conv1.weight": zeros(4)}, "a UNet alone"),
+        ({"text_model.embeddings.token_embedding.weight": zeros(4)}, "a text encoder alone"),
+        ({"fc.weight": zeros(4)}, "no diffusion model .its first weight is fc.weight"),
+        (
+            {"model.diffusion_model.input_blocks.0.0.weight": zeros(4, 4, 3, 3)},
+            "draws from words alone.*prompt-edit",
+        ),
+        ({FIRST_LAYER: zeros(4, 9, 3, 3)}, "fills holes"),
+        (
+            {
+                FIRST_LAYER: zeros(4, 4, 3, 3),
+                "conditioner.embedders.1.model.ln_final.bias": zeros(4),
+            },
+            "Stable Diffusion XL that draws from words alone",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, weights, says):
+    save_file(weights, tmp_path / "file.safetensors")
+    with pytest.raises(IncompatibleModel, match=says) as caught:
+        load(str(tmp_path / "file.safetensors"), kind="edit", device="cpu")
+    text = str(caught.value)
+    assert text.startswith("file.safetensors: ") and text.endswith(".") and "; give " in text
+    assert "network" not in text and "\n" not in text
+
+
+def test_an_edit_model_is_no_base(single_file):
+    with pytest.raises(IncompatibleModel, match="follows instructions; give one that draws"):
+        load(str(single_file[1]), kind="base", device="cpu")

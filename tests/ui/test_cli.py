@@ -1,10 +1,13 @@
 """Exit codes, one-sentence errors, nothing written where something was wrong; whole edits on toy models."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,16 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from dataset_builder.build_job import read_build_job
+from dataset_builder.build_scenes import SceneJob
 from editors import InstructPix2PixEditor, PromptToPromptEditor
+from evaluation.pairs import EvalJob
+from evaluation.scenes.job import ScenesJob
 from tests import tiny
 from tests.processes import heed_ctrl_c
+from ui import terminal
 from ui.cli import main
+from ui.outputs import report
 
 ROOT = Path(__file__).parents[2]
 
@@ -171,6 +180,117 @@ def test_an_unknown_word_is_named_beside_those_there_are(here, models, capsys):
     shown = capsys.readouterr().err
     assert (code, written(here)) == (1, set())
     assert "snow" in shown and "dog" in shown
+
+
+QUICK = ["--num-inference-steps", "1"]
+
+
+def test_home_is_meant_in_every_command_and_file(here, photo, models, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("USERPROFILE", str(here / "home"))
+    (here / "home").mkdir()
+    tiny.photo((61, 83)).save(here / "home" / "photo.png")
+    edit = ["edit", "~/photo.png", "make it night", "--model", str(models["edit"]), *QUICK]
+    assert main([*edit, "--out=~/edited.png"]) == 0, capsys.readouterr().err
+    (here / "home" / "base").symlink_to(models["base"])
+    pair = ["prompt-edit", "a cat", "a dog", "--model=~/base", *QUICK]
+    assert main([*pair, "--out=~/dog.png", "--attention=~/words.png"]) == 0, capsys.readouterr().err
+    assert main(["data", "verify", "~/nothing"]) == 1
+    assert "home/nothing" in capsys.readouterr().err
+    assert main(["train", "autoencoder", "~/nothing", "--out=~/run"]) == 1
+    assert "home/nothing" in capsys.readouterr().err
+    for kind in (SceneJob, EvalJob, ScenesJob):
+        assert kind(out=Path("~/x")).out == here / "home" / "x"
+    (here / "job.toml").write_text('out = "~/job"')
+    assert read_build_job(here / "job.toml").write.out.parent == here / "home" / "job"
+    assert not (here / "~").exists()
+    made = {"edited.png", "dog.png", "dog-original.png", "words.png"}
+    assert made <= {path.name for path in (here / "home").iterdir()}
+
+
+def test_a_second_picture_takes_nobodys_place(here, models, capsys):
+    tiny.photo().save(here / "dog-original.png")
+    before = (here / "dog-original.png").read_bytes()
+    (here / "cow-original.png").mkdir()
+    for name in ("dog", "cow"):
+        pair = ["prompt-edit", "a cat", "a dog", "--model", str(models["base"]), *QUICK]
+        assert main([*pair, "--out", f"{name}.png"]) == 0, capsys.readouterr().err
+    assert (here / "dog-original.png").read_bytes() == before
+    assert {"dog-original-2.png", "cow-original-2.png"} <= written(here)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["prompt-edit", "a cat", "a dog", "--out", "o.png", "--attention", "o.png"],
+            "--attention: .* --out",
+        ),
+        (
+            ["prompt-edit", "a cat", "a dog", "--out", "o.png", "--attention", "o-original.png"],
+            "--attention: .* the original picture",
+        ),
+        (["edit", "photo.png", "make it night", "--out", "photo.png"], "--out: .* the photo itself"),
+        (["edit", "photo.png", "make it night", "--out", "./nowhere/../photo.png"], "--out"),
+        (["prompt-edit", "a cat", "a dog", "--photo", "photo.png", "--out", "photo.png"], "the photo itself"),
+        (["data", "stats", ".", "--report", "o.png", "--grid", "o.png"], "--grid: .* --report"),
+        (["data", "calibrate", ".", "--out", "nowhere/limits.json"], "no folder 'nowhere'"),
+        (["data", "calibrate", ".", "--out", "limits.txt"], "does not end in .json"),
+    ],
+)
+def test_a_place_that_would_cost_another_file_is_refused_before_the_work(
+    here, photo, capsys, arguments, says
+):
+    before = (here / photo).read_bytes()
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert re.search(says, said), said
+    assert (here / photo).read_bytes() == before and written(here) == set()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_photo_comes_through_standard_input(here, photo, models, monkeypatch, capsys):
+    os.mkfifo(here / "stdin")
+    monkeypatch.setattr("ui.commands.edit._STANDARD_INPUT", here / "stdin")
+    content = (here / photo).read_bytes()
+    writer = threading.Thread(target=(here / "stdin").write_bytes, args=(content,))
+    writer.start()
+    assert main(["edit", "-", "make it night", "--model", str(models["edit"]), *QUICK]) == 0
+    writer.join()
+    assert capsys.readouterr().out == "stdin-edited.png\n"
+    monkeypatch.setattr("ui.commands.edit._STANDARD_INPUT", here / "none")
+    assert main(["edit", "-", "make it night"]) == 1
+    assert "standard input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp932", "latin-1", "utf-8"])
+@pytest.mark.parametrize("name", ["写真", "café", os.fsdecode(b"caf\xe9"), "\U0001f319"])
+def test_a_name_that_the_terminal_cannot_spell_ends_nothing(monkeypatch, encoding, name):
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    terminal.spell_everything()
+    facts = {"edit": name}
+    report({"edited_image": Path(f"{name}.png")}, facts, as_json=True, summary="")
+    report({"edited_image": Path(f"{name}.png")}, facts, as_json=False, summary=name)
+    out.flush()
+    assert isinstance(out.buffer, io.BytesIO)
+    line, path = out.buffer.getvalue().splitlines()
+    assert json.loads(line.decode(encoding)) == {"edited_image": f"{name}.png", "edit": name}
+    if encoding == "utf-8":
+        assert path == os.fsencode(f"{name}.png")  # the very bytes: another program finds the file
+    if encoding != "utf-8" or not name.isprintable():
+        assert line.isascii()
+
+
+def test_left_out_frames_and_unknown_words_are_said_with_the_result(here, models, capsys):
+    frames = [tiny.photo((61, 83), seed=n) for n in range(3)]
+    frames[0].save(here / "photo.gif", save_all=True, append_images=frames[1:])
+    assert main(["edit", "photo.gif", "make it night", "--model", str(models["edit"]), *QUICK]) == 0
+    assert "the first is edited" in capsys.readouterr().err
+    assert main(["edit", "photo.gif", "make it 夜", "--out", "o.png", *QUICK, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["notes"]
+    assert "the first is edited" in first and "“夜”" in second
 
 
 @pytest.mark.parametrize(

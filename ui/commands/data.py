@@ -13,9 +13,10 @@ from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.scenes import contact_sheet, fetch_artwork
+from editors.recipe import save_picture
 
 from ..errors import InvalidOption
-from ..options import options
+from ..options import Commands, options
 from ..outputs import Json, png_place, report
 from ..progress import progress_bar
 from . import data_pairs, data_write
@@ -25,7 +26,7 @@ MOST_ON_SHEET = 400
 CELL = 128
 """Side in pixels of a picture on it; smaller ones are enlarged by a whole number."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = Commands(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -55,7 +56,7 @@ def draw_scenes(
         job = SceneJob(out=out or Path(passing), **fields)
         facts = _build(job)
         if grid:
-            _draw_sheet(job.out).save(paths["grid"])
+            save_picture(_draw_sheet(job.out), paths["grid"])
     if out:
         paths["out"] = out
     summary = ", ".join(f"{name}: {value}" for name, value in facts.items())

@@ -24,13 +24,15 @@ from dataset_builder.shards import ShardReport
 from dataset_builder.slurm import array_script
 from dataset_builder.storage import write_json
 from dataset_builder.triplets import read_triplets
+from editors.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
 
 from ..errors import UnusablePlace
 from ..options import flags, options
-from ..outputs import Json, png_place, report
+from ..outputs import Json, file_place, png_place, report, require_apart
 from ..progress import progress_bar
+from ..proxies import without_proxies
 from .page import LOCAL
 
 Out = Annotated[
@@ -94,6 +96,8 @@ def calibrate(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write the thresholds to.")] = None,
 ) -> None:
     """Find the thresholds that almost all exact pairs reach, for `filter` and `render`."""
+    if out is not None:
+        file_place(out, suffix=".json")
     found = asdict(calibrated_thresholds(exact, scorer=scorer, quantile=quantile, num=num))
     if out is not None:
         write_json(
@@ -118,6 +122,7 @@ def stats(
     """Say what became of a job's triplets: the funnel, the scores, and p against the direction."""
     asked = {"report": page, "grid": grid}
     paths = {name: png_place(path, option=f"--{name}") for name, path in asked.items() if path is not None}
+    require_apart({f"--{name}": place for name, place in paths.items()})
     found = pair_stats(folder)
     if paths and job_folders(folder).rendered is None:
         lost = f"{folder}: what was rendered is not beside it, so there are no pictures to show"
@@ -125,9 +130,10 @@ def stats(
             raise UnusablePlace(f"{lost}; give the folder of a whole job.")
         typer.echo(f"{lost}.", err=True)
     if page is not None:
-        Image.fromarray(job_report(folder)).save(paths["report"])
+        save_picture(Image.fromarray(job_report(folder)), paths["report"])
     if grid is not None:
-        Image.fromarray(pair_sheet("Kept", shown_pairs(folder, num, kept=True))).save(paths["grid"])
+        kept = pair_sheet("Kept", shown_pairs(folder, num, kept=True))
+        save_picture(Image.fromarray(kept), paths["grid"])
     report(paths, asdict(found), as_json=as_json, summary="" if as_json else _table_of(found))
 
 
@@ -184,8 +190,9 @@ def browse(
 ) -> None:
     """Open a page to look through pairs, and to keep or reject them by key; exports honour it."""
     catalogue = Catalogue(folder)
-    from ..app import serve  # gradio: not before the folder is known to hold pairs
-    from ..browse_page import HEAD, build_browser
+    with without_proxies():
+        from ..app import serve  # gradio: not before the folder is known to hold pairs
+        from ..browse_page import HEAD, build_browser
 
     if host not in LOCAL:
         typer.echo(f"The page will be open to everyone who can reach {host}; it has no password.", err=True)

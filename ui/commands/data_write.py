@@ -1,6 +1,5 @@
 """`wordbrush data write`: original prompts to edit triplets, by exact edits of scenes or a language model."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..errors import InvalidOption
 from ..options import number, options
 from ..outputs import Json, report
 from ..progress import progress_bar
+from ..terminal import as_json as as_json_text
 
 
 def _temperature(text: str) -> float | None:
@@ -107,7 +107,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _say_estimate(found: Estimate, *, as_json: bool) -> None:
     """Print an estimate."""
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(as_json_text(asdict(found)))
         return
     tokens = f"{found.prompt_tokens} tokens sent, about {found.completion_tokens} received"
     typer.echo(

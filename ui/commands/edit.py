@@ -14,10 +14,13 @@ from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit, rules
 from editors.checkpoints import SCHEDULERS
 from editors.edits import StepWindow, WordWindows
 
-from ..errors import InvalidOption
+from ..errors import InvalidOption, UnusablePlace
 from ..options import number, options, words
-from ..outputs import Json, free_name, png_place, report
+from ..outputs import Json, free_name, png_place, report, require_apart
 from ..progress import watch
+
+_STANDARD_INPUT = Path("/dev/stdin")
+_PLACES = {"edited_image": "--out", "original_image": "the original picture", "attention": "--attention"}
 
 Model = Annotated[str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")]
 Scheduler = Annotated[
@@ -66,7 +69,7 @@ def word_weights(texts: Iterable[str]) -> dict[str, float]:
 
 @options(InstructionEdit, leave_out=("original_image", "edit_prompt", "mask"))
 def edit(
-    photo: Annotated[Path, typer.Argument(help="The picture to edit.", metavar="PHOTO")],
+    photo: Annotated[Path, typer.Argument(help="The picture to edit; - is standard input.", metavar="PHOTO")],
     instruction: Annotated[
         str, typer.Argument(help='What to change: "make it night".', metavar="INSTRUCTION")
     ],
@@ -82,9 +85,11 @@ def edit(
     **fields: Any,
 ) -> None:
     """Change a photo by an instruction."""
+    photo = standard_input(photo)
     request = InstructionEdit(original_image=photo, edit_prompt=instruction, mask=mask, **fields)
     _check_scheduler(scheduler)
     place = png_place(out or free_name(Path(f"{photo.stem}-edited.png")))
+    _require_kept(photo, place)
     from editors import InstructPix2PixEditor  # torch: only now
 
     editor = InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler)
@@ -145,6 +150,7 @@ def prompt_edit(
     **fields: Any,
 ) -> None:
     """Make a picture from a prompt, or take a photo, and make the same picture from a changed prompt."""
+    photo = None if photo is None else standard_input(photo)
     before, after = words(blend_original), words(blend_edited)
     request = PromptEdit(
         original_prompt=original_prompt,
@@ -158,7 +164,13 @@ def prompt_edit(
     )
     _check_scheduler(scheduler)
     places = {"attention": png_place(attention, option="--attention")} if attention else {}
-    edited = png_place(out or free_name(Path("prompt-edited.png")))
+    edited = places["edited_image"] = png_place(out or free_name(Path("prompt-edited.png")))
+    if photo is None:
+        # Nobody named this one, so it takes no other's place.
+        places["original_image"] = free_name(edited.with_stem(f"{edited.stem}-original"))
+    else:
+        _require_kept(photo, edited)
+    require_apart({label: places[name] for name, label in _PLACES.items() if name in places})
     from editors import PromptToPromptEditor  # torch: only now
 
     # An inversion retraces DDIM's steps, whatever the model's folder samples with.
@@ -169,10 +181,32 @@ def prompt_edit(
     result = watch(
         editor.stream(request), total=None if photo else request.num_inference_steps, label="Drawing"
     )
-    places["edited_image"] = edited
-    if not photo:
-        places["original_image"] = edited.with_stem(f"{edited.stem}-original")
     _save(result, places, as_json=as_json)
+
+
+def standard_input(photo: Path) -> Path:
+    """Return a path as it is, and for `-` that of standard input.
+
+    Raises:
+        InvalidOption: This system has no such path.
+    """
+    if str(photo) != "-":
+        return photo
+    if not _STANDARD_INPUT.exists():
+        raise InvalidOption("PHOTO: - is standard input, which has no path on this system; give a file.")
+    return _STANDARD_INPUT
+
+
+def _require_kept(photo: Path, place: Path) -> None:
+    """Require that a result does not take the place of the photo that it is made from.
+
+    Raises:
+        UnusablePlace: It does.
+    """
+    if place.exists() and photo.exists() and place.samefile(photo):
+        raise UnusablePlace(
+            f"--out: {str(place)!r} is the photo itself, which would be lost; give another name."
+        )
 
 
 def _check_scheduler(name: str | None) -> None:
@@ -183,15 +217,15 @@ def _check_scheduler(name: str | None) -> None:
 
 def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
     """Write the pictures that were asked for and say so."""
-    from editors.recipe import save_png
+    from editors.recipe import save_picture, save_png
 
     save_png(result, places["edited_image"])
     if "original_image" in places and result.original_image is not None:
-        result.original_image.save(places["original_image"])
+        save_picture(result.original_image, places["original_image"])
     if "attention" in places:
         from editors.heat_maps import sheet
 
-        sheet(result.edited_image, result.heat_maps or {}).save(places["attention"])
+        save_picture(sheet(result.edited_image, result.heat_maps or {}), places["attention"])
     facts = {
         "seed": result.seed,
         "seconds": round(result.seconds, 3),

@@ -1,6 +1,5 @@
 """`wordbrush eval`: figures of an editor on pairs whose exact targets are known."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -38,11 +37,12 @@ from evaluation.scorer_figures import ScoredPairs, ScorerJob, ScorerReport, eval
 from evaluation.scorer_figures import table as scorer_table
 from evaluation.scores import EvalReport, PairScore
 
-from ..options import options
+from ..options import Commands, options
 from ..outputs import Json
 from ..progress import progress_bar
+from ..terminal import as_json as as_json_text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = Commands(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -62,7 +62,7 @@ def pairs(as_json: Json = False, **fields: Any) -> None:
             elif isinstance(record, EvalReport):
                 report = record
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
     else:
         Console().print(table(report))
 
@@ -80,7 +80,7 @@ def autoencoder(as_json: Json = False, **fields: Any) -> None:
                 report = record
     psnr = report.psnr
     text = (
-        json.dumps(asdict(report)) if as_json else f"{psnr.mean:.2f} dB ({psnr.low:.2f} to {psnr.high:.2f})"
+        as_json_text(asdict(report)) if as_json else f"{psnr.mean:.2f} dB ({psnr.low:.2f} to {psnr.high:.2f})"
     )
     typer.echo(text)
 
@@ -109,7 +109,7 @@ def judge(as_json: Json = False, **fields: Any) -> None:
             elif isinstance(record, JudgeReport):
                 report = record
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
     else:
         Console().print(judge_table(report))
 
@@ -127,7 +127,7 @@ def scorer(as_json: Json = False, **fields: Any) -> None:
             elif isinstance(record, ScorerReport):
                 report = record
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
     else:
         Console().print(scorer_table(report))
 
@@ -146,7 +146,7 @@ def held_out_scenes(as_json: Json = False, **fields: Any) -> None:
                 report = record
     assert report is not None  # it comes last
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
         return
     console = Console()
     for section in report.sections:
@@ -169,7 +169,7 @@ def steps(as_json: Json = False, **fields: Any) -> None:
                 report = record
     assert report is not None  # it comes last
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
         return
     Console().print(steps_grid(report).rich())
     typer.echo(verdict(report))
@@ -189,7 +189,7 @@ def pie(as_json: Json = False, **fields: Any) -> None:
                 report = record
     assert report is not None  # it comes last
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        typer.echo(as_json_text(asdict(report)))
         return
     console = Console()
     console.print(pie_table(report))

@@ -12,11 +12,11 @@ from trainer.config import CONFIGS, TrainConfig, read_config
 from trainer.config_base import NEUTRAL
 
 from ..errors import InvalidOption
-from ..options import options
+from ..options import Commands, options
 from ..outputs import Json, report
 from ..progress import progress_bar
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = Commands(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
