@@ -201,7 +201,7 @@ def test_home_is_meant_in_every_command_and_file(here, photo, models, monkeypatc
     assert "home/nothing" in capsys.readouterr().err
     for kind in (SceneJob, EvalJob, ScenesJob):
         assert kind(out=Path("~/x")).out == here / "home" / "x"
-    (here / "job.toml").write_text('out = "~/job"')
+    (here / "job.toml").write_text('out = "~/job"\n[write]\nnum = 1')
     assert read_build_job(here / "job.toml").write.out.parent == here / "home" / "job"
     assert not (here / "~").exists()
     made = {"edited.png", "dog.png", "dog-original.png", "words.png"}
