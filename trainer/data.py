@@ -5,6 +5,7 @@ Law: a cache is found by the hash of everything it was computed from, or it is m
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
-from dataset_builder.storage import hash_json
+from dataset_builder.storage import hash_json, make_folder, writing
+from editors.files import TEMPORARY_MARK
 from trainer.errors import UnusableData
 
 
@@ -101,16 +103,35 @@ def cached(
     """
     path = folder / f"{hash_json(key)[:32]}.npy"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.tmp-{uuid.uuid4().hex}")
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        row = 0
-        for block in compute():
-            array[row : row + len(block)] = block
-            row += len(block)
-        array.flush()
-        partial.replace(path)
+        make_folder(folder)
+        partial = path.with_name(f"{path.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+        try:
+            with writing(path):
+                array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+                _take_room(partial)
+            row = 0
+            for block in compute():
+                array[row : row + len(block)] = block
+                row += len(block)
+            array.flush()
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
     return np.load(path, mmap_mode="r")
+
+
+def _take_room(path: Path) -> None:
+    """Take the whole of a file's room on the disk, where the system can.
+
+    A mapped file is full of holes at first, and a disk that fills up while they are filled kills the process.
+
+    Raises:
+        OSError: There is not so much room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def state_hash(module: torch.nn.Module) -> str:

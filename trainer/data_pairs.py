@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dataset_builder.storage import hash_bytes, hash_json, write_json
+from dataset_builder.storage import hash_bytes, hash_json, make_folder, write_json
 from editors.errors import EditorError
 from editors.images import read_picture
 from trainer.augment import Size, bucket_sizes, look, names_a_side, nearest_bucket, view
@@ -87,7 +87,7 @@ def read_pairs(folder: Path, cache: Path | None = None) -> Pairs:
     else:
         seen = _look_at(source.rows())
         if note is not None:
-            note.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(note.parent)
             write_json(note, seen)
     rows = list(zip(source.rows(), seen["rows"], strict=True))
     skipped = Counter(verdict for _, verdict in rows if isinstance(verdict, str))

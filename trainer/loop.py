@@ -344,7 +344,7 @@ class _Run:
         with (
             self.average.applied(self.task.model),
             torch.no_grad(),
-            safely(self.config.out, f"the trained model ({size_of(self.average.shadow)})", self.done),
+            safely(self.config.out, f"the trained model (over {size_of(self.average.shadow)})", self.done),
         ):
             self.task.export(self.config.out / "model", card)
         write_json(self.config.out / "done.json", card)

@@ -312,3 +312,21 @@ def test_what_lies_in_a_folder_already_is_not_written_over(chain: Path, tmp_path
         next(train(toy.autoencoder_config(chain, out=place)))
     assert (place / name).read_text() == "mine"
     assert {path.name for path in place.iterdir()} <= {name, ".lock"}
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot take room beforehand")
+def test_the_cache_takes_its_room_before_it_is_filled(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mapped file on a full disk would otherwise kill the process while it is filled."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    config = toy.edit_config(chain, out=tmp_path / "run", steps=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.data.os.posix_fallocate", full)
+        with pytest.raises(StorageFailed, match=r"npy could not be written \(No space left on device\)"):
+            next(train(config))
+    assert not list(config.out.rglob("*.tmp-*"))
+    finish(config)
