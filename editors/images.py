@@ -6,22 +6,20 @@ profile.
 """
 
 import stat
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from . import picture_files
+from . import colours, picture_files
 from .edits import PictureSource
 from .errors import InvalidEdit
 from .files import user_path
-from .picture_files import FORMATS, HEAD_BYTES, RAW
+from .picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
 
 MAX_PIXELS = 110_000_000
 """Phones and cameras of 48 to 108 megapixels are below it; a full-size edit takes about 30 bytes a pixel."""
@@ -30,29 +28,10 @@ MAX_BYTES = 1_000_000_000
 MIN_SIDE = 16
 MAX_ASPECT = 8
 WHITE = 255
-_HALF_LEVEL = 1 / 510
-"""Of 8 bits, as a share of white: what an arithmetic of fractions may be off."""
-_ROUNDING = 2
-"""Levels that a colour transform from sRGB to itself is off, at most."""
 _MOST_COLOUR = 64
 """Levels between the channels of a mask that is grey but for its compression."""
 _LEAST_WHITE = 128
 """Of a mask's brightest place: masks of 0 and 1, and of palettes' dark colours, are below it."""
-
-# What Pillow's decoders are known to raise on files that are cut, mangled or hostile.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    RuntimeError,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -255,7 +234,7 @@ def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = N
         raise InvalidEdit(_too_large(name, None)) from None
     except UnidentifiedImageError:
         raise _Undecodable(_no_picture(name, content, label)) from None
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         raise _Undecodable(_broken(name, label)) from None
     with image:
         if picture_files.is_raw(image, content):
@@ -277,7 +256,7 @@ def _read_heic(name: str, content: bytes, label: str) -> Picture:
         return _decode(name, picture_files.open_heic(content), label)
     except InvalidEdit:
         raise
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         raise InvalidEdit(
             f"{name}: {label} is a HEIC picture that is damaged or cut short; save or download it again."
         ) from None
@@ -326,15 +305,11 @@ def _decode(name: str, image: Image.Image, label: str) -> Picture:
     try:
         image.load()
         profile = image.info.get("icc_profile")
-        if image.mode.startswith("I") or image.mode == "F":
-            upright = _upright(_eight_bits(name, image))
-        else:
-            upright = _upright(image)
-        alpha = _alpha(upright)
-        rgb = _rgb(upright, profile)
+        upright = colours.upright(colours.eight_bits(name, image))
+        alpha, rgb = colours.alpha_of(upright), colours.srgb_of(upright, profile)
     except InvalidEdit:
         raise
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         raise _Undecodable(_broken(name, label)) from None
     return Picture(image=rgb, alpha=alpha, num_frames=_num_frames(image))
 
@@ -345,85 +320,5 @@ def _num_frames(image: Image.Image) -> int:
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 2
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        turned = ImageOps.exif_transpose(image)
-    except _DECODER_ERRORS:  # a broken EXIF block says nothing about the pixels
-        turned = None
-    return turned if turned is not None else image
-
-
-def _alpha(image: Image.Image) -> Image.Image | None:
-    """Return the opacity as L, or None for a picture that is opaque."""
-    if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "RGBa", "La"):
-        return None
-    alpha = image.convert("RGBA").getchannel("A")
-    return None if alpha.getextrema() == (255, 255) and image.mode in ("P", "L", "RGB") else alpha
-
-
-def _rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return a fresh 8-bit sRGB picture that carries nothing of the file."""
-    if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode in ("RGBA", "RGBX"):
-        image = Image.merge("RGB", image.split()[:3])
-    managed = _to_srgb(image, profile) if profile else None
-    return Image.fromarray(np.array((managed or image).convert("RGB")))
-
-
-def _eight_bits(name: str, image: Image.Image) -> Image.Image:
-    """Bring a grey picture of other than 8 bits to them; its fractions are shares of white.
-
-    Raises:
-        InvalidEdit: Nobody says which number is white, or some are beyond it or none at all.
-    """
-    white = 1 if image.mode == "F" else picture_files.white_of(image)
-    if white is None:
-        raise InvalidEdit(
-            f"{name}: holds whole numbers of 32 bits, and nothing says which is white; convert it to 8 or 16 "
-            "bits first."
-        )
-    values = np.asarray(image)
-    shares = values.astype(np.float64) / white
-    if not np.isfinite(shares).all():
-        raise InvalidEdit(f"{name}: holds pixels that are no numbers (NaN or infinite); fill them first.")
-    low, high = float(shares.min()), float(shares.max())
-    if low < -_HALF_LEVEL or high > 1 + _HALF_LEVEL:
-        raise InvalidEdit(
-            f"{name}: holds numbers from {low * white:g} to {high * white:g}, allowed are 0, black, to "
-            f"{white}, white; scale them first."
-        )
-    if picture_files.is_negative(image):
-        shares = 1 - shares
-    grey = Image.fromarray((shares * 255).round().clip(0, 255).astype(np.uint8))
-    clear = image.info.get("transparency")
-    if clear is not None:
-        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-    grey.info = {key: value for key, value in image.info.items() if key != "transparency"}
-    grey.getexif().update(image.getexif())
-    return grey
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """Convert by the embedded profile; None where it is sRGB already, or says nothing sensible."""
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        change = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
-        # By what it does, not by its name: a linear one may well be called sRGB, too.
-        if image.mode == "RGB" and _changes_little(change):
-            return None
-        return ImageCms.applyTransform(image, change)
-    except (ImageCms.PyCMSError, *_DECODER_ERRORS):
-        return None
-
-
-def _changes_little(change: ImageCms.ImageCmsTransform) -> bool:
-    """Say whether a transform moves no colour by more than its own rounding does."""
-    steps = np.linspace(0, 255, 17).round().astype(np.uint8)
-    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(17, -1, 3)
-    changed = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), change))
-    return int(np.abs(changed.astype(int) - colours).max()) <= _ROUNDING
