@@ -52,7 +52,8 @@ def save(run: Path, state: State, *, keep: int) -> Path:
     What killed runs left half-written goes first: on a full disk it would be in the way for ever.
 
     Raises:
-        OSError: The system refused, or a library in its place; nothing is left of the new checkpoint.
+        OSError, RuntimeError, SafetensorError: The system refused, as told by itself, torch or safetensors;
+            nothing is left of the new checkpoint.
     """
     final = run / "checkpoints" / f"checkpoint-{state.step:08d}"
     for abandoned in final.parent.glob(f"*{TEMPORARY_MARK}*"):

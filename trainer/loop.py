@@ -123,6 +123,8 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     # The first process reads and encodes the data; the others then find it in the cache.
     state = PartialState(cpu=config.device == "cpu")
     with locked(config.out) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            remove_abandoned(config.out)
         with state.main_process_first():
             claim(config)
             if finished(config.out):
@@ -340,7 +342,6 @@ class _Run:
             * self.config.gradient_accumulation_steps
             * self.accelerator.num_processes,
         }
-        remove_abandoned(self.config.out)
         with (
             self.average.applied(self.task.model),
             torch.no_grad(),

@@ -35,7 +35,14 @@ _NAMES = (
     "validation.png",
 )
 """What a run writes besides its configuration and its cache, whose files are named by their content."""
-_REFUSALS = ("no space", "file too large", "file write failed", "os error", "unexpected pos", "enforce fail")
+_REFUSALS = (
+    "no space",
+    "file too large",
+    "file write failed",
+    "os error",
+    "unexpected pos",
+    "inline_container",
+)
 """Words in which torch and safetensors say that a file could not be written: theirs are no OSErrors."""
 
 
@@ -83,7 +90,7 @@ def safely(run: Path, what: str, step: int) -> Iterator[None]:
 
 
 def remove_abandoned(run: Path) -> None:
-    """Remove what killed runs left half-written."""
+    """Remove what killed runs left half-written, but for checkpoints, which look after themselves."""
     for place in (run, run / "cache"):
         for left in place.glob(f"*{TEMPORARY_MARK}*"):
             if left.is_dir():
