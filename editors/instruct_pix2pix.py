@@ -134,7 +134,9 @@ class InstructPix2PixEditor:
             InvalidEdit: The picture or mask cannot be used, or the instruction is too long for this model.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
-        (result,) = yield from self._run([self._read(edit)])
+        with failures_explained():
+            job = self._read(edit)
+        (result,) = yield from self._run([job])
         return result
 
     def edit_many(self, edits: Sequence[InstructionEdit], *, batch_size: int = 4) -> list[EditResult]:
@@ -152,7 +154,8 @@ class InstructPix2PixEditor:
         """
         if batch_size < 1:
             raise InvalidEdit(f"batch_size: {batch_size} is not allowed; give a whole number from 1.")
-        jobs = [self._read(edit) for edit in edits]
+        with failures_explained():
+            jobs = [self._read(edit) for edit in edits]
         companies: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for place, job in enumerate(jobs):
             companies[job.company].append(place)
@@ -214,8 +217,8 @@ class InstructPix2PixEditor:
                 latents = step.latents
                 yield replace(step, render=model.preview)
             edited = model.decode(latents)
-        require_finite(latents, edited)
-        finished = [self._finish(*row) for row in zip(jobs, edited, image_latents, strict=True)]
+            require_finite(latents, edited)
+            finished = [self._finish(*row) for row in zip(jobs, edited, image_latents, strict=True)]
         return [
             EditResult(
                 edited_image=image,

@@ -154,7 +154,8 @@ class PromptToPromptEditor:
             AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
-        plan = self._read(edit)
+        with failures_explained():
+            plan = self._read(edit)
         (result,) = yield from self._run([plan], keep={plan.source})
         return result
 
@@ -177,7 +178,8 @@ class PromptToPromptEditor:
         """
         if batch_size < 1:
             raise InvalidEdit(f"batch_size: {batch_size} is not allowed; give a whole number from 1.")
-        plans = [self._read(edit) for edit in edits]
+        with failures_explained():
+            plans = [self._read(edit) for edit in edits]
         results: dict[int, EditResult] = {}
         for batch, keep in _batches(plans, batch_size):
             done = drained(self._run([plans[place] for place in batch], keep=keep))
@@ -225,18 +227,18 @@ class PromptToPromptEditor:
                 kept[place] if place in kept else self._picture(row) for place, row in enumerate(latents)
             ]
             recalled.keep(jobs, batch, pictures[:num_originals])
-        return [
-            self._result(
-                job.plan,
-                original=pictures[of],
-                edited=pictures[num_originals + place],
-                batch=batch,
-                place=place,
-                inverted=recalled.spent.pop(job.plan.inversion, 0) if job.plan.photo else 0,
-                seconds=time.perf_counter() - began,
-            )
-            for place, (job, of) in enumerate(zip(jobs, batch.of, strict=True))
-        ]
+            return [
+                self._result(
+                    job.plan,
+                    original=pictures[of],
+                    edited=pictures[num_originals + place],
+                    batch=batch,
+                    place=place,
+                    inverted=recalled.spent.pop(job.plan.inversion, 0) if job.plan.photo else 0,
+                    seconds=time.perf_counter() - began,
+                )
+                for place, (job, of) in enumerate(zip(jobs, batch.of, strict=True))
+            ]
 
     def _result(
         self,

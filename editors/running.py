@@ -14,8 +14,7 @@ from .errors import EditFailed
 
 ResultT = TypeVar("ResultT")
 
-_NO_MEMORY = "The computer ran out of memory; choose a smaller picture or resolution."
-_CPU_ALLOCATORS = ("DefaultCPUAllocator", "not enough memory", "could not create a memory object")
+_ALLOCATORS = ("DefaultCPUAllocator", "not enough memory", "could not create a memory object")
 """Words in which torch, on any system, and oneDNN say so: theirs is a plain RuntimeError."""
 
 
@@ -33,14 +32,20 @@ def failures_explained() -> Iterator[None]:
     """Turn a device or a computer that ran out of memory into an `EditFailed`."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise EditFailed("The device ran out of memory; choose a smaller picture, or device cpu.") from None
-    except MemoryError:
-        raise EditFailed(_NO_MEMORY) from None
-    except RuntimeError as error:
-        if not any(words in str(error) for words in _CPU_ALLOCATORS):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        raise EditFailed(_NO_MEMORY) from None
+        if isinstance(error, torch.OutOfMemoryError):
+            sentence = "The device ran out of memory; choose a smaller picture, or device cpu."
+        else:
+            sentence = "The computer ran out of memory; choose a smaller picture or resolution."
+        raise EditFailed(sentence) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error of torch, oneDNN, numpy or Python is that memory ran out, of any device."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or (isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATORS))
 
 
 def require_finite(*tensors: Tensor) -> None:

@@ -21,5 +21,9 @@ class CorruptRun(TrainerError):
     """The run folder cannot be continued."""
 
 
+class OutOfMemory(TrainerError):
+    """A step takes more memory than there is."""
+
+
 class TrainingDiverged(TrainerError):
     """The loss is no longer a finite number."""

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from dataset_builder.shards import png_bytes
 from dataset_builder.storage import locked, make_folder, write_atomically, write_json, writing
+from editors.running import is_out_of_memory
 from trainer import checkpoint
 from trainer.arithmetic import autocast, compiled, settled
 from trainer.config import TrainConfig, read_config
@@ -32,7 +33,7 @@ from trainer.config_base import ValidatedConfig
 from trainer.curve import Curve
 from trainer.draws import Schedule
 from trainer.ema import Average
-from trainer.errors import TrainingDiverged
+from trainer.errors import OutOfMemory, TrainingDiverged
 from trainer.run_folder import check_fingerprint, claim, finished, remove_abandoned, safely, size_of
 from trainer.stopping import StopSignal
 
@@ -203,7 +204,15 @@ class _Run:
         since = started = time.perf_counter()
         while self.done < config.steps and not stop.asked(self.accelerator):
             rate = learning_rate(config, self.done)
-            self.losses.append(self._step(rate))
+            try:
+                self.losses.append(self._step(rate))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise OutOfMemory(
+                    f"memory ran out in step {self.done + 1}; start again with a smaller batch_size (and more "
+                    "gradient_accumulation_steps, for as many samples a step) or smaller pictures."
+                ) from None
             self.done += 1
             if self.done % config.log_every == 0 or self.done == config.steps:
                 now = time.perf_counter()

@@ -401,6 +401,16 @@ def test_a_computer_out_of_memory_is_one_sentence(error):
         raise error
 
 
+@pytest.mark.parametrize("where", ["read_picture", "transfer_change"])
+def test_memory_may_run_out_before_the_model_and_after_it(editor, monkeypatch, where):
+    def exhausted(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(f"editors.instruct_pix2pix.{where}", exhausted)
+    with pytest.raises(EditFailed, match="ran out of memory"):
+        editor.edit(request(tiny.photo((61, 83))))
+
+
 def test_any_other_runtime_error_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="mat1 and mat2"), failures_explained():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -19,7 +19,7 @@ from dataset_builder.errors import FolderBusy, StorageFailed
 from tests.trainer import toy
 from trainer import TrainConfig
 from trainer.config import from_dict
-from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig, UnusableData
+from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig, OutOfMemory, UnusableData
 from trainer.loop import learning_rate, resume, train
 
 SCRIPT = """
@@ -330,3 +330,18 @@ def test_the_cache_takes_its_room_before_it_is_filled(
             next(train(config))
     assert not list(config.out.rglob("*.tmp-*"))
     finish(config)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate"), MemoryError()],
+)
+def test_memory_that_runs_out_in_a_step_is_one_sentence(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("trainer.autoencoder.Reconstruction.forward", exhausted)
+    with pytest.raises(OutOfMemory, match="step 1; start again with a smaller batch_size"):
+        finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
