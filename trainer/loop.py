@@ -210,8 +210,8 @@ class _Run:
                 if not is_out_of_memory(error):
                     raise
                 raise OutOfMemory(
-                    f"memory ran out in step {self.done + 1}; start again with a smaller batch_size (and more "
-                    "gradient_accumulation_steps, for as many samples a step) or smaller pictures."
+                    f"memory ran out in step {self.done + 1}; start again with smaller pictures or a smaller "
+                    "batch_size, with more gradient_accumulation_steps for as many samples a step."
                 ) from None
             self.done += 1
             if self.done % config.log_every == 0 or self.done == config.steps:
