@@ -343,5 +343,5 @@ def test_memory_that_runs_out_in_a_step_is_one_sentence(
         raise error
 
     monkeypatch.setattr("trainer.autoencoder.Reconstruction.forward", exhausted)
-    with pytest.raises(OutOfMemory, match="step 1; start again with .* smaller"):
+    with pytest.raises(OutOfMemory, match=r"step 1; start again with .* smaller"):
         finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
