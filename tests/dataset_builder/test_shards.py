@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dataset_builder.dataset import read_dataset
-from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes
+from dataset_builder.storage import locked, require_own
 from dataset_builder.tars import read_columns
 
 SPEC = ShardSpec(index=0, start=0, stop=2, config_hash="c0ffee")
@@ -132,3 +133,14 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     )
     assert "StorageFailed" in done.stderr and "free space" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_was_there_before_us_is_not_written_over(tmp_path):
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(StorageFailed, match=r"holds report.md, which no run of ours wrote"):
+        require_own(tmp_path, "grid.png", "report.md")
+    require_own(tmp_path / "nowhere", "report.md")
+    assert not (tmp_path / "nowhere").exists()
+    with locked(tmp_path):  # from now on it is ours
+        pass
+    require_own(tmp_path, "grid.png", "report.md")

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dataset_builder.triplets import read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import WriteReport, write_triplets
 from dataset_builder.writer_estimate import estimate
+from dataset_builder.writer_openai import Server
 from dataset_builder.writer_rules import same_words
 from tests.dataset_builder.chaos import FAULTS, PAGE, Chaos, serving
 
@@ -352,3 +354,22 @@ def test_speed_and_address_may_change_between_runs(tmp_path: Path, calm: Chaos) 
     finish(job)
     other = replace(job, concurrency=1, timeout=5.0, base_url="http://127.0.0.1:9/v1", transport="responses")
     assert finish(other).requests_now == 0
+
+
+def test_a_server_on_this_machine_is_asked_without_a_proxy(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    for host in ("127.0.0.1:8000", "localhost:1234", "[::1]:9"):
+        job = WriteJob(
+            out=tmp_path, num=1, writer="openai", model="m", key_variable="", base_url=f"http://{host}/v1"
+        )
+        Server(job)  # a client that minded the proxy could not even be made
+
+
+@pytest.mark.skipif(find_spec("socksio") is not None, reason="SOCKS can be spoken here")
+def test_a_proxy_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    job = WriteJob(
+        out=tmp_path, num=1, writer="openai", model="m", key_variable="", base_url="http://example.org/v1"
+    )
+    with pytest.raises(WriterStopped, match=r"proxy of this shell .*; pip install"):
+        Server(job)

@@ -345,3 +345,19 @@ def test_memory_that_runs_out_in_a_step_is_one_sentence(
     monkeypatch.setattr("trainer.autoencoder.Reconstruction.forward", exhausted)
     with pytest.raises(OutOfMemory, match=r"step 1; start again with .* smaller"):
         finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
+
+
+def test_a_disk_that_fills_up_at_the_export_keeps_the_last_step(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    config = toy.autoencoder_config(chain, out=tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.autoencoder.replacing_folder", full)
+        with pytest.raises(StorageFailed, match=r"the trained model .*No space left.* step 2 is safe\.$"):
+            finish(config)
+    assert not (config.out / "done.json").exists()
+    finish(config)
+    assert (config.out / "model" / "config.json").exists()
