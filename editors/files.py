@@ -68,6 +68,9 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     try:
         filled.mkdir(parents=True)
         yield filled
+        for path in filled.rglob("*"):
+            if path.is_file():
+                sync_file(path)
         if folder.exists():
             folder.rename(old)
         try:
@@ -78,8 +81,15 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             raise
         sync_folder(folder.parent)
     finally:
-        for left in (filled, old):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(filled, ignore_errors=True)
+        if folder.exists():  # else the old one is all there is
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content survive a power cut."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

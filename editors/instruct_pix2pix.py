@@ -229,7 +229,7 @@ class InstructPix2PixEditor:
                 seconds=time.perf_counter() - began,
                 model=model.name,
                 scheduler=type(model.scheduler).__name__,
-                notes=(*job.picture.notes, *model.notes_on(job.edit.edit_prompt)),
+                notes=(*job.picture.notes, *model.text.notes_on(job.edit.edit_prompt)),
             )
             for job, image in zip(jobs, finished, strict=True)
         ]

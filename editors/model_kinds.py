@@ -113,7 +113,7 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
         return "is a LoRA, which changes another model; give the model that it was made for"
     found = config.get("_class_name") or next(iter(config.get("architectures") or []), None)
     if isinstance(found, str):
-        return f"is a {found} alone; give the folder of the whole model, as a rule the one above"
+        return f"is one part alone, {found}; give the folder of the whole model, as a rule the one above"
     if (folder / "snapshots").is_dir():
         inner = next((path for path in sorted((folder / "snapshots").iterdir()) if path.is_dir()), None)
         return (

@@ -37,8 +37,6 @@ _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
 preview."""
 
 _NUM_TIME_IDS = 6
-_LISTED = 8
-"""Unknown words that a sentence names, at most."""
 """Original height and width, top and left of the crop, target height and width."""
 
 
@@ -219,34 +217,13 @@ class DiffusionModel:
         Raises:
             InvalidEdit: It does not, and the sentence quotes what would be lost; or they know none.
         """
-        self.require_known(field, prompt)
+        self.text.require_known(field, prompt)
         lost = self.text.cut_off(prompt)
         if lost:
             raise InvalidEdit(
                 f"{field}: is too long, this model reads {self.text.window - 2} tokens and would not see "
                 f"“{rules.shortened(lost)}”; shorten it."
             )
-
-    def require_known(self, field: str, prompt: str) -> None:
-        """Require that the text encoders know a word of a prompt.
-
-        Raises:
-            InvalidEdit: They know none.
-        """
-        if self.text.unknown(prompt) and not self.text.knows_any(prompt):
-            raise InvalidEdit(
-                f"{field}: the model knows no word of “{rules.shortened(prompt)}”; say it in words that it "
-                "learnt, English ones for most."
-            )
-
-    def notes_on(self, prompt: str) -> tuple[str, ...]:
-        """Return what people should know of how a prompt is read, a sentence each."""
-        unknown = self.text.unknown(prompt)
-        if not unknown:
-            return ()
-        named = ", ".join(f"“{rules.shortened(word)}”" for word in unknown[:_LISTED])
-        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
-        return (f"The model does not know {named}{more}: say it in other words.",)
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:
         """Turn prompts into the states the UNet reads; what is over the window is left out.

@@ -94,7 +94,7 @@ class Plan:
             AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
         """
         for name in ("original_prompt", "edited_prompt"):
-            model.require_known(name, getattr(edit, name))
+            model.text.require_known(name, getattr(edit, name))
         original, edited = (
             model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
         )

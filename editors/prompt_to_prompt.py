@@ -271,7 +271,7 @@ class PromptToPromptEditor:
             heat_maps=None if seen is None else seen.by_word(),
             notes=(
                 *(() if photo is None else photo.picture.notes),
-                *self.model.notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
+                *self.model.text.notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
             ),
         )
 

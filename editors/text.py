@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import rules
 from .alignment import TokenizedPrompt
-from .errors import IncompatibleModel
+from .errors import IncompatibleModel, InvalidEdit
 
+_LISTED = 8
+"""Unknown words that a sentence names, at most."""
 _MARKS_AT_END = 1  # both families close with one mark, which stays inside the window
 
 
@@ -80,6 +83,27 @@ class TextReader:
             for tokenizer in self.tokenizers
             for word, is_known in _known(tokenizer, prompt)
         )
+
+    def require_known(self, field: str, prompt: str) -> None:
+        """Require that the text encoders know a word of a prompt.
+
+        Raises:
+            InvalidEdit: They know none.
+        """
+        if self.unknown(prompt) and not self.knows_any(prompt):
+            raise InvalidEdit(
+                f"{field}: the model knows no word of “{rules.shortened(prompt)}”; say it in words that it "
+                "learnt, English ones for most."
+            )
+
+    def notes_on(self, prompt: str) -> tuple[str, ...]:
+        """Return what people should know of how a prompt is read, a sentence each."""
+        unknown = self.unknown(prompt)
+        if not unknown:
+            return ()
+        named = ", ".join(f"“{rules.shortened(word)}”" for word in unknown[:_LISTED])
+        more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
+        return (f"The model does not know {named}{more}: say it in other words.",)
 
     def tokenize(self, field: str, prompt: str) -> TokenizedPrompt:
         """Return a prompt as the encoders see it, word by word.

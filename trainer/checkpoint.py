@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import uuid
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dataset_builder.storage import hash_file
-from editors.files import TEMPORARY_MARK, sync_folder
+from editors.files import TEMPORARY_MARK, sync_file, sync_folder
 
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ def save(run: Path, state: State, *, keep: int) -> Path:
             json.dumps({"step": state.step, "files": files, "extra": state.extra})
         )
         for path in partial.iterdir():
-            _sync(path)
+            sync_file(path)
         if final.exists():  # a damaged one of the same step, or it would have been resumed from
             shutil.rmtree(final)
         partial.replace(final)
@@ -110,9 +109,3 @@ def reached(run: Path) -> int:
 def _folders(run: Path) -> list[Path]:
     root = run / "checkpoints"
     return sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
-
-
-def _sync(path: Path) -> None:
-    """Make a file's content survive a power cut."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -34,3 +34,23 @@ def test_a_folder_is_old_or_new_and_nothing_else_is_left(tmp_path):
         (filled / "half").write_text("half")
         raise OSError("the disk is full")
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "new"]
+
+
+def test_an_old_folder_is_never_lost_even_where_it_cannot_be_put_back(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights").write_text("old")
+    rename, refused = Path.rename, []
+
+    def stubborn(path, target):
+        if Path(target) == folder:  # neither the new one nor the old one can take the place
+            refused.append(path)
+            raise OSError("refused")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="refused"):
+        patch.setattr(Path, "rename", stubborn)
+        with replacing_folder(folder) as filled:
+            (filled / "weights").write_text("new")
+    assert len(refused) == 2
+    assert [path.read_text() for path in tmp_path.rglob("weights")] == ["old"]

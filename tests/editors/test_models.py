@@ -270,8 +270,14 @@ def tree(folder, files):
         ({"config.json": '{"config": {"task": "instruct-pix2pix"}}'}, "not done; go on with .*--resume"),
         ({"adapter_config.json": "{}"}, "is a LoRA"),
         ({"pytorch_lora_weights.safetensors": ""}, "is a LoRA"),
-        ({"config.json": '{"_class_name": "AutoencoderKL"}'}, "is a AutoencoderKL alone; give the folder"),
-        ({"config.json": '{"architectures": ["CLIPTextModel"]}'}, "is a CLIPTextModel alone"),
+        (
+            {"config.json": '{"_class_name": "AutoencoderKL"}'},
+            "is one part alone, AutoencoderKL; give the folder",
+        ),
+        (
+            {"config.json": '{"architectures": ["CLIPTextModel"]}'},
+            "is one part alone, CLIPTextModel; give the folder",
+        ),
         ({"snapshots/0123/model_index.json": "{}"}, "cache of the Hub; give .*0123"),
         ({"inner/model_index.json": "{}"}, "further in; give .*inner"),
         ({"model.safetensors": ""}, "single file; give .*model.safetensors"),
