@@ -14,23 +14,23 @@ from typing import Any
 from .errors import IncompatibleModel
 from .files import user_path
 from .loading import (
-    GUIDANCE_KEY,
     INSTRUCTIONS_KEY,
     LAYOUTS,
     LOADING_ERRORS,
     PARTS,
     PICKLES,
+    RECOMMENDED_KEY,
     REMEDY,
     XL_PARTS,
-    Guidance,
     Parts,
     explained,
     first_line,
-    guidance_of,
     instructions_of,
     quiet,
+    recommended_of,
 )
 from .model_kinds import hint_on_folder, hint_on_name, require_all_shards, variant_of
+from .settings import Recommended
 from .single_file import read_file
 
 POCKET = Path(__file__).parent / "pocket"
@@ -131,7 +131,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         vae=_weights(path / "vae", "diffusers", "AutoencoderKL", name),
         unet=_weights(path / kind / "unet", "diffusers", "UNet2DConditionModel", name),
         scheduler=_scheduler(path / kind / "scheduler", name),
-        guidance=guidance_of(facts, "recommended", name),
+        recommends=recommended_of(facts, "recommended", name),
         instructions=instructions_of(facts, "instructions", name),
     )
 
@@ -163,22 +163,22 @@ def _read_folder(path: Path, name: str) -> Parts:
         **loaded,
         force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
         is_cosxl_edit=facts.get("is_cosxl_edit") is True,
-        guidance=guidance_of(facts, GUIDANCE_KEY, name),
+        recommends=recommended_of(facts, RECOMMENDED_KEY, name),
         instructions=instructions_of(facts, INSTRUCTIONS_KEY, name),
     )
 
 
-def read_guidance(path: Path) -> Guidance:
-    """Return the scales that a folder of models recommends, none where it says nothing of them.
+def read_recommended(path: Path) -> Recommended:
+    """Return the settings that a folder of models recommends, none where it says nothing of them.
 
     Raises:
-        IncompatibleModel: They are no scales.
+        IncompatibleModel: They are none.
     """
-    for file, key in (("pocket.json", "recommended"), ("model_index.json", GUIDANCE_KEY)):
+    for file, key in (("pocket.json", "recommended"), ("model_index.json", RECOMMENDED_KEY)):
         if (path / file).is_file():
             with explained(str(path), file):
                 facts = json.loads((path / file).read_text(encoding="utf-8"))
-            return guidance_of(facts, key, str(path))
+            return recommended_of(facts, key, str(path))
     return {}
 
 

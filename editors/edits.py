@@ -20,7 +20,9 @@ from PIL import Image
 
 from . import rules
 from .errors import InvalidEdit
-from .requests import STANDARD_SCALES, STANDARD_WINDOWS, Request
+from .picture import Picture
+from .requests import Request
+from .settings import Recommending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INVERSIONS",
-    "STANDARD_SCALES",
-    "STANDARD_WINDOWS",
     "Edit",
     "EditResult",
     "Editor",
@@ -43,8 +43,8 @@ __all__ = [
     "WordWindows",
 ]
 
-PictureSource = Image.Image | str | Path
-"""A picture in memory, or the path of one."""
+PictureSource = Image.Image | Picture | str | Path
+"""A picture in memory, one that `editors.images.read_picture` has decoded, or the path of one."""
 
 StepWindow = float | tuple[float, float]
 """When something acts: a fraction of the steps from the first on, or (start, end) fractions; 1 is all."""
@@ -63,13 +63,14 @@ class InstructionEdit(Request):
     """Change a picture as an instruction says (InstructPix2Pix).
 
     Attributes:
-        original_image: The picture to edit: a PIL image or a path.
+        original_image: The picture to edit: a PIL image, a decoded `Picture`, or a path.
         edit_prompt: What to change, in words: "make it night".
         guidance_scale: How strongly to follow the instruction (s_T), 0 to 100; None takes what the model
             recommends, 7.5 where it says nothing.
         image_guidance_scale: How closely to keep to the picture (s_I), 0 to 100; None takes what the model
             recommends, 1.5 where it says nothing.
-        num_inference_steps: Denoising steps, 1 to 1000.
+        num_inference_steps: Denoising steps, 1 to 1000; None takes what the model recommends, 20 where it
+            says nothing.
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
@@ -82,7 +83,7 @@ class InstructionEdit(Request):
     edit_prompt: str
     guidance_scale: float | None = None
     image_guidance_scale: float | None = None
-    num_inference_steps: int = 20
+    num_inference_steps: int | None = None
     seed: int | None = None
     mask: PictureSource | None = None
     full_size: Literal["change", "resize"] = "change"
@@ -91,10 +92,13 @@ class InstructionEdit(Request):
     def __post_init__(self) -> None:
         rules.picture("original_image", self.original_image)
         rules.prompt("edit_prompt", self.edit_prompt)
-        for name in STANDARD_SCALES:
+        for name, rule in (
+            ("guidance_scale", rules.scale),
+            ("image_guidance_scale", rules.scale),
+            ("num_inference_steps", rules.steps),
+        ):
             if getattr(self, name) is not None:
-                rules.scale(name, getattr(self, name))
-        rules.whole_number("num_inference_steps", self.num_inference_steps, *rules.STEPS)
+                rule(name, getattr(self, name))
         rules.seed(self.seed)
         rules.choice("full_size", self.full_size, ("change", "resize"))
         if self.mask is not None:
@@ -153,7 +157,8 @@ class PromptEdit(Request):
             size.
         guidance_scale: How strongly to follow the prompts, 0 to 100; None takes what the model recommends,
             7.5 where it says nothing.
-        num_inference_steps: Denoising steps, 1 to 1000.
+        num_inference_steps: Denoising steps, 1 to 1000; None takes what the model recommends, 50 where it
+            says nothing.
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
         width: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
         height: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
@@ -174,7 +179,7 @@ class PromptEdit(Request):
     local_blend: LocalBlend | None = None
     mask: PictureSource | None = None
     guidance_scale: float | None = None
-    num_inference_steps: int = 50
+    num_inference_steps: int | None = None
     seed: int | None = None
     width: int | None = None
     height: int | None = None
@@ -191,7 +196,8 @@ class PromptEdit(Request):
         rules.choice("recipe", self.recipe, ("paper", "instruct_pix2pix"))
         if self.guidance_scale is not None:
             rules.scale("guidance_scale", self.guidance_scale)
-        rules.whole_number("num_inference_steps", self.num_inference_steps, *rules.STEPS)
+        if self.num_inference_steps is not None:
+            rules.steps("num_inference_steps", self.num_inference_steps)
         rules.seed(self.seed)
         object.__setattr__(self, "word_weights", rules.weights("word_weights", self.word_weights))
         object.__setattr__(self, "cross_replace_steps", self._windows("cross_replace_steps"))
@@ -287,7 +293,7 @@ class EditResult:
     Attributes:
         edited_image: The edited picture, of the original's size.
         original_image: The original picture, upright, as the edit saw it.
-        edit: The request as it was really carried out: its seed is filled in.
+        edit: The request as it was really carried out: what it left open is filled in.
         seed: Of the noise.
         num_unet_rows: Rows of UNet evaluations that were spent: what the edit cost.
         seconds: Wall time.
@@ -314,13 +320,8 @@ class EditResult:
     notes: tuple[str, ...] = ()
 
 
-class Editor(Protocol[EditT_contra]):
+class Editor(Recommending, Protocol[EditT_contra]):
     """What every editor does: the same edit, watched or not."""
-
-    @property
-    def recommended(self) -> Mapping[str, float]:
-        """The scales that a request takes where it names none."""
-        ...
 
     def edit(self, edit: EditT_contra) -> EditResult:
         """Carry out the edit."""

@@ -7,7 +7,6 @@ profile.
 
 import stat
 import warnings
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from . import colours, picture_files
 from .edits import PictureSource
 from .errors import InvalidEdit
 from .files import user_path
+from .picture import Picture
 from .picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
 
 MAX_PIXELS = 110_000_000
@@ -34,65 +34,24 @@ _LEAST_WHITE = 128
 """Of a mask's brightest place: masks of 0 and 1, and of palettes' dark colours, are below it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Picture:
-    """A decoded picture.
+def from_white(picture: Picture, seen: Image.Image) -> Image.Image:
+    """Undo `Picture.on_white` on an edited view: RGB, or RGBA with the picture's alpha.
 
-    Attributes:
-        image: Upright, 8-bit RGB, sRGB; its colours do not depend on `alpha`.
-        alpha: Opacity, 8-bit L, of the same size; None for an opaque picture.
-        num_frames: Of the file, 2 where only the first can be read; more than one is an animation or a
-            document, of which this is the first.
+    Seen = a·colour + (1−a)·white is solved for the colour, so half-transparent edges get no white fringe;
+    where nothing can be seen (a = 0) the original's colour stays.
+
+    Args:
+        picture: The original.
+        seen: The edited view, RGB, of its size.
     """
-
-    image: Image.Image
-    alpha: Image.Image | None = None
-    num_frames: int = 1
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        return self.image.size
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What people should know of the file, a sentence each."""
-        if self.num_frames == 1:
-            return ()
-        return ("Of the frames or pages of the file, the first is edited; the others are left out.",)
-
-    def with_alpha(self) -> Image.Image:
-        """Return the picture as RGB, or as RGBA where it is not opaque."""
-        picture = self.image.copy()
-        if self.alpha is not None:
-            picture.putalpha(self.alpha)
-        return picture
-
-    def on_white(self) -> Image.Image:
-        """Return what an eye sees on white paper, RGB: this is what a model is shown."""
-        if self.alpha is None:
-            return self.image
-        paper = Image.new("RGB", self.size, (WHITE, WHITE, WHITE))
-        paper.paste(self.image, mask=self.alpha)
-        return paper
-
-    def from_white(self, seen: Image.Image) -> Image.Image:
-        """Undo `on_white` on an edited view: RGB, or RGBA with this picture's alpha.
-
-        Seen = a·colour + (1−a)·white is solved for the colour, so half-transparent edges get no white fringe;
-        where nothing can be seen (a = 0) the original's colour stays.
-
-        Args:
-            seen: The edited view, RGB, of this picture's size.
-        """
-        if self.alpha is None:
-            return seen
-        alpha = np.asarray(self.alpha, dtype=np.float32)[..., None] / 255
-        colour = (np.asarray(seen, dtype=np.float32) - (1 - alpha) * WHITE) / np.maximum(alpha, 1 / 255)
-        colour = np.where(alpha > 0, colour, np.asarray(self.image))
-        edited = Image.fromarray(colour.round().clip(0, 255).astype(np.uint8))
-        edited.putalpha(self.alpha)
-        return edited
+    if picture.alpha is None:
+        return seen
+    alpha = np.asarray(picture.alpha, dtype=np.float32)[..., None] / 255
+    colour = (np.asarray(seen, dtype=np.float32) - (1 - alpha) * WHITE) / np.maximum(alpha, 1 / 255)
+    colour = np.where(alpha > 0, colour, np.asarray(picture.image))
+    edited = Image.fromarray(colour.round().clip(0, 255).astype(np.uint8))
+    edited.putalpha(picture.alpha)
+    return edited
 
 
 def read_picture(name: str, source: PictureSource) -> Picture:
@@ -100,18 +59,20 @@ def read_picture(name: str, source: PictureSource) -> Picture:
 
     Args:
         name: The field of the request it came by, for error messages.
-        source: A path, or a PIL image of any mode; neither is changed.
+        source: A path, or a PIL image of any mode; neither is changed; what is decoded stays as it is.
 
     Raises:
         InvalidEdit: It is missing, no picture, cut short, too large, too small, or too long and thin.
     """
+    if isinstance(source, Picture):
+        return source
     try:
         return _read(name, source)
     except _Undecodable as error:
         raise InvalidEdit(str(error)) from None
 
 
-def _read(name: str, source: PictureSource) -> Picture:
+def _read(name: str, source: Image.Image | str | Path) -> Picture:
     if isinstance(source, Image.Image):
         _check_size(name, source.size)
         return _decode(name, source, "the picture")

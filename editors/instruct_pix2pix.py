@@ -8,10 +8,8 @@ StableDiffusionInstructPix2PixPipeline wherever that follows the paper, and the 
 else: any scales from 0, and no prediction is computed whose coefficient is zero.
 """
 
-import secrets
 import time
-from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,13 +21,14 @@ from torch import Tensor
 
 from .conditioning import Conditioning
 from .diffusion import denoise, noise
-from .edits import STANDARD_SCALES, EditResult, InstructionEdit, Step
-from .errors import InvalidEdit
-from .full_size import transfer_change, working_size
+from .editor import DiffusionEditor
+from .edits import EditResult, InstructionEdit, Step
 from .guidance import branches, dual
-from .images import Picture, composite, read_mask, read_picture, to_image, to_pixels
-from .models import DiffusionModel, from_pipeline, load, require_kind
-from .running import drained, failures_explained, require_finite
+from .images import composite, read_mask
+from .models import DiffusionModel, from_pipeline, load
+from .photo import Photo, encode
+from .running import failures_explained, require_finite
+from .settings import ResolvedEdit, Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -38,36 +37,27 @@ class _Job:
 
     edit: InstructionEdit
     seed: int
-    picture: Picture
+    settings: Settings
+    photo: Photo
     mask: NDArray[np.uint8] | None
-    size: tuple[int, int]
-    pixels: Tensor  # (1, 3, H, W) in [-1, 1], at the size the model works at
 
     @property
-    def company(self) -> tuple[object, ...]:
-        """What rows of one batch must have in common."""
-        edit = self.edit
-        return (self.size, edit.num_inference_steps, edit.guidance_scale, edit.image_guidance_scale)
+    def batch_key(self) -> tuple[Hashable, ...]:
+        """What rows of one UNet batch must have in common."""
+        asked = self.settings
+        scales = (asked.guidance_scale, asked.image_guidance_scale)
+        return (self.photo.size, asked.num_inference_steps, *scales)
+
+    @property
+    def source(self) -> Hashable:
+        """The photo, of which nothing is drawn that edits could share."""
+        return self.photo.digest
 
 
-class InstructPix2PixEditor:
-    """Follows instructions on pictures.
+class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
+    """Follows instructions on pictures, with a model whose UNet is told a picture: 2·C channels."""
 
-    An editor keeps nothing of an edit: several may run at once, be left half-way, or fail, and the next is
-    none the wiser.
-    """
-
-    def __init__(self, model: DiffusionModel) -> None:
-        """Take a model.
-
-        Args:
-            model: One whose UNet is told a picture: 2·C channels.
-
-        Raises:
-            IncompatibleModel: It makes pictures from words alone.
-        """
-        require_kind(model, "edit")
-        self.model = model
+    kind = "edit"
 
     @classmethod
     def from_pretrained(
@@ -90,8 +80,7 @@ class InstructPix2PixEditor:
             IncompatibleModel: There is no such model, or none that follows instructions.
             InvalidEdit: The device, dtype or scheduler is not to be had.
         """
-        model = load(name_or_path, kind="edit", device=device, dtype=dtype)
-        return cls(model if scheduler is None else model.with_scheduler(scheduler))
+        return cls(load(name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler))
 
     @classmethod
     def from_pipeline(cls, pipe: Any) -> Self:
@@ -103,105 +92,32 @@ class InstructPix2PixEditor:
         return cls(from_pipeline(pipe))
 
     @property
-    def recommended(self) -> Mapping[str, float]:
-        """The scales that a request takes where it names none."""
-        return {**STANDARD_SCALES, **self.model.recommended}
-
-    @property
     def instructions(self) -> tuple[str, ...]:
         """What the model says it is good at, as one would ask for it; empty where it says nothing."""
         return self.model.instructions
 
-    def edit(self, edit: InstructionEdit) -> EditResult:
-        """Carry out an edit.
-
-        Raises:
-            InvalidEdit: The picture or mask cannot be used, or the instruction is too long for this model.
-            EditFailed: Memory ran out, or the model gave numbers that are no picture.
-        """
-        return drained(self.stream(edit))
-
-    def stream(self, edit: InstructionEdit) -> Generator[Step, None, EditResult]:
-        """Carry out an edit step by step; to cancel, close the generator.
-
-        Yields:
-            Each step after it was taken.
-
-        Returns:
-            The result.
-
-        Raises:
-            InvalidEdit: The picture or mask cannot be used, or the instruction is too long for this model.
-            EditFailed: Memory ran out, or the model gave numbers that are no picture.
-        """
-        with failures_explained():
-            job = self._read(edit)
-        (result,) = yield from self._run([job])
-        return result
-
-    def edit_many(self, edits: Sequence[InstructionEdit], *, batch_size: int = 4) -> list[EditResult]:
-        """Carry out several edits, those of one working size, step count and scales together.
-
-        Each result is that of `edit`, to rounding.
-
-        Args:
-            edits: Any number of requests.
-            batch_size: How many pictures go through the UNet together, at most.
-
-        Raises:
-            InvalidEdit: A request cannot be carried out; none is then begun.
-            EditFailed: Memory ran out, or the model gave numbers that are no picture.
-        """
-        if batch_size < 1:
-            raise InvalidEdit(f"batch_size: {batch_size} is not allowed; give a whole number from 1.")
-        with failures_explained():
-            jobs = [self._read(edit) for edit in edits]
-        companies: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for place, job in enumerate(jobs):
-            companies[job.company].append(place)
-        results: dict[int, EditResult] = {}
-        for places in companies.values():
-            for start in range(0, len(places), batch_size):
-                batch = places[start : start + batch_size]
-                results.update(zip(batch, drained(self._run([jobs[k] for k in batch])), strict=True))
-        return [results[place] for place in range(len(jobs))]
-
-    def _read(self, edit: InstructionEdit) -> _Job:
-        model = self.model
+    def _read(self, resolved: ResolvedEdit[InstructionEdit]) -> _Job:
+        edit, model = resolved.edit, self.model
         model.require_readable("edit_prompt", edit.edit_prompt)
-        model.num_calls(edit.num_inference_steps)
-        picture = read_picture("original_image", edit.original_image)
-        native, step = edit.resolution or model.native_size, model.vae_scale_factor
-        size = working_size(picture.size, native=native, unit=model.size_unit, step=step)
-        seen = picture.on_white()
-        small = seen if seen.size == size else seen.resize(size, Image.Resampling.LANCZOS)
-        seed = secrets.randbelow(2**32) if edit.seed is None else int(edit.seed)
+        model.num_calls(resolved.settings.num_inference_steps)
+        photo = Photo.read(edit.original_image, model, resolution=edit.resolution)
         return _Job(
-            edit=edit.settled(seed, model.recommended),
-            seed=seed,
-            picture=picture,
-            mask=None if edit.mask is None else read_mask("mask", edit.mask, picture.size),
-            size=size,
-            pixels=torch.from_numpy(to_pixels(small)).permute(2, 0, 1)[None] * 2 - 1,
+            edit=edit,
+            seed=resolved.seed,
+            settings=resolved.settings,
+            photo=photo,
+            mask=None if edit.mask is None else read_mask("mask", edit.mask, photo.picture.size),
         )
 
     @torch.no_grad()
-    def _run(self, jobs: Sequence[_Job]) -> Generator[Step, None, list[EditResult]]:
-        """Edit pictures of one company together.
-
-        Yields:
-            Each step, all rows at once.
-
-        Returns:
-            One result per job.
-        """
+    def _run(
+        self, jobs: Sequence[_Job], *, keep: Collection[Hashable]
+    ) -> Generator[Step, None, list[EditResult]]:
         began = time.perf_counter()
-        model, edit = self.model, jobs[0].edit
+        model, settings = self.model, jobs[0].settings
         with failures_explained():
-            # Pictures keep their channels last, as diffusers leaves them: then even the rounding is the same.
-            pixels = torch.cat([job.pixels for job in jobs]).contiguous(memory_format=torch.channels_last)
-            image_latents = model.encode_image(pixels).mode().float()
-            predict = _Prediction(model, [job.edit.edit_prompt for job in jobs], image_latents, edit)
+            image_latents = encode([job.photo for job in jobs], model)
+            predict = _Prediction(model, [job.edit.edit_prompt for job in jobs], image_latents, settings)
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
@@ -209,7 +125,7 @@ class InstructPix2PixEditor:
                 predict,
                 scheduler=model.new_scheduler(),
                 latents=start,
-                num_inference_steps=edit.num_inference_steps,
+                num_inference_steps=settings.num_inference_steps,
                 generators=generators,
             )
             latents = start
@@ -222,42 +138,37 @@ class InstructPix2PixEditor:
         return [
             EditResult(
                 edited_image=image,
-                original_image=job.picture.with_alpha(),
+                original_image=job.photo.picture.with_alpha(),
                 edit=job.edit,
                 seed=job.seed,
                 num_unet_rows=predict.num_rows // len(jobs),
                 seconds=time.perf_counter() - began,
                 model=model.name,
                 scheduler=type(model.scheduler).__name__,
-                notes=(*job.picture.notes, *model.text.notes_on(job.edit.edit_prompt)),
+                notes=(*job.photo.picture.notes, *model.text.notes_on(job.edit.edit_prompt)),
             )
             for job, image in zip(jobs, finished, strict=True)
         ]
 
     def _finish(self, job: _Job, edited: Tensor, image_latents: Tensor) -> Image.Image:
         """Bring what the model drew, (3, h, w) in [0, 1], to the upload's size, alpha and mask."""
-        picture, after = job.picture, _as_pixels(edited)
-        if job.size == picture.size:
-            seen = to_image(after)
-        elif job.edit.full_size == "resize":
-            seen = to_image(after).resize(picture.size, Image.Resampling.BICUBIC)
-        else:
+
+        def before() -> NDArray[np.float32]:
             # What the VAE itself loses is no part of the edit: the change is measured from its round trip.
-            before = _as_pixels(self.model.decode_unscaled(image_latents[None])[0])
-            seen = transfer_change(picture.on_white(), before, after)
-        result = picture.from_white(seen)
-        return result if job.mask is None else composite(picture.with_alpha(), result, job.mask)
+            return _as_pixels(self.model.decode_unscaled(image_latents[None])[0])
+
+        result = job.photo.brought_back(_as_pixels(edited), job.edit.full_size, before=before)
+        return result if job.mask is None else composite(job.photo.picture.with_alpha(), result, job.mask)
 
 
 class _Prediction:
     """The UNet under dual guidance, for one run; counts the rows it evaluates."""
 
     def __init__(
-        self, model: DiffusionModel, prompts: list[str], image_latents: Tensor, edit: InstructionEdit
+        self, model: DiffusionModel, prompts: list[str], image_latents: Tensor, settings: Settings
     ) -> None:
         self.unet, self.dtype = model.unet, model.dtype
-        assert edit.image_guidance_scale is not None and edit.guidance_scale is not None  # settled by `_read`
-        self.scales = (float(edit.image_guidance_scale), float(edit.guidance_scale))
+        self.scales = (float(settings.image_guidance_scale), float(settings.guidance_scale))
         self.needed = branches(*self.scales)
         self.num_rows = 0
         height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
@@ -277,9 +188,9 @@ class _Prediction:
     def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         """Predict for scaled latents, (B, C, h, w): R·B rows in one call, R the branches that count."""
         num_branches = sum(self.needed)
-        told = torch.cat([torch.cat([latents] * num_branches), self.images], dim=1)  # (R·B, 2·C, h, w)
-        self.num_rows += len(told)
-        output = self.unet(told.to(self.dtype), timestep, **self.text, return_dict=False)[0]
+        unet_input = torch.cat([torch.cat([latents] * num_branches), self.images], dim=1)  # (R·B, 2·C, h, w)
+        self.num_rows += len(unet_input)
+        output = self.unet(unet_input.to(self.dtype), timestep, **self.text, return_dict=False)[0]
         parts = iter(output.float().chunk(num_branches))
         full = next(parts) if self.needed.full else None
         image = next(parts) if self.needed.image else None

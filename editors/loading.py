@@ -4,7 +4,6 @@ Law: what a library raises on a damaged or foreign file reaches people as one se
 """
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 
 from .errors import IncompatibleModel
-from .requests import STANDARD_SCALES, STANDARD_WINDOWS
+from .settings import Recommended, checked
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
@@ -26,11 +25,9 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
 """What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
 
-Guidance = Mapping[str, Mapping[str, float]]
-"""Kind of model -> scales and windows that suit it, by their name in a request; for models of its family."""
-
-GUIDANCE_KEY = "_recommended"
-"""Where `model_index.json` keeps them: diffusers passes over keys that begin so, and fetches the file."""
+RECOMMENDED_KEY = "_recommended"
+"""Where `model_index.json` keeps the settings that suit a model's family: diffusers passes over such keys,
+and fetches the file."""
 INSTRUCTIONS_KEY = "_instructions"
 """Where it keeps what an edit model says it is good at."""
 
@@ -47,7 +44,7 @@ class Parts(NamedTuple):
     text_encoder_2: Any = None
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
-    guidance: Guidance = MappingProxyType({})
+    recommends: Recommended = MappingProxyType({})
     instructions: tuple[str, ...] = ()
 
 
@@ -68,13 +65,13 @@ def parts_of(pipe: Any, name: str) -> Parts:
         **{part: getattr(pipe, part) for part in names},
         force_zeros_for_empty_prompt=bool(pipe.config.get("force_zeros_for_empty_prompt", False)),
         is_cosxl_edit=bool(getattr(pipe, "is_cosxl_edit", False)),
-        guidance=guidance_of(pipe.config, GUIDANCE_KEY, name),
+        recommends=recommended_of(pipe.config, RECOMMENDED_KEY, name),
         instructions=instructions_of(pipe.config, INSTRUCTIONS_KEY, name),
     )
 
 
-def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
-    """Return the scales and windows that a model's files recommend.
+def recommended_of(facts: Mapping[str, Any], key: str, name: str) -> Recommended:
+    """Return the settings that a model's files recommend.
 
     Args:
         facts: What the file says.
@@ -82,25 +79,16 @@ def guidance_of(facts: Mapping[str, Any], key: str, name: str) -> Guidance:
         name: The model's, for the sentence.
 
     Raises:
-        IncompatibleModel: They are neither.
+        IncompatibleModel: They are none.
     """
-    limits = {
-        "base": {**dict.fromkeys(STANDARD_SCALES, math.inf), **dict.fromkeys(STANDARD_WINDOWS, 1.0)},
-        "edit": dict.fromkeys(STANDARD_SCALES, math.inf),
-    }
     found = facts.get(key, {})
     try:
-        scales = {kind: {scale: float(x) for scale, x in one.items()} for kind, one in found.items()}
-    except (AttributeError, TypeError, ValueError):
-        scales = {"": {}}
-    for kind, one in scales.items():
-        most = limits.get(kind, {})
-        if not all(0 <= x <= most.get(scale, -1) and x < math.inf for scale, x in one.items()) or not most:
-            raise IncompatibleModel(
-                f"{name}: recommends {found!r}, which are no guidance scales or windows; mend or remove "
-                f"{key!r} in its JSON file."
-            )
-    return scales
+        return checked(found)
+    except ValueError:
+        raise IncompatibleModel(
+            f"{name}: recommends {found!r}, which are no steps, guidance scales or windows; mend or remove "
+            f"{key!r} in its JSON file."
+        ) from None
 
 
 def instructions_of(facts: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from .cache import Cache
 from .edits import Step
 from .inversion import Inverter, Trajectory
 from .models import DiffusionModel
+from .photo import encode
 from .plan import Plan
 from .records import EditRecords, SourceRecord, weights_sign
 from .shelf import Shelf
@@ -132,13 +133,13 @@ class Recalled:
 
     def _invert(self, plan: Plan) -> Generator[Step, None, Trajectory]:
         edit = plan.edit
-        assert plan.photo is not None and edit.guidance_scale is not None  # asked for, and settled
+        assert plan.photo is not None  # who has none, inverts nothing
         inverter = Inverter(
             self._model,
-            plan.photo.encoded(self._model),
+            self._model.scaled(encode([plan.photo], self._model))[0],
             edit.original_prompt,
-            num_inference_steps=edit.num_inference_steps,
-            guidance_scale=float(edit.guidance_scale),
+            num_inference_steps=plan.settings.num_inference_steps,
+            guidance_scale=float(plan.settings.guidance_scale),
             seed=plan.seed,
         )
         steps = inverter.steps(edit.inversion)

@@ -9,9 +9,8 @@ copied for every edit. Nothing assumes 4 latent channels, a CLIP text encoder or
 """
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,13 +23,11 @@ from .conditioning import Conditioning
 from .devices import choose_device, choose_dtype
 from .errors import IncompatibleModel, InvalidEdit
 from .images import to_image
-from .loading import LAYOUTS, Guidance, parts_of
+from .loading import LAYOUTS, parts_of
+from .settings import Kind, Recommended, Settings, recommended_settings
 from .text import TextReader
 
 __all__ = ["SCHEDULERS", "DiffusionModel", "Kind", "from_pipeline", "load", "load_text_encoder"]
-
-Kind = Literal["base", "edit"]
-"""A "base" model makes pictures from words; an "edit" model is told a picture too, in twice the channels."""
 
 _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
 """Latents of this side squared decode in a fraction of a step; larger ones are averaged down for a
@@ -55,7 +52,7 @@ class DiffusionModel:
         text_encoder_2: A CLIPTextModelWithProjection, for models in the layout of Stable Diffusion XL.
         force_zeros_for_empty_prompt: Whether no prompt at all is told as zeros, not as the prompt "".
         is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
-        guidance: Scales that suit the models of its family, by kind, where it has any.
+        recommends: Settings that suit the models of its family, by kind, where its files say so.
         instructions: What it says it is good at, as one would ask for it; for edit models.
     """
 
@@ -69,7 +66,7 @@ class DiffusionModel:
     text_encoder_2: Any = None
     force_zeros_for_empty_prompt: bool = False
     is_cosxl_edit: bool = False
-    guidance: Guidance = field(default_factory=dict)
+    recommends: Recommended = field(default_factory=dict)
     instructions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -128,9 +125,9 @@ class DiffusionModel:
         return "base" if self.unet.config.in_channels == self.latent_channels else "edit"
 
     @property
-    def recommended(self) -> Mapping[str, float]:
-        """Scales that suit it, by their name in a request, where it has any."""
-        return self.guidance.get(self.kind, {})
+    def recommended(self) -> Settings:
+        """What a request takes where it names nothing."""
+        return recommended_settings(self.kind, self.recommends)
 
     @property
     def device(self) -> torch.device:
@@ -310,6 +307,7 @@ def load(
     kind: Kind,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    scheduler: str | None = None,
 ) -> DiffusionModel:
     """Load a model.
 
@@ -320,10 +318,11 @@ def load(
         dtype: Of every part, but for a VAE that float16 would overflow, which stays in float32. None computes
             the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32 on the CPU, and leaves text
             encoders and VAE, whose rounding would be seen, in float32.
+        scheduler: Another than the model's own, of `SCHEDULERS`.
 
     Raises:
         IncompatibleModel: There is no such model, it cannot be loaded safely, or it is of the other kind.
-        InvalidEdit: The device or dtype is not to be had.
+        InvalidEdit: The device, dtype or scheduler is not to be had.
     """
     target = choose_device(device)
     model = DiffusionModel(**read(str(name_or_path), kind)._asdict(), name=str(name_or_path))
@@ -332,7 +331,7 @@ def load(
     for encoder in model.text.text_encoders:
         encoder.to(target, dtype or torch.float32).eval()
     model.vae.to(target, torch.float32 if _overflows(model.vae, dtype) else dtype or torch.float32).eval()
-    return model
+    return model if scheduler is None else model.with_scheduler(scheduler)
 
 
 def from_pipeline(pipe: Any) -> DiffusionModel:

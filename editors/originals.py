@@ -91,7 +91,7 @@ class Originals(Protocol):
 
 
 def originals_of(model: DiffusionModel, origins: Sequence[Origin]) -> Originals:
-    """Set out to draw originals, or to follow photos that are held; one company has one kind."""
+    """Set out to draw originals, or to follow photos that are held; one batch has one kind."""
     return _Held(model, origins) if origins[0].plan.is_held else _Drawn(model, origins)
 
 
@@ -100,8 +100,7 @@ class _Looking:
 
     def __init__(self, model: DiffusionModel, origins: Sequence[Origin]) -> None:
         first = origins[0].plan
-        scale = first.edit.guidance_scale
-        assert scale is not None  # settled by the editor
+        scale = first.settings.guidance_scale
         told = [Told.on(origin.plan.edit.original_prompt, origin.trajectory) for origin in origins]
         self.unet = Guided(model, told, halves=first.halves, guidance_scale=scale, size=first.size)
         self.origins = origins
@@ -181,7 +180,7 @@ class _Drawn:
             self._predict,
             scheduler=self._model.new_scheduler(),
             latents=self.latents,
-            num_inference_steps=self._origins[0].plan.edit.num_inference_steps,
+            num_inference_steps=self._origins[0].plan.settings.num_inference_steps,
             generators=self._generators,
         )
         for step in steps:
@@ -231,7 +230,7 @@ class _Held:
 
     def steps(self) -> Iterator[Step]:
         scheduler = self._model.new_scheduler()
-        found = levels(scheduler, self._origins[0].plan.edit.num_inference_steps)
+        found = levels(scheduler, self._origins[0].plan.settings.num_inference_steps)
         for index, level in enumerate(found):
             self._evaluate(level.timestep.to(self.latents.device), index, (level.a, level.b))
             self.latents = torch.stack([path[index + 1] for path in self._paths])

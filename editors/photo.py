@@ -6,6 +6,7 @@ edited.
 
 import hashlib
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from .edits import PictureSource
 from .full_size import transfer_change, working_size
-from .images import Picture, read_picture, to_image, to_pixels
+from .images import from_white, read_picture, to_image, to_pixels
 from .models import DiffusionModel
+from .picture import Picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -36,15 +38,23 @@ class Photo:
     digest: str
 
     @classmethod
-    def read(cls, source: PictureSource, model: DiffusionModel) -> Self:
+    def read(cls, source: PictureSource, model: DiffusionModel, *, resolution: int | None = None) -> Self:
         """Decode a photo for a model.
+
+        Args:
+            source: The photo.
+            model: The model.
+            resolution: Side of the square whose area the model is to work on; None takes the model's own.
 
         Raises:
             InvalidEdit: It is no picture that can be used.
         """
         picture = read_picture("original_image", source)
         size = working_size(
-            picture.size, native=model.native_size, unit=model.size_unit, step=model.vae_scale_factor
+            picture.size,
+            native=resolution or model.native_size,
+            unit=model.size_unit,
+            step=model.vae_scale_factor,
         )
         seen = picture.on_white()
         small = seen if seen.size == size else seen.resize(size, Image.Resampling.LANCZOS)
@@ -56,35 +66,37 @@ class Photo:
         """(width, height) that the model works at, in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
-    def encoded(self, model: DiffusionModel) -> Tensor:
-        """Return the photo's latents as the UNet knows them, float32 (C, h, w)."""
-        # Channels last, as diffusers leaves pictures: then even the rounding is the same.
-        told = torch.from_numpy(self.pixels).permute(2, 0, 1)[None] * 2 - 1
-        (latents,) = model.encode_image(told.contiguous(memory_format=torch.channels_last)).mode()
-        return model.scaled(latents.float())
-
     def brought_back(
         self,
-        before: NDArray[np.float32],
         after: NDArray[np.float32],
         full_size: Literal["change", "resize"],
+        *,
+        before: Callable[[], NDArray[np.float32]],
     ) -> Image.Image:
         """Bring an edit to the photo's size and alpha.
 
         Args:
-            before: The photo as the model redraws it, unedited, `(H, W, 3)` in [0, 1] at the working size.
-            after: The edited picture, likewise.
+            after: The edited picture, `(H, W, 3)` in [0, 1] at the working size.
             full_size: As in `PromptEdit`.
+            before: Draws the photo as the model redraws it, unedited, likewise; called where it is needed.
         """
         if self.size == self.picture.size:
             seen = to_image(after)
         elif full_size == "resize":
             seen = to_image(after).resize(self.picture.size, Image.Resampling.BICUBIC)
         else:
-            seen = transfer_change(self.picture.on_white(), before, after)
-        return self.picture.from_white(seen)
+            seen = transfer_change(self.picture.on_white(), before(), after)
+        return from_white(self.picture, seen)
 
     def psnr(self, redrawn: NDArray[np.float32]) -> float:
         """Say how close a redrawn picture, `(H, W, 3)` in [0, 1], is to what the model was shown, in dB."""
         error = float(np.square(self.pixels - redrawn, dtype=np.float64).mean())
         return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def encode(photos: Sequence[Photo], model: DiffusionModel) -> Tensor:
+    """Return the latents of photos of one size, as the posterior gives them, float32 (B, C, h, w)."""
+    pixels = torch.stack([torch.from_numpy(photo.pixels).permute(2, 0, 1) * 2 - 1 for photo in photos])
+    # Channels last, as diffusers leaves pictures: then even the rounding is the same.
+    latents: Tensor = model.encode_image(pixels.contiguous(memory_format=torch.channels_last)).mode()
+    return latents.float()

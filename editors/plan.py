@@ -46,6 +46,7 @@ from .inversion import HELD, require_invertible
 from .models import DiffusionModel
 from .photo import Photo
 from .records import sign
+from .settings import ResolvedEdit, Settings
 from .windows import window_alphas, window_steps
 
 
@@ -54,8 +55,9 @@ class Plan:
     """A request as this model will carry it out.
 
     Attributes:
-        edit: The request, settled.
+        edit: The request, with nothing left open.
         seed: Of the noise.
+        settings: Its numbers.
         size: (h, w) of the latents.
         num_calls: UNet calls, one or a few more than there are steps.
         halves: The halves of the batch, unconditional and conditional, that have a weight.
@@ -68,10 +70,12 @@ class Plan:
         threshold: Share of the strongest attention from which a place counts for it.
         start: The first call after which it holds.
         painted: The user's mask in pixels of the original, `(H, W)`, or None.
+        changes_nothing: Whether the edited picture is the original, because nothing that is told differs.
     """
 
     edit: PromptEdit
     seed: int
+    settings: Settings
     size: tuple[int, int]
     num_calls: int
     halves: tuple[str, ...]
@@ -84,62 +88,60 @@ class Plan:
     threshold: float
     start: int
     painted: NDArray[np.uint8] | None
+    changes_nothing: bool
 
     @classmethod
-    def of(cls, edit: PromptEdit, seed: int, model: DiffusionModel) -> Self:
-        """Read a request that is settled.
+    def of(cls, resolved: ResolvedEdit[PromptEdit], model: DiffusionModel) -> Self:
+        """Read a request.
 
         Raises:
             InvalidEdit: The size, mask or number of steps cannot be used with this model.
             AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
         """
+        edit, settings = resolved.edit, resolved.settings
         for name in ("original_prompt", "edited_prompt"):
             model.text.require_known(name, getattr(edit, name))
         original, edited = (
             model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
         )
-        assert edit.cross_replace_steps is not None and edit.self_replace_steps is not None  # settled
-        num_calls = model.num_calls(edit.num_inference_steps)
+        num_calls = model.num_calls(settings.num_inference_steps)
         photo = None
         if edit.original_image is not None:
             require_invertible(model.scheduler, edit.inversion)
             photo = Photo.read(edit.original_image, model)
         size = _latent_size(edit, model, photo)
         halves = (
-            *(["unconditional"] if edit.guidance_scale != 1 else []),
-            *(["conditional"] if edit.guidance_scale != 0 else []),
+            *(["unconditional"] if settings.guidance_scale != 1 else []),
+            *(["conditional"] if settings.guidance_scale != 0 else []),
         )
         cross = _cross(edit, original, edited)
-        alphas = window_alphas(edit.cross_replace_steps, edited, num_calls)
+        alphas = window_alphas(settings.cross_replace_steps, edited, num_calls)
         mixes = schedule(compose(cross, edited.num_tokens), alphas, device=model.device, dtype=model.dtype)
         paper = edit.recipe == "paper"
         local = edit.local_blend
         width, height = (
             photo.picture.size if photo else [side * model.vae_scale_factor for side in reversed(size)]
         )
-        painted = None if edit.mask is None else _painted(edit.mask, (width, height))
-        if (original.ids == edited.ids and set(edit.word_weights.values()) <= {1}) or halves == (
-            "unconditional",
-        ):
-            # Nothing is edited. The rows would differ by rounding at most, and equal prompts make equal bits.
-            painted = np.zeros((height, width), np.uint8)
+        says_the_same = original.ids == edited.ids and set(edit.word_weights.values()) <= {1}
         return cls(
             edit=edit,
-            seed=seed,
+            seed=resolved.seed,
+            settings=settings,
             size=size,
             num_calls=num_calls,
             halves=halves,
             controlled=tuple(half for half in halves if half == "conditional" or not paper),
             mixes=mixes if paper else (),
             inject=InjectSelf(
-                steps=window_steps(edit.self_replace_steps, num_calls), finest_level=1 if paper else 0
+                steps=window_steps(settings.self_replace_steps, num_calls), finest_level=1 if paper else 0
             ),
             prompts=(original, edited),
             photo=photo,
             words=_words(edit, original, edited) if local else None,
             threshold=local.threshold if local else 1,
             start=window_steps((local.start, 1), num_calls).start if local else 0,
-            painted=painted,
+            painted=None if edit.mask is None else _painted(edit.mask, (width, height)),
+            changes_nothing=says_the_same or halves == ("unconditional",),
         )
 
     @property
@@ -151,9 +153,9 @@ class Plan:
     def inversion(self) -> tuple[Hashable, ...]:
         """What the trajectory of a photo depends on."""
         assert self.photo is not None
-        method, scale = self.edit.inversion, self.edit.guidance_scale
+        method, scale = self.edit.inversion, self.settings.guidance_scale
         own = {"null_text": (scale,), "edit_friendly": (scale, self.seed)}.get(method, ())
-        steps = self.edit.num_inference_steps
+        steps = self.settings.num_inference_steps
         return (self.photo.digest, self.edit.original_prompt, method, steps, self.size, *own)
 
     @property
@@ -162,19 +164,19 @@ class Plan:
         if self.is_held:
             return self.inversion
         if self.photo is not None:
-            return (*self.inversion, self.edit.guidance_scale)
-        return (self.edit.original_prompt, self.seed, *self.company)
+            return (*self.inversion, self.settings.guidance_scale)
+        return (self.edit.original_prompt, self.seed, *self.batch_key)
 
     @property
     def lineage(self) -> tuple[Hashable, ...]:
         """What two edits have in common that can only differ in what acts in them; see `signs`."""
-        return (self.source, self.edit.edited_prompt, self.edit.guidance_scale)
+        return (self.source, self.edit.edited_prompt, self.settings.guidance_scale)
 
     @property
-    def company(self) -> tuple[Hashable, ...]:
+    def batch_key(self) -> tuple[Hashable, ...]:
         """What rows of one UNet batch must have in common."""
         method = self.edit.inversion if self.is_held else None
-        return (self.size, self.edit.num_inference_steps, self.edit.guidance_scale, method)
+        return (self.size, self.settings.num_inference_steps, self.settings.guidance_scale, method)
 
     def signs(self) -> tuple[Hashable, ...]:
         """Return per UNet call all that acts in it: where two edits agree, so do their latents."""
@@ -186,7 +188,8 @@ class Plan:
             mix = mixes.get(id(self.mixes[call])) if self.mixes else None
             injected = (self.controlled, self.inject.finest_level) if call in self.inject.steps else None
             threshold = self.threshold if self.words is not None and call >= self.start else None
-            signs.append((mix, injected, painted, words, threshold, self.edit.heat_maps))
+            acting = (mix, injected, painted, words, threshold)
+            signs.append((*acting, self.changes_nothing, self.edit.heat_maps))
         return tuple(signs)
 
     def takes(

@@ -1,4 +1,4 @@
-"""What all requests can do: be settled for a model, and be written as JSON and read back.
+"""What all requests can do: be written as JSON and read back.
 
 Law: what `to_json` writes, `from_json` reads; pictures go by reference, and what is no such request is one
 sentence. Importing this module imports no torch.
@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from PIL import Image
 
 from . import rules
 from .errors import InvalidEdit
-
-STANDARD_SCALES: Mapping[str, float] = MappingProxyType({"guidance_scale": 7.5, "image_guidance_scale": 1.5})
-"""What Stable Diffusion's family is used with, where a model recommends nothing else."""
-
-STANDARD_WINDOWS: Mapping[str, float] = MappingProxyType(
-    {"cross_replace_steps": 0.8, "self_replace_steps": 0.4}
-)
-"""Prompt-to-Prompt's windows (the authors' published examples), where a model recommends no others."""
-
-_STANDARD = {**STANDARD_SCALES, **STANDARD_WINDOWS}
+from .picture import Picture
 
 _PICTURES = ("original_image", "mask")
 
@@ -36,20 +26,14 @@ class Request:
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def settled(self, seed: int, recommended: Mapping[str, float]) -> Self:
-        """Return this request as it is carried out: seed drawn, absent scales and windows the recommended."""
-        other = {**_STANDARD, **recommended}
-        names = [item.name for item in fields(self) if item.name in _STANDARD]
-        absent = {name: other[name] for name in names if getattr(self, name) is None}
-        return replace(self, seed=seed, **absent)
+    seed: int | None
 
     def to_json(self) -> str:
         """Write the request as JSON; pictures go in by reference (path, or content hash of one in memory)."""
         record: dict[str, Any] = {"edit": type(self).__name__}
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Image.Image | Path):
+            if isinstance(value, Image.Image | Picture | Path):
                 value = rules.reference(value)
             elif is_dataclass(value) and not isinstance(value, type):
                 value = asdict(value)

@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from .errors import InvalidEdit
+from .picture import Picture
 
 STEPS = (1, 1000)
 SIDE = (16, 8192)
@@ -36,9 +37,16 @@ def number(name: str, value: object, low: float, high: float, *, above: bool = F
         raise InvalidEdit(f"{name}: {shown(value)} is not allowed; give a number {span}.")
 
 
-def scale(name: str, value: object) -> None:
+def scale(name: str, value: Any) -> float:
     """Require a guidance scale."""
     number(name, value, *SCALE)
+    return float(value)
+
+
+def steps(name: str, value: Any) -> int:
+    """Require a number of denoising steps."""
+    whole_number(name, value, *STEPS)
+    return int(value)
 
 
 def whole_number(name: str, value: object, low: int, high: int) -> None:
@@ -92,8 +100,8 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> None:
 
 
 def picture(name: str, value: object) -> None:
-    """Require a PIL image or a path; whether it can be read shows when it is read."""
-    if not isinstance(value, Image.Image | Path) and not (
+    """Require a picture or the path of one; whether that can be read shows when it is read."""
+    if not isinstance(value, Image.Image | Picture | Path) and not (
         isinstance(value, str) and value and "\0" not in value
     ):
         raise InvalidEdit(f"{name}: {shown(value)} is no picture; give a PIL image or the path of a file.")
@@ -139,8 +147,10 @@ def window(name: str, value: object) -> float | tuple[float, float]:
     return float(value)  # type: ignore[arg-type]
 
 
-def reference(source: Image.Image | Path | str) -> str:
+def reference(source: Image.Image | Picture | Path | str) -> str:
     """Name a picture: a path by itself, a picture in memory by a hash of what it shows."""
+    if isinstance(source, Picture):
+        source = source.with_alpha()
     if not isinstance(source, Image.Image):
         return str(source)
     digest = hashlib.sha256(f"{source.mode}{source.size}".encode())

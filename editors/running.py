@@ -18,7 +18,7 @@ _ALLOCATORS = ("DefaultCPUAllocator", "not enough memory", "could not create a m
 """Words in which torch, on any system, and oneDNN say so: theirs is a plain RuntimeError."""
 
 
-def drained(steps: Generator[Any, None, ResultT]) -> ResultT:
+def run_to_end(steps: Generator[Any, None, ResultT]) -> ResultT:
     """Run a generator to its end for its return value."""
     while True:
         try:

@@ -67,7 +67,7 @@ class SideBySide:
         Args:
             model: The model.
             sites: All its attention sites.
-            jobs: The edits, of one company; those of equal source share an original.
+            jobs: The edits, of one `batch_key`; those of equal source share an original.
         """
         sources = list(dict.fromkeys(job.plan.source for job in jobs))
         self.of = [sources.index(job.plan.source) for job in jobs]
@@ -152,8 +152,7 @@ class Edits:
     ) -> None:
         self._model, self._jobs, self._of, self._originals = model, jobs, of, originals
         first = jobs[0].plan
-        scale = first.edit.guidance_scale
-        assert scale is not None  # settled by the editor
+        scale = first.settings.guidance_scale
         told = [Told.on(job.plan.edit.edited_prompt, job.trajectory) for job in jobs]
         self._unet = Guided(model, told, halves=first.halves, guidance_scale=scale, size=first.size)
         self.num_rows = self._unet.num_rows
@@ -172,7 +171,7 @@ class Edits:
             self._predict,
             scheduler=self._scheduler(),
             latents=start,
-            num_inference_steps=plans[0].edit.num_inference_steps,
+            num_inference_steps=plans[0].settings.num_inference_steps,
             generators=generators,
             after_step=self._blend,
         )
@@ -237,8 +236,11 @@ class Edits:
     def _blend(self, latents: Tensor, index: int) -> Tensor:
         originals = self._originals.latents
         blended = [
-            blend.after_step(torch.stack((originals[of], row)), index)[1]
-            for blend, of, row in zip(self.blends, self._of, latents, strict=True)
+            # The same prompt gives the same bits: its row would else differ by rounding.
+            originals[of]
+            if job.plan.changes_nothing
+            else blend.after_step(torch.stack((originals[of], row)), index)[1]
+            for job, blend, of, row in zip(self._jobs, self.blends, self._of, latents, strict=True)
         ]
         return torch.stack(blended)
 

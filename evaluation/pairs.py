@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -37,6 +37,7 @@ from dataset_builder.storage import (
 )
 from editors import InstructionEdit, InstructPix2PixEditor
 from editors.files import user_path
+from editors.settings import resolve
 from evaluation.figures import psnr
 from evaluation.report import GridRow, draw_grid, markdown
 from evaluation.sampling import model_hash, round_trip
@@ -46,7 +47,6 @@ SCORES_FILE: Final = "scores.jsonl"
 PICTURES_FOLDER: Final = "pictures"
 MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
-_EDIT_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(InstructionEdit)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +76,9 @@ class EvalJob:
     size: int = 64
     paraphrase: bool = False
     seed: int = 0
-    guidance_scale: float | None = _EDIT_DEFAULTS["guidance_scale"]
-    image_guidance_scale: float | None = _EDIT_DEFAULTS["image_guidance_scale"]
-    num_inference_steps: int = _EDIT_DEFAULTS["num_inference_steps"]
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
+    num_inference_steps: int | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -144,9 +144,9 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
             f"{info.folder} holds no pairs; draw some with `wordbrush data scenes --pairs`."
         )
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
-    settled = job.request(Image.new("RGB", (16, 16)), "check", 0).settled(job.seed, editor.recommended)
+    resolved = resolve(job.request(Image.new("RGB", (16, 16)), "check", 0), editor)
     settings = {
-        name: getattr(settled, name)
+        name: getattr(resolved.edit, name)
         for name in ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
     }
     model = model_hash(editor.model)

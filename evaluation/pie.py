@@ -14,7 +14,7 @@ whatever interrupted the run; what cannot be edited is counted by reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -40,7 +40,7 @@ from editors.edits import Inversion
 from editors.errors import EditorError
 from editors.files import user_path
 from editors.models import DiffusionModel
-from editors.photo import Photo
+from editors.photo import Photo, encode
 from evaluation.pie_bench import PieBench, PieCase
 from evaluation.pie_metrics import Measured, PieMetrics, Pixels
 from evaluation.pie_report import PieReport, PieScore, markdown, row_of
@@ -52,7 +52,6 @@ NUM_CASES: Final = 700
 NONE: Final = "none"
 # As the benchmark's authors ran Prompt-to-Prompt.
 _CROSS, _SELF, _WEIGHT = 0.4, 0.6, 2.0
-_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(PromptEdit)}
 _GRID_CASES: Final = 12
 
 
@@ -69,7 +68,7 @@ class PieJob:
         dino: Folder or Hub id of the ViT that tells structure.
         clip: Folder or Hub id of the CLIP that tells what can be seen, or "pocket".
         inversion: As in `PromptEdit`.
-        num_inference_steps: Of prompt edits; instruction edits take their own default.
+        num_inference_steps: Of prompt edits; None takes what the model recommends, as instruction edits do.
         seed: Of the edits: entry n is edited with seed + n.
         device: Where to compute; None takes the best there is.
     """
@@ -82,7 +81,7 @@ class PieJob:
     dino: str = "facebook/dino-vitb8"
     clip: str = "openai/clip-vit-large-patch14"
     inversion: Inversion = "direct"
-    num_inference_steps: int = _DEFAULTS["num_inference_steps"]
+    num_inference_steps: int | None = None
     seed: int = 0
     device: str | None = None
 
@@ -182,7 +181,8 @@ def evaluate_pie(
         report = PieReport(
             data_hash=bench.data_hash,
             settings={
-                name: getattr(job, name) for name in ("inversion", "num_inference_steps", "seed", "num")
+                **{name: getattr(job, name) for name in ("inversion", "seed", "num")},
+                "num_inference_steps": _num_steps(job, prompt_editor),
             },
             models=dict(metrics.models),
             missing=dict(metrics.missing),
@@ -201,7 +201,8 @@ def _methods(
     """List what makes pictures: the editors, then what their figures are to be seen beside."""
     methods: list[_Method] = []
     models: dict[str, DiffusionModel] = {}
-    asked = {"inversion": job.inversion, "steps": job.num_inference_steps, "seed": job.seed}
+    steps = _num_steps(job, prompt_editor)
+    asked = {"inversion": job.inversion, "steps": steps, "seed": job.seed}
 
     def add(name: str, model: DiffusionModel, settings: Any, draw: _Draw) -> None:
         run = hash_json([name, model_hash(model), bench.data_hash, settings])
@@ -213,18 +214,17 @@ def _methods(
         add(
             "prompt-to-prompt",
             editor.model,
-            [asked, dict(editor.recommended), _CROSS, _SELF, _WEIGHT],
+            [asked, asdict(editor.recommended), _CROSS, _SELF, _WEIGHT],
             lambda case, picture, number: editor.edit(
                 job.prompt_edit(case, picture, number)
             ).edited_image.convert("RGB"),
         )
     if instruction_editor is not None:
         follower = instruction_editor
-        steps = job.instruction_edit(bench.cases[0], Image.new("RGB", (16, 16)), 0).num_inference_steps
         add(
             "instruct-pix2pix",
             follower.model,
-            [job.seed, steps, dict(follower.recommended)],
+            [job.seed, asdict(follower.recommended)],
             lambda case, picture, number: follower.edit(
                 job.instruction_edit(case, picture, number)
             ).edited_image.convert("RGB"),
@@ -232,6 +232,13 @@ def _methods(
     run = hash_json(["unchanged", bench.data_hash])
     unchanged = _Method(name="unchanged", model="", run=run, draw=lambda case, picture, number: picture)
     return [*methods, unchanged, *_floors(models, bench)]
+
+
+def _num_steps(job: PieJob, editor: PromptToPromptEditor | None) -> int | None:
+    """Return the steps of prompt edits, where there are any."""
+    if job.num_inference_steps is None and editor is not None:
+        return editor.recommended.num_inference_steps
+    return job.num_inference_steps
 
 
 def _floors(models: Mapping[str, DiffusionModel], bench: PieBench) -> list[_Method]:
@@ -252,8 +259,8 @@ def _floors(models: Mapping[str, DiffusionModel], bench: PieBench) -> list[_Meth
 def _through(model: DiffusionModel, _case: PieCase, picture: Image.Image, _number: int) -> Image.Image:
     """Send a picture through an autoencoder at the size its model works at, and back to its own size."""
     photo = Photo.read(picture, model)
-    pixels = model.decode(photo.encoded(model)[None])[0].permute(1, 2, 0).cpu().numpy()
-    return photo.brought_back(pixels, pixels, "resize")
+    pixels = model.decode_unscaled(encode([photo], model))[0].permute(1, 2, 0).cpu().numpy()
+    return photo.brought_back(pixels, "resize", before=lambda: photo.pixels)
 
 
 def _measure(

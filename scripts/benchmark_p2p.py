@@ -33,7 +33,8 @@ from editors.edits import PromptEdit
 from editors.guidance import cfg
 from editors.models import DiffusionModel, load
 from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.running import drained
+from editors.running import run_to_end
+from editors.settings import resolve
 from editors.windows import window_alphas, window_steps
 
 ORIGINAL, EDITED, AGAIN = "a cat in the snow", "a dog in the snow", "a bird in the snow"
@@ -96,12 +97,13 @@ def published(model: DiffusionModel, edit: PromptEdit) -> tuple[Tensor, int]:
         TokenizedPrompt.of(text, model.tokenizer, num_tokens=model.text.window)
         for text in (edit.original_prompt, edit.edited_prompt)
     )
-    scale, steps = float(edit.guidance_scale or 7.5), edit.num_inference_steps
+    settings = resolve(edit, model).settings
+    scale, steps = settings.guidance_scale, settings.num_inference_steps
     side = model.native_size // model.vae_scale_factor
     controller = ExplicitMaps(
         replacement_mapper(original, edited).to(model.device, model.dtype),
-        window_alphas(edit.cross_replace_steps, edited, steps).to(model.device, model.dtype),
-        window_steps(edit.self_replace_steps, steps),
+        window_alphas(settings.cross_replace_steps, edited, steps).to(model.device, model.dtype),
+        window_steps(settings.self_replace_steps, steps),
         (side // 2) ** 2,
     )
     mine = model.unet.attn_processors
@@ -125,7 +127,7 @@ def published(model: DiffusionModel, edit: PromptEdit) -> tuple[Tensor, int]:
 
     try:
         start, generators = noise([edit.seed or 0] * 2, (model.latent_channels, side, side), model.device)
-        latents = drained(
+        latents = run_to_end(
             denoise(
                 predict,
                 scheduler=model.new_scheduler(),

@@ -40,8 +40,8 @@ from dataset_builder.triplets import TripletRow, read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import write_triplets
 from editors import PromptEdit
-from editors.edits import STANDARD_SCALES
 from editors.models import DiffusionModel
+from editors.settings import resolve
 from editors.windows import window_steps
 
 TOLERANCE = 3
@@ -91,7 +91,8 @@ class Straightforward:
     @torch.no_grad()
     def draw(self, edit: PromptEdit, folder: Path, name: str) -> tuple[Image.Image, Image.Image]:
         """Draw a pair and save it."""
-        model, guidance = self.model, edit.guidance_scale or 7.5
+        model, settings = self.model, resolve(edit, self.model).settings
+        guidance = settings.guidance_scale
         text = torch.cat(
             [model.encode_prompt([prompt]) for prompt in ("", "", edit.original_prompt, edit.edited_prompt)]
         )
@@ -101,9 +102,9 @@ class Straightforward:
         )
         latents = noise.expand(2, -1, -1, -1)
         scheduler = model.new_scheduler()
-        scheduler.set_timesteps(edit.num_inference_steps)
+        scheduler.set_timesteps(settings.num_inference_steps)
         latents = latents * scheduler.init_noise_sigma
-        shared = window_steps(edit.self_replace_steps, len(scheduler.timesteps))
+        shared = window_steps(settings.self_replace_steps, len(scheduler.timesteps))
         for index, timestep in enumerate(scheduler.timesteps):
             self.copying.active = index in shared
             rows = scheduler.scale_model_input(torch.cat([latents, latents]), timestep)
@@ -141,7 +142,7 @@ def by_the_clock(
     """
     again, edits = new_noise(job, rows, way, number)
     again = replace(again, executor="process", jobs=2, triplets_per_shard=max(1, len(rows) // 8))
-    counted, marks = 0, []
+    counted, marks = 0, list[float]()
     for report in render_pairs(again):
         counted += report.count if len(marks) > 1 else 0
         marks.append(time.perf_counter())
@@ -174,8 +175,7 @@ def parity(way: Straightforward, editor: Any, edits: list[PromptEdit], folder: P
 def edits_of(job: RenderJob, rows: list[TripletRow], model: DiffusionModel) -> list[PromptEdit]:
     """Return all edits that a job draws, with the scales that the model recommends."""
     plans = [edit for row in rows for _, edit in planned_edits(job, row, 0)]
-    scales = {**STANDARD_SCALES, **model.recommended}
-    return [edit.settled(edit.seed or 0, scales) for edit in plans]
+    return [resolve(edit, model).edit for edit in plans]
 
 
 def draw_all(way: Straightforward, edits: list[PromptEdit], folder: Path) -> None:

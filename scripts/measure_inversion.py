@@ -25,9 +25,9 @@ from editors.edits import INVERSIONS, Inversion, PromptEdit
 from editors.guidance import cfg
 from editors.inversion import Inverter, ResidualSteps, Trajectory
 from editors.models import DiffusionModel
-from editors.photo import Photo
+from editors.photo import Photo, encode
 from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.running import drained
+from editors.running import run_to_end
 
 
 @torch.no_grad()
@@ -50,7 +50,7 @@ def redrawn(model: DiffusionModel, path: Trajectory, prompt: str, scale: float, 
     if path.residuals is not None:
         scheduler = ResidualSteps(scheduler, [path.residuals])
     steps_taken = denoise(predict, scheduler=scheduler, latents=path.latents[:1], num_inference_steps=steps)
-    return drained(steps_taken)[0]
+    return run_to_end(steps_taken)[0]
 
 
 def invert(
@@ -59,7 +59,7 @@ def invert(
     """Invert latents, (C, h, w)."""
     inverter = Inverter(model, latents, prompt, num_inference_steps=steps, guidance_scale=scale, seed=0)
     with torch.no_grad():
-        return drained(inverter.steps(method))
+        return run_to_end(inverter.steps(method))
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def main() -> None:
     for place, scene in enumerate(scenes):
         picture = Image.fromarray(render_scene(scene, model.native_size).image)
         photo, words = Photo.read(picture, model), captions[place]
-        latents = photo.encoded(model)
+        latents = model.scaled(encode([photo], model))[0]
 
         def compared(found: Tensor, photo: Photo = photo, latents: Tensor = latents) -> tuple[float, float]:
             (shown,) = model.decode(found[None])

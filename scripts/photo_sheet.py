@@ -44,7 +44,7 @@ LARGEST, SHOWN = 768, 160
 def photographs(paths: list[Path]) -> dict[str, Image.Image]:
     """Read the photographs, no side longer than 768 pixels."""
     if paths:
-        found = {path.stem: Image.open(path) for path in paths}
+        found: dict[str, Image.Image] = {path.stem: Image.open(path) for path in paths}
     else:
         folder = Path(skimage.__file__).parent / "data"
         found = {Path(name).stem: Image.open(folder / name) for name in PACKAGED}
@@ -75,12 +75,10 @@ def main() -> None:
     rows = []
     for name, photo in photographs(asked.photos).items():
         edits = [
-            editor.edit(
-                InstructionEdit(original_image=photo, edit_prompt=asked_for, num_inference_steps=20, seed=7)
-            )
+            editor.edit(InstructionEdit(original_image=photo, edit_prompt=asked_for, seed=7))
             for asked_for in INSTRUCTIONS
         ]
-        pictures = [square(photo), *(square(edit.edited_image) for edit in edits)]
+        pictures = (square(photo), *(square(edit.edited_image) for edit in edits))
         rows.append(GridRow(label=name, pictures=pictures))
     Image.fromarray(draw_grid(("photograph", *INSTRUCTIONS), rows, side=SHOWN)).save(asked.out)
 

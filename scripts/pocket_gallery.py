@@ -26,7 +26,7 @@ def drawn(name: str) -> Image.Image:
     """Draw the first held-out captions of world `pocket` on one sheet."""
     editor = PromptToPromptEditor.from_pretrained(name, device="cpu")
     captions = [caption(sample_scene(k, world=WORLDS["pocket"], split="held_out")) for k in range(NUM)]
-    scale = editor.recommended["guidance_scale"]
+    scale = editor.recommended.guidance_scale
     how = Sampling(size=SIDE, guidance_scale=scale, num_inference_steps=STEPS)
     pictures = draw(editor.model, captions, range(NUM), how)  # (24, 64, 64, 3)
     return contact_sheet(list(pictures), captions, columns=6, enlarge=2, lines=4)

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from editors.edits import STANDARD_SCALES
 from editors.files import replacing_folder
-from editors.loading import GUIDANCE_KEY, quiet
+from editors.loading import RECOMMENDED_KEY, quiet
 from editors.models import DiffusionModel
 
 
@@ -53,11 +52,12 @@ def forget_places(model: Path) -> None:
 
 
 def _recommend(index: Path, model: DiffusionModel) -> None:
-    """Say in a folder's index which scales and windows suit the model: who uses it need not be told."""
-    names = ("guidance_scale",) if model.kind == "base" else tuple(STANDARD_SCALES)
-    own = {**{name: STANDARD_SCALES[name] for name in names}, **model.recommended}
+    """Say in a folder's index which settings suit the model: who uses it need not be told."""
+    names = ("guidance_scale", *(("image_guidance_scale",) if model.kind == "edit" else ()))
+    used = {name: getattr(model.recommended, name) for name in names}
+    own = {**used, **model.recommends.get(model.kind, {})}
     facts = json.loads(index.read_text(encoding="utf-8"))
-    facts[GUIDANCE_KEY] = {**model.guidance, model.kind: own}
+    facts[RECOMMENDED_KEY] = {**model.recommends, model.kind: own}
     index.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 

@@ -23,7 +23,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors import InstructionEdit, InstructPix2PixEditor, models
-from editors.edits import STANDARD_SCALES
 from editors.guidance import dual
 from trainer import draws
 from trainer.arithmetic import attention_processor
@@ -105,7 +104,7 @@ class InstructPix2PixTask:
             unet=self.model,
             scheduler=base.scheduler,
             name="in training",
-            guidance=base.guidance,
+            recommends=base.recommends,
         )
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
         self.scheduler = training_scheduler(base.scheduler.config.prediction_type)
@@ -172,12 +171,12 @@ class InstructPix2PixTask:
         empty = self.whole.encode_prompt([""]).expand_as(text)
         conditions = torch.cat([torch.zeros_like(condition), condition, condition])
         texts = torch.cat([empty, empty, text])
-        scales = {**STANDARD_SCALES, **self.whole.recommended}
+        asked = self.whole.recommended
 
         def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
             outputs = self.model(torch.cat([torch.cat([x, x, x]), conditions], dim=1), t, texts).sample
             uncond, image, full = outputs.chunk(3)
-            return dual(uncond, image, full, scales["image_guidance_scale"], scales["guidance_scale"])
+            return dual(uncond, image, full, asked.image_guidance_scale, asked.guidance_scale)
 
         edited = denoise_grid(self.whole, predict, len(originals), self.latents.shape(int(self.groups[0])))
         return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5])

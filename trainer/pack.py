@@ -64,7 +64,7 @@ def pack(
     for kind, model in parts.items():
         if encoder_hash(model.vae) != encoder_hash(vae):
             raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
-    said = {kind: dict(model.recommended) for kind, model in parts.items()}
+    said = {kind: dict(model.recommends.get(kind, {})) for kind, model in parts.items()}
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or said)}
     if (out / "pocket.json").exists():
         kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors import models
-from editors.checkpoints import read_guidance
+from editors.checkpoints import read_recommended
 from editors.errors import EditorError
 from editors.files import user_path
 from editors.guidance import cfg
@@ -112,7 +112,7 @@ class TextToImageTask:
         captions = list(dict.fromkeys(self.captions))[: GRID_ROWS * GRID_COLUMNS]
         text = self.whole.encode_prompt(captions)
         empty = self.whole.encode_prompt([""]).expand_as(text)
-        guidance_scale = self.whole.recommended.get("guidance_scale", GUIDANCE_SCALE)
+        guidance_scale = self.whole.recommended.guidance_scale
 
         def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
             uncond, cond = self.model(torch.cat([x, x]), t, torch.cat([empty, text])).sample.chunk(2)
@@ -149,7 +149,7 @@ class HeldOut:
             return predicted
 
         loss = fixed_loss(self.scheduler, list(batches(len(self.pictures))), clean, predict)
-        scale = model.recommended.get("guidance_scale", GUIDANCE_SCALE)
+        scale = model.recommended.guidance_scale
         seen = {} if self.captions is None else self.captions.agreements(model, scale)
         return {"loss on held-out pictures": loss, **seen}
 
@@ -178,7 +178,7 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
         unet=build(config, vae, text_encoder.config.hidden_size, sample_size=sample_size),
         scheduler=sampling_scheduler(config.prediction_type),
         name="in training",
-        guidance=read_guidance(config.autoencoder) or {"base": {"guidance_scale": GUIDANCE_SCALE}},
+        recommends=read_recommended(config.autoencoder) or {"base": {"guidance_scale": GUIDANCE_SCALE}},
     )
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import gradio as gr
 
 from editors.edits import InstructionEditor
+from editors.settings import Settings
 
 from .edits import MAX_SEED, Edits, Update
 from .examples import lay_out_examples, wire_examples
-from .form import DEFAULTS, LABELS, SLIDERS, Form, check
+from .form import LABELS, SLIDERS, Form, check
 from .grid import lay_out_grid, wire_choice
 from .history import History
 from .history_panel import QUIET, Panel, wire_nudges, wire_panel
@@ -115,7 +116,7 @@ def _wire(
     )
 
 
-def _form(recommended: Mapping[str, float], instructions: Sequence[str]) -> tuple[Form, Buttons]:
+def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons]:
     """Lay out the left column."""
     photo = Photo(
         label=LABELS["original_image"],
@@ -134,7 +135,9 @@ def _form(recommended: Mapping[str, float], instructions: Sequence[str]) -> tupl
         stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
     _chips(instruction, instructions)
     sliders = {
-        name: gr.Slider(*SLIDERS[name], value=recommended[name], step=step, label=LABELS[name], info=info)
+        name: gr.Slider(
+            *SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info
+        )
         for name, step, info in (
             ("guidance_scale", 0.1, "Raise it if too little changes."),
             ("image_guidance_scale", 0.05, "Raise it if too much changes."),
@@ -147,7 +150,7 @@ def _form(recommended: Mapping[str, float], instructions: Sequence[str]) -> tupl
     with gr.Accordion("Fine-tune", open=False):
         steps = gr.Slider(
             *SLIDERS["num_inference_steps"],
-            value=DEFAULTS["num_inference_steps"],
+            value=recommended.num_inference_steps,
             step=1,
             label=LABELS["num_inference_steps"],
             info="More takes longer; beyond 50 it seldom helps.",

@@ -6,13 +6,14 @@ hand within a step, and what was finished before stays.
 
 import html
 import secrets
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from editors import EditorError, EditResult, InstructionEdit
 from editors.edits import InstructionEditor
+from editors.settings import resolve
 
 from .form import LABELS, refusal, request_of
 from .history import Entry, History, delete, keep
@@ -64,10 +65,10 @@ class Edits:
         history, held, cells = values[len(LABELS) :]
         history = history.opened(self.root)
         try:
-            request, notes = request_of(values, seed=held)
+            request = request_of(values, seed=held)
             yield {**self.screen.started(), self.held: None, self.screen.history: history}
             words, result = yield from run(request, history, cells, *more)
-            yield self.screen.ended(" ".join((words, *map(html.escape, (*notes, *result.notes)))))
+            yield self.screen.ended(" ".join((words, *map(html.escape, result.notes))))
         except EditorError as error:
             yield self.screen.ended(refusal(error))
 
@@ -90,7 +91,8 @@ class Edits:
         made: tuple[Entry, ...] = ()
         yield self.show_cells(made)
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-        for scales in (strengths := _strength(request, self.editor.recommended).around()):
+        asked = resolve(request, self.editor).settings
+        for scales in (strengths := Strength(asked.guidance_scale, asked.image_guidance_scale).around()):
             prefix = f"Cell {len(made) + 1} of {len(strengths)}. "
             cell = replace(request, seed=seed, **scales._asdict())
             result = yield from self._watched(cell, prefix)
@@ -119,12 +121,6 @@ def _on_several_noises(request: InstructionEdit, number: int) -> Sequence[Instru
     """Return the request with as many seeds in a row, from its own or a drawn one."""
     first = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
     return [replace(request, seed=(first + index) % MAX_SEED) for index in range(number)]
-
-
-def _strength(request: InstructionEdit, recommended: Mapping[str, float]) -> Strength:
-    settled = request.settled(0, recommended)
-    assert settled.guidance_scale is not None and settled.image_guidance_scale is not None
-    return Strength(settled.guidance_scale, settled.image_guidance_scale)
 
 
 def _kept(result: EditResult, history: History) -> Entry:

@@ -109,8 +109,8 @@ def plain(name: str, value: Any) -> Any:
     return value
 
 
-def request_of(values: Sequence[Any], *, seed: int | None = None) -> tuple[InstructionEdit, tuple[str, ...]]:
-    """Build the request, its picture decoded and upright; return it with what people should know of its file.
+def request_of(values: Sequence[Any], *, seed: int | None = None) -> InstructionEdit:
+    """Build the request; its picture is decoded here, once for all edits that are made of it.
 
     Args:
         values: Of the form's inputs.
@@ -123,5 +123,6 @@ def request_of(values: Sequence[Any], *, seed: int | None = None) -> tuple[Instr
     if asked["seed"] is None:
         asked["seed"] = seed
     InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
-    picture = read_picture("original_image", asked["original_image"])
-    return InstructionEdit(**{**asked, "original_image": picture.with_alpha()}), picture.notes
+    return InstructionEdit(
+        **{**asked, "original_image": read_picture("original_image", asked["original_image"])}
+    )

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from editors import EditResult, InstructionEdit
 from editors.recipe import save_png
 
@@ -104,17 +102,17 @@ def keep(result: EditResult, folder: Path) -> Entry:
         EditFailed: It cannot be written.
     """
     edit = result.edit
-    assert isinstance(edit, InstructionEdit) and isinstance(edit.original_image, Image.Image)
+    assert isinstance(edit, InstructionEdit) and result.original_image is not None
     place = Path(tempfile.mkdtemp(dir=folder))
     original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
     thumbnail, mask = place / "thumbnail.png", None
-    edit.original_image.save(original, compress_level=1)
+    result.original_image.save(original, compress_level=1)
     save_png(result, edited)
     small = result.edited_image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(thumbnail)
     if edit.mask is not None:
-        assert not isinstance(edit.mask, Image.Image)  # the painter gives a file
+        assert isinstance(edit.mask, str | Path)  # the painter gives a file
         mask = Path(shutil.copyfile(edit.mask, place / "mask.png"))
     pictures = ("original_image", "mask")
     names = [name for name in type(edit).__dataclass_fields__ if name not in pictures]

@@ -10,15 +10,14 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Record = TypeVar("Record")
+from editors.edits import Step
+
 Outcome = TypeVar("Outcome")
 Advance = Callable[[int, str], None]
 """(units of work done since the last call, text beside the bar)."""
 
 
-@contextmanager
-def progress_bar(label: str, total: int | None) -> Iterator[Advance]:
-    """Show a bar on stderr while the block runs; where stderr is no terminal, nothing is drawn."""
+def _bar(console: Console) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -26,22 +25,28 @@ def progress_bar(label: str, total: int | None) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Advance]:
+    """Show a bar on stderr while the block runs; where stderr is no terminal, nothing is drawn."""
+    with _bar(Console(stderr=True)) as bar:
         task = bar.add_task(label, total=total, note="")
         yield lambda done, note: bar.update(task, advance=done, note=note)
 
 
-def watch(records: Generator[Record, None, Outcome], *, total: int | None, label: str) -> Outcome:
-    """Drain a generator under a bar, one unit a record, and return what it returns."""
+def watch(steps: Generator[Step, None, Outcome], *, label: str) -> Outcome:
+    """Take the steps of an edit under a bar, and return the result; an inversion counts for itself."""
     try:
-        with progress_bar(label, total) as advance:
+        with _bar(Console(stderr=True)) as bar:
+            task = bar.add_task(label, total=None, note="")
             while True:
                 try:
-                    next(records)
+                    step = next(steps)
                 except StopIteration as end:
                     outcome: Outcome = end.value
                     return outcome
-                advance(1, "")
+                bar.update(task, completed=step.index + 1, total=step.num_steps)
     finally:
-        records.close()
+        steps.close()

@@ -12,6 +12,7 @@ from PIL import Image
 
 from editors import EditResult, InstructionEdit
 from editors.edits import Editor
+from editors.picture import Picture
 
 PREVIEW_SIDE = 512
 """Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""
@@ -45,8 +46,8 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
     Raises:
         EditorError: As the editor does.
     """
-    assert isinstance(request.original_image, Image.Image)
-    before = request.original_image.copy()
+    assert isinstance(request.original_image, Picture)
+    before = request.original_image.with_alpha()
     before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     stream = editor.stream(request)
     began, told_at, shown_at = time.monotonic(), 0.0, 0.0

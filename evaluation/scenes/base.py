@@ -32,7 +32,7 @@ class BaseSection:
 
     def __init__(self, job: ScenesJob, tools: Toolbox, scenes: Sequence[Source], data_hash: str) -> None:
         self.job, self.tools, self.scenes = job, tools, scenes
-        self.how = job.sampling(tools.base.recommended)
+        self.how = job.sampling(tools.base)
         self.num_batches = -(-len(scenes) // job.batch_size)
         self.settings: dict[str, Any] = {
             "base": tools.hash_of("base"),

@@ -36,8 +36,8 @@ class CurveSection:
     def __init__(self, job: ScenesJob, tools: Toolbox, sources: Sequence[Source], data_hash: str) -> None:
         self.job, self.tools = job, tools
         self.edits = balanced(sources, job.num_curve)
-        recommended = tools.edit.recommended["guidance_scale"]
-        scale = recommended if job.guidance_scale is None else job.guidance_scale
+        asked = job.edit_settings(tools.edit)
+        scale = asked.guidance_scale
         self.points = [
             (f"{_SCALED}{text:g}", image)
             for text in sorted({PAPER_SCALE, float(scale)})
@@ -48,14 +48,14 @@ class CurveSection:
             "scorer": tools.hash_of("scorer"),
             "data": data_hash,
             "num_curve": job.num_curve,
-            "num_inference_steps": job.num_inference_steps,
+            "num_inference_steps": asked.num_inference_steps,
             "seed": job.seed,
             "batch_size": job.batch_size,
             "guidance_scale": scale,
             "baselines": job.baselines,
         }
         if job.baselines:
-            self.how = job.sampling(tools.base.recommended)
+            self.how = job.sampling(tools.base)
             self.settings |= {"base": tools.hash_of("base"), "base_guidance_scale": self.how.guidance_scale}
             self.points += [*((SDEDIT, strength) for strength in STRENGTHS), (EXACT, 0.0)]
         self.num_batches = len(self.points)

@@ -40,21 +40,20 @@ class EditSection:
         self.job, self.tools, self.sources = job, tools, sources
         self.num_batches = -(-len(sources) // job.sources_per_batch)
         self.shown = first_of_each_kind(sources, SHOWN_PER_KIND)
-        scales = tools.edit.recommended
+        asked = job.edit_settings(tools.edit)
         self.settings: dict[str, Any] = {
             "edit": tools.hash_of("edit"),
             "judge": tools.hash_of("judge"),
             "data": data_hash,
-            "num_inference_steps": job.num_inference_steps,
+            "num_inference_steps": asked.num_inference_steps,
             "seed": job.seed,
             "paraphrase": job.paraphrase,
             "batch_size": job.batch_size,
         }
         for name in ("guidance_scale", "image_guidance_scale"):
-            own = getattr(job, name)
-            self.settings[name] = scales[name] if own is None else own
+            self.settings[name] = getattr(asked, name)
         if job.baselines:
-            self.how = job.sampling(tools.base.recommended)
+            self.how = job.sampling(tools.base)
             self.settings |= {
                 "base": tools.hash_of("base"),
                 "base_guidance_scale": self.how.guidance_scale,

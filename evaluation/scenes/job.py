@@ -12,6 +12,7 @@ from dataset_builder.build_scenes import SceneJob, check_whole
 from dataset_builder.errors import InvalidJob
 from editors import InstructionEdit, PromptEdit
 from editors.files import user_path
+from editors.settings import Recommending, Settings, resolve
 from evaluation.sampling import Sampling
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
@@ -40,7 +41,7 @@ class ScenesJob:
         guidance_scale: Of the edit model, as in `InstructionEdit`.
         image_guidance_scale: Of the edit model, as in `InstructionEdit`.
         base_guidance_scale: Of the base model; None takes what it recommends.
-        num_inference_steps: Denoising steps of every picture.
+        num_inference_steps: Denoising steps of every picture; None takes what each model recommends.
         scheduler: Another than the models' own: ddim, pndm, dpm++2m, euler or euler-a.
         recipe: Of Prompt-to-Prompt, as in `PromptEdit`.
         cross_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
@@ -67,7 +68,7 @@ class ScenesJob:
     guidance_scale: float | None = None
     image_guidance_scale: float | None = None
     base_guidance_scale: float | None = None
-    num_inference_steps: int = 20
+    num_inference_steps: int | None = None
     scheduler: str | None = None
     recipe: Literal["paper", "instruct_pix2pix"] = "paper"
     cross_replace_steps: float | None = None
@@ -94,7 +95,7 @@ class ScenesJob:
         check_whole("batch_size", self.batch_size, 1, MAX_BATCH)
         # The rules of edits live in their requests, those of scenes in their job: building one checks ours.
         self.instruction(Image.new("RGB", (16, 16)), "check", 0)
-        self.prompt_edit("a check", "a check", 0, {})
+        self.prompt_edit("a check", "a check", 0)
         self.scenes()
 
     def scenes(self) -> SceneJob:
@@ -139,11 +140,9 @@ class ScenesJob:
             **{**own, **scales},
         )
 
-    def prompt_edit(
-        self, original: str, edited: str, number: int, recommended: Any, **options: Any
-    ) -> PromptEdit:
-        """Return the request for a prompt edit of source `number`, settled for a model that recommends so."""
-        edit = PromptEdit(
+    def prompt_edit(self, original: str, edited: str, number: int, **options: Any) -> PromptEdit:
+        """Return the request for a prompt edit of source `number`."""
+        return PromptEdit(
             original_prompt=original,
             edited_prompt=edited,
             recipe=self.recipe,
@@ -151,17 +150,25 @@ class ScenesJob:
             self_replace_steps=self.self_replace_steps,
             guidance_scale=self.base_guidance_scale,
             num_inference_steps=self.num_inference_steps,
+            seed=self.seed_of(number),
             width=self.size,
             height=self.size,
             **options,
         )
-        return edit.settled(self.seed_of(number), recommended)
 
-    def sampling(self, recommended: Any) -> Sampling:
+    def edit_settings(self, model: Recommending) -> Settings:
+        """Return what the edit model is used with."""
+        return resolve(self.instruction(Image.new("RGB", (16, 16)), "check", 0), model).settings
+
+    def base_settings(self, model: Recommending) -> Settings:
+        """Return what the base model is used with."""
+        return resolve(self.prompt_edit("a check", "a check", 0), model).settings
+
+    def sampling(self, model: Recommending) -> Sampling:
         """Return how the base draws."""
-        scale = self.base_guidance_scale
+        asked = self.base_settings(model)
         return Sampling(
             size=self.size,
-            guidance_scale=recommended["guidance_scale"] if scale is None else scale,
-            num_inference_steps=self.num_inference_steps,
+            guidance_scale=asked.guidance_scale,
+            num_inference_steps=asked.num_inference_steps,
         )

@@ -74,17 +74,17 @@ class PromptSection:
         self.job, self.tools, self.sources = job, tools, sources
         self.num_batches = -(-len(sources) // job.sources_per_batch)
         self.shown = first_of_each_kind(sources, SHOWN_PER_KIND)
-        self.how = job.sampling(tools.base.recommended)
-        windows = job.prompt_edit("a check", "a check", 0, tools.base.recommended)
+        self.how = job.sampling(tools.base)
+        asked = job.base_settings(tools.base)
         self.settings: dict[str, Any] = {
             "base": tools.hash_of("base"),
             "judge": tools.hash_of("judge"),
             "data": data_hash,
             "guidance_scale": self.how.guidance_scale,
-            "num_inference_steps": job.num_inference_steps,
+            "num_inference_steps": asked.num_inference_steps,
             "recipe": job.recipe,
-            "cross_replace_steps": windows.cross_replace_steps,
-            "self_replace_steps": windows.self_replace_steps,
+            "cross_replace_steps": asked.cross_replace_steps,
+            "self_replace_steps": asked.self_replace_steps,
             "seed": job.seed,
             "baselines": job.baselines,
             "batch_size": job.batch_size,
@@ -132,8 +132,7 @@ class PromptSection:
         """Return the pictures of the original captions, and those of every method, each (B, H, W, 3)."""
         job, base = self.job, self.tools.base
         edits = [
-            job.prompt_edit(edit.original_prompt, edit.edited_prompt, source.number, base.recommended)
-            for source, edit in told
+            job.prompt_edit(edit.original_prompt, edit.edited_prompt, source.number) for source, edit in told
         ]
         results = base.edit_many(edits, batch_size=job.batch_size)
         original = stacked([_there(result.original_image) for result in results])
@@ -176,7 +175,6 @@ class PromptSection:
                         edit.edited_prompt,
                         edit.edited_prompt,
                         source.number,
-                        base.recommended,
                         word_weights=words,
                     )
                 )

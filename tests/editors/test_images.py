@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from editors.errors import InvalidEdit
-from editors.images import MAX_PIXELS, composite, read_mask, read_picture, to_image, to_pixels
+from editors.images import MAX_PIXELS, composite, from_white, read_mask, read_picture, to_image, to_pixels
 from tests import tiny
 
 PHOTO = tiny.photo((61, 83))
@@ -282,7 +282,7 @@ def test_what_is_shown_on_white_comes_back():
     rgba = PHOTO.convert("RGBA")
     rgba.putalpha(Image.linear_gradient("L").resize((61, 83)))
     picture = read_picture("original_image", rgba)
-    back = np.asarray(picture.from_white(picture.on_white())).astype(int)
+    back = np.asarray(from_white(picture, picture.on_white())).astype(int)
     assert np.array_equal(back[..., 3], np.asarray(rgba)[..., 3])
     solid = back[..., 3] > 128
     assert np.abs(back - np.asarray(rgba).astype(int))[solid].max() <= 2

@@ -406,7 +406,7 @@ def test_memory_may_run_out_before_the_model_and_after_it(editor, monkeypatch, w
     def exhausted(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr(f"editors.instruct_pix2pix.{where}", exhausted)
+    monkeypatch.setattr(f"editors.photo.{where}", exhausted)
     with pytest.raises(EditFailed, match="ran out of memory"):
         editor.edit(request(tiny.photo((61, 83))))
 

@@ -15,7 +15,7 @@ from editors.inversion import Inverter, ResidualSteps, levels
 from editors.models import from_pipeline
 from editors.prompt_to_prompt import PromptToPromptEditor
 from editors.records import weights_sign
-from editors.running import drained
+from editors.running import run_to_end
 from tests import tiny
 
 STEPS = 6
@@ -67,7 +67,7 @@ def invert(model, method, *, scale=7.5, steps=STEPS, seed=0):
         seed=seed,
     )
     with torch.no_grad():
-        trajectory = drained(inverter.steps(method))
+        trajectory = run_to_end(inverter.steps(method))
     assert torch.equal(trajectory.latents[-1], latents) and len(trajectory.latents) == steps + 1
     assert trajectory.num_unet_rows == inverter.num_rows
     return trajectory
@@ -93,7 +93,7 @@ def redraw(model, trajectory, *, scale, steps=STEPS):
     if trajectory.residuals is not None:
         sampler = ResidualSteps(sampler, [trajectory.residuals])
     start = trajectory.latents[:1]
-    return drained(denoise(predict, scheduler=sampler, latents=start, num_inference_steps=steps))[0]
+    return run_to_end(denoise(predict, scheduler=sampler, latents=start, num_inference_steps=steps))[0]
 
 
 def error(model, method, *, scale, steps=STEPS):
@@ -181,7 +181,7 @@ def test_direct_holds_the_original_on_its_path_and_lets_the_edit_go(editor):
         ).sample
         return both[:1] + 7.5 * (both[1:] - both[:1])
 
-    free = drained(
+    free = run_to_end(
         denoise(predict, scheduler=model.new_scheduler(), latents=path[-1][None], num_inference_steps=STEPS)
     )
     torch.testing.assert_close(drawn[-1].latents[1], free[0], rtol=1e-4, atol=1e-4)

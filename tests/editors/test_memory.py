@@ -10,7 +10,7 @@ from editors.cache import Cache
 from editors.edits import INVERSIONS, LocalBlend, PromptEdit
 from editors.errors import InvalidEdit
 from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.running import drained
+from editors.running import run_to_end
 from tests import tiny
 
 N = 5
@@ -204,7 +204,7 @@ def test_edits_at_once_do_not_meet(pipe, editor):
         next(stream)
     streams[0].close()
     for stream in streams[1:]:
-        drained(stream)
+        run_to_end(stream)
     found = {}
 
     def work(n):

@@ -1,6 +1,6 @@
 """The editor of prompts, on toy pipelines of the real classes: the laws of a pair."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from editors.edits import LocalBlend, PromptEdit
 from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
 from editors.models import from_pipeline
 from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.running import drained
+from editors.running import run_to_end
 from editors.windows import window_steps
 from tests import tiny
 
@@ -73,20 +73,28 @@ def test_the_same_prompt_twice_is_the_same_picture_bit_for_bit(editor, options):
     assert np.array_equal(pixels(result.original_image), pixels(result.edited_image))
 
 
-def test_windows_and_scales_left_out_are_those_that_the_model_recommends():
+def test_what_a_request_leaves_open_is_what_the_model_recommends():
     pipe = pipeline()
-    told = {"guidance_scale": 3.0, "cross_replace_steps": 0.25, "self_replace_steps": 0.5}
-    for recommends, taken in (
-        ({}, {"guidance_scale": 7.5, "cross_replace_steps": 0.8, "self_replace_steps": 0.4}),
-        (told, told),
-    ):
-        model = replace(from_pipeline(pipe), guidance={"base": recommends})
+    told = {
+        "num_inference_steps": 3,
+        "guidance_scale": 3.0,
+        "cross_replace_steps": 0.25,
+        "self_replace_steps": 0.5,
+    }
+    standard = {
+        "num_inference_steps": 50,
+        "guidance_scale": 7.5,
+        "cross_replace_steps": 0.8,
+        "self_replace_steps": 0.4,
+    }
+    for recommends, taken in (({}, standard), (told, told)):
+        model = replace(from_pipeline(pipe), recommends={"base": recommends})
         editor = PromptToPromptEditor(model, cache_bytes=0)
-        assert dict(editor.recommended).items() >= taken.items()
-        result = editor.edit(edit())
+        assert asdict(editor.recommended).items() >= taken.items()
+        result = editor.edit(edit(num_inference_steps=None))
         assert result.edit == edit(**taken)
         assert np.array_equal(pixels(result.edited_image), pixels(editor.edit(edit(**taken)).edited_image))
-        own = editor.edit(edit(self_replace_steps=1))
+        own = editor.edit(edit(num_inference_steps=None, self_replace_steps=1))
         assert own.edit == edit(**{**taken, "self_replace_steps": 1})
 
 
@@ -446,7 +454,7 @@ def test_steps_are_watched_and_previewed(editor):
     step = next(stream)
     assert (step.index, step.num_steps, step.latents.shape[0]) == (0, 4, 2)
     assert step.preview().mode == "RGB"
-    assert drained(stream).edited_image.mode == "RGB"
+    assert run_to_end(stream).edited_image.mode == "RGB"
 
 
 @pytest.mark.parametrize(

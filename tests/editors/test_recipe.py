@@ -1,5 +1,6 @@
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from editors import EditFailed, EditResult, InstructionEdit, InvalidEdit, LocalBlend, PromptEdit
 from editors.recipe import read_recipe, save_png
+from editors.settings import STANDARD, resolve
 from tests import tiny
 
 
@@ -40,7 +42,9 @@ def test_the_request_can_be_made_again_from_the_file(tmp_path):
 
 
 def test_the_common_line_parses_as_the_web_interfaces_do(tmp_path):
-    save_png(result(instruction(image_guidance_scale=1.25).settled(7, {})), tmp_path / "night.png")
+    standard = SimpleNamespace(recommended=STANDARD["edit"])
+    asked = resolve(instruction(image_guidance_scale=1.25), standard)
+    save_png(result(asked.edit), tmp_path / "night.png")
     prompt, settings = Image.open(tmp_path / "night.png").info["parameters"].rsplit("\n", 1)
     pairs = dict(re.findall(r'\s*([\w ]+): ("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)', settings))
     assert prompt == "make it night"

@@ -430,6 +430,7 @@ def test_the_fewest_good_steps_are_found(tmp_path: Path, models: dict[str, Any])
     def tools(at: ScenesJob) -> Toys:
         base = models["base"].with_scheduler(at.scheduler)
         toys = Toys(tmp_path, {**models, "base": base})
+        assert at.num_inference_steps is not None
         toys.judge = OrderlyJudge(tmp_path, at.num_inference_steps, enough=2)
         toys.hash_of = lambda tool: f"{tool} {at.scheduler}"  # type: ignore[method-assign]
         return toys

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Generator
+from dataclasses import replace
 
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from editors import EditResult, InstructionEdit, Step
-from editors.edits import STANDARD_SCALES
+from editors.images import read_picture
+from editors.settings import STANDARD, resolve
 
 
 class NegativeEditor:
     """Turns pictures into their negatives, slowly, and keeps count of the steps it took."""
 
-    recommended = STANDARD_SCALES
+    recommended = STANDARD["edit"]
     instructions: tuple[str, ...] = ("make it night", "turn it into its negative")
 
     def __init__(self, *, seconds_a_step: float = 0.0):
@@ -32,18 +34,19 @@ class NegativeEditor:
 
     def stream(self, edit: InstructionEdit) -> Generator[Step, None, EditResult]:
         self.edits.append(edit)
-        original = edit.original_image
-        assert isinstance(original, Image.Image)  # the page decodes before it asks
+        original = read_picture("original_image", edit.original_image).with_alpha()
+        resolved = resolve(edit if edit.seed is not None else replace(edit, seed=7), self)
+        num_steps = resolved.settings.num_inference_steps
         edited = ImageOps.invert(original.convert("RGB"))
         finished = False
         try:
-            for index in range(edit.num_inference_steps):
+            for index in range(num_steps):
                 time.sleep(self.seconds_a_step)
                 self.steps_taken += 1
                 latents = torch.zeros(1, 4, 8, 8)
                 yield Step(
                     index=index,
-                    num_steps=edit.num_inference_steps,
+                    num_steps=num_steps,
                     timestep=0,
                     latents=latents,
                     clean=latents,
@@ -52,14 +55,13 @@ class NegativeEditor:
             finished = True
         finally:
             self.closed_early += not finished
-        seed = 7 if edit.seed is None else edit.seed
         return EditResult(
             edited_image=edited,
             original_image=original,
-            edit=edit.settled(seed, self.recommended),
-            seed=seed,
-            num_unet_rows=3 * edit.num_inference_steps,
-            seconds=self.seconds_a_step * edit.num_inference_steps,
+            edit=resolved.edit,
+            seed=resolved.seed,
+            num_unet_rows=3 * num_steps,
+            seconds=self.seconds_a_step * num_steps,
             model="negative",
             scheduler="none",
         )

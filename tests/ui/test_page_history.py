@@ -5,18 +5,20 @@ from PIL import Image
 
 from editors import EditResult, InstructionEdit
 from editors.recipe import read_recipe
+from editors.settings import resolve
 from tests import tiny
+from tests.ui.fakes import NegativeEditor
 from ui.history import LIMIT, History, keep
 from ui.strength import Strength
 
 
 def result(seed=3, **changes):
     original = tiny.photo((40, 30))
-    edit = InstructionEdit(original_image=original, edit_prompt="make it night", **changes)
+    edit = InstructionEdit(original_image=original, edit_prompt="make it night", seed=seed, **changes)
     return EditResult(
         edited_image=Image.new("RGB", (40, 30), (seed % 256, 0, 0)),
         original_image=original,
-        edit=edit.settled(seed, {}),
+        edit=resolve(edit, NegativeEditor()).edit,
         seed=seed,
         num_unet_rows=1,
         seconds=0.0,

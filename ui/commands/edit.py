@@ -93,7 +93,7 @@ def edit(
     from editors import InstructPix2PixEditor  # torch: only now
 
     editor = InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler)
-    result = watch(editor.stream(request), total=request.num_inference_steps, label="Editing")
+    result = watch(editor.stream(request), label="Editing")
     _save(result, {"edited_image": place}, as_json=as_json)
 
 
@@ -178,9 +178,7 @@ def prompt_edit(
     editor = PromptToPromptEditor.from_pretrained(
         model, device=device, scheduler=chosen, trajectories=trajectories
     )
-    result = watch(
-        editor.stream(request), total=None if photo else request.num_inference_steps, label="Drawing"
-    )
+    result = watch(editor.stream(request), label="Drawing")
     _save(result, places, as_json=as_json)
 
 

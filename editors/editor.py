@@ -1,0 +1,150 @@
+"""What the two editors share: a request is read against the model, then carried out, alone or among others.
+
+Law: an editor keeps nothing of an edit: several may run at once, be left half-way, or fail, and the next is
+none the wiser. Each result of many edits is that of the one, to rounding.
+"""
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Collection, Generator, Hashable, Iterator, Sequence
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from . import rules
+from .edits import EditResult, Step
+from .models import DiffusionModel, require_kind
+from .requests import Request
+from .running import failures_explained, run_to_end
+from .settings import Kind, ResolvedEdit, Settings, resolve
+
+MAX_BATCH = 4096
+"""Rows that go through a UNet together, at most: more than any device holds."""
+
+
+class Job(Protocol):
+    """A request that has been read: its seed is drawn, its pictures are decoded, its words are understood."""
+
+    @property
+    def batch_key(self) -> tuple[Hashable, ...]:
+        """What jobs that go through the UNet together have in common."""
+        ...
+
+    @property
+    def source(self) -> Hashable:
+        """What the original's picture depends on: jobs that agree in it may share its work."""
+        ...
+
+
+EditT = TypeVar("EditT", bound=Request)
+JobT = TypeVar("JobT", bound=Job)
+
+
+class DiffusionEditor(ABC, Generic[EditT, JobT]):
+    """Carries out edits of one kind on a latent diffusion model.
+
+    Attributes:
+        kind: Of the models that can.
+        model: The model.
+    """
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, model: DiffusionModel) -> None:
+        """Take a model.
+
+        Raises:
+            IncompatibleModel: It is of another kind.
+        """
+        require_kind(model, self.kind)
+        self.model = model
+
+    @property
+    def recommended(self) -> Settings:
+        """What a request takes where it names nothing."""
+        return self.model.recommended
+
+    def edit(self, edit: EditT) -> EditResult:
+        """Carry out an edit.
+
+        Raises:
+            InvalidEdit: The request cannot be carried out with this model.
+            EditFailed: Memory ran out, or the model gave numbers that are no picture.
+        """
+        return run_to_end(self.stream(edit))
+
+    def stream(self, edit: EditT) -> Generator[Step, None, EditResult]:
+        """Carry out an edit step by step; to cancel, close the generator.
+
+        Yields:
+            Each step after it was taken.
+
+        Returns:
+            The result.
+
+        Raises:
+            InvalidEdit: The request cannot be carried out with this model.
+            EditFailed: Memory ran out, or the model gave numbers that are no picture.
+        """
+        job = self._read_all([edit])
+        (result,) = yield from self._run(job, keep={job[0].source})
+        return result
+
+    def edit_many(self, edits: Sequence[EditT], *, batch_size: int = 8) -> list[EditResult]:
+        """Carry out several edits, those that can go through the UNet together in batches.
+
+        Args:
+            edits: Any number of requests.
+            batch_size: How many edits go through the UNet together, at most.
+
+        Raises:
+            InvalidEdit: A request cannot be carried out with this model; none is then begun.
+            EditFailed: Memory ran out, or the model gave numbers that are no picture.
+        """
+        rules.whole_number("batch_size", batch_size, 1, MAX_BATCH)
+        jobs = self._read_all(edits)
+        results: dict[int, EditResult] = {}
+        for batch, keep in batches(jobs, batch_size):
+            done = run_to_end(self._run([jobs[place] for place in batch], keep=keep))
+            results.update(zip(batch, done, strict=True))
+        return [results[place] for place in range(len(jobs))]
+
+    def _read_all(self, edits: Sequence[EditT]) -> list[JobT]:
+        with failures_explained():
+            return [self._read(resolve(edit, self.model)) for edit in edits]
+
+    @abstractmethod
+    def _read(self, resolved: ResolvedEdit[EditT]) -> JobT:
+        """Say all that is wrong with a request for this model, before anything is computed."""
+
+    @abstractmethod
+    def _run(
+        self, jobs: Sequence[JobT], *, keep: Collection[Hashable]
+    ) -> Generator[Step, None, list[EditResult]]:
+        """Carry out jobs of one `batch_key` together; `keep` names the sources that will be asked for again.
+
+        Yields:
+            Each step, all rows at once.
+
+        Returns:
+            One result per job.
+        """
+
+
+def batches(jobs: Sequence[Job], batch_size: int) -> Iterator[tuple[list[int], set[Hashable]]]:
+    """Choose which edits go through the UNet together, by their places, and which sources are kept after.
+
+    Worth keeping is what another batch will take, and the one source that all is about.
+    """
+    by_key: dict[Hashable, dict[Hashable, list[int]]] = defaultdict(dict)
+    for place, job in enumerate(jobs):
+        by_key[job.batch_key].setdefault(job.source, []).append(place)
+    alone = len({job.source for job in jobs}) == 1
+    for sources in by_key.values():
+        places = [place for own in sources.values() for place in own]  # edits of a source together
+        parts = [places[start : start + batch_size] for start in range(0, len(places), batch_size)]
+        keep = {
+            source
+            for source, own in sources.items()
+            if alone or sum(not set(own).isdisjoint(part) for part in parts) > 1
+        }
+        for part in parts:
+            yield part, keep
