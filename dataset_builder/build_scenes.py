@@ -25,8 +25,9 @@ from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
 from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
 from dataset_builder.errors import DatasetError, InvalidJob
+from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import canonical_json, hash_bytes, hash_json
+from dataset_builder.storage import canonical_json, hash_json
 from editors.files import user_path
 
 Split = Literal["train", "held_out"]
@@ -90,17 +91,17 @@ class SceneJob:
             check_whole("jobs", self.jobs, 1, MAX_JOBS)
 
     def config(self) -> dict[str, Any]:
-        """Return what the bytes depend on: neither folder nor jobs, but the sources that draw."""
+        """Return what the bytes depend on: neither folder nor jobs, but the version of the world."""
         return {
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,
-            "painter": painter_hash(pairs=self.pairs),
             "paraphrase": self.paraphrase,
             "samples_per_shard": self.samples_per_shard,
             "seed": self.seed,
             "size": self.size,
             "split": self.split,
             "world": self.world,
+            "world_version": world_version(pairs=self.pairs),
         }
 
 
@@ -131,21 +132,6 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
         samples_per_shard=job.samples_per_shard,
         jobs=job.jobs,
     )
-
-
-_OF_PAIRS = frozenset({"changes.py", "edits.py", "pairs.py", "phrasings.py"})
-"""The sources that say what an edit does and how it is asked for: a scene by itself has no part of them."""
-
-
-def painter_hash(*, pairs: bool) -> str:
-    """Return one hash over the sources that draw: pictures of two versions never mix in one dataset.
-
-    Args:
-        pairs: Of pairs, and so over the sources of edits too; else of scenes alone.
-    """
-    folder = Path(scenes.__file__).parent
-    sources = [path for path in sorted(folder.glob("*.py")) if pairs or path.name not in _OF_PAIRS]
-    return hash_json({path.name: hash_bytes(path.read_bytes()) for path in sources})
 
 
 def sample_seed(job: SceneJob, number: int, attempt: int = 0) -> int:

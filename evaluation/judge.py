@@ -24,11 +24,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dataset_builder import scenes
-from dataset_builder.build_scenes import painter_hash
 from dataset_builder.errors import ChangedWorld, InvalidJob, JudgeMissing
 from dataset_builder.scenes import Scene
-from dataset_builder.scenes.backgrounds import BACKGROUNDS
-from dataset_builder.scenes.styles import STYLES
+from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
+from dataset_builder.scenes.worlds import world_version
 from dataset_builder.storage import canonical_json, hash_json, write_atomically
 from dataset_builder.tower import to_pixels
 from editors.files import user_path
@@ -133,9 +132,9 @@ def labels(scene: Scene, vocabulary: Vocabulary) -> dict[str, NDArray[np.int64]]
 
 
 def world_hash(name: str) -> str:
-    """Return one hash over a world's words and the sources that draw its scenes; edits may change."""
+    """Return one hash over a world's words and the version of its pictures; edits may change."""
     words = Vocabulary.of(scenes.WORLDS[name]).to_dict()
-    return hash_json({"painter": painter_hash(pairs=False), "words": words, "world": name})
+    return hash_json({"words": words, "world": name, "world_version": world_version(pairs=False)})
 
 
 def holds(larger: str, world: str) -> bool:

@@ -22,10 +22,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dataset_builder import records, scenes
-from dataset_builder.build_scenes import painter_hash
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
 from dataset_builder.scenes import Scene
+from dataset_builder.scenes.worlds import world_version
 from evaluation.judge import Judge, labels, stack_labels, world_hash
 from evaluation.judge_model import JudgeModel, Vocabulary, judge_loss
 from trainer import draws
@@ -151,9 +151,9 @@ def _scene_config(folder: Path) -> Mapping[str, Any]:
         raise UnusableData(f"data: {error}") from error
     if config.get("kind") != "scenes" or config.get("world") not in scenes.WORLDS:
         raise UnusableData(f"data: {folder} holds no scenes; draw some with `wordbrush data scenes`.")
-    if config.get("painter") != painter_hash(pairs=False):
+    if config.get("world_version") != world_version(pairs=False):
         raise UnusableData(
-            f"data: {folder} was drawn by other sources than the present ones; draw it again with "
+            f"data: {folder} was drawn by another version of the world; draw it again with "
             "`wordbrush data scenes`."
         )
     return config

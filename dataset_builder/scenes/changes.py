@@ -11,15 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .backgrounds import BACKGROUNDS
-from .characters import Worn
-from .grammar import choose, home_weight, is_airborne
-from .heldout import depiction_held_out, split_of
-from .scene import MAX_OBJECTS, Scene, SceneObject, World
-from .sky import possible
-from .styles import STYLES
-from .vocabulary import ACCESSORIES, Noun, noun
-from .words import groups, object_phrase, place_phrase
+from dataset_builder.scenes.captions import groups, object_phrase, place_phrase
+from dataset_builder.scenes.sampler import home_weight, is_airborne
+from dataset_builder.scenes.scene import MAX_OBJECTS, Scene, SceneObject, World, Worn
+from dataset_builder.scenes.seeds import choose
+from dataset_builder.scenes.splits import depiction_held_out, split_of
+from dataset_builder.scenes.vocabulary import ACCESSORIES, BACKGROUNDS, STYLES, Noun, noun, possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def _colourless(scene: Scene) -> bool:
 def colour_change(scene: Scene, world: World, random: np.random.Generator) -> Change | None:
     """Give an object, and all like it, another colour."""
     picked = _picked(scene, random)
-    if picked is None or _colourless(scene) or picked[0].material or not noun(picked[0].noun).colourable:
+    if picked is None or _colourless(scene) or picked[0].material or noun(picked[0].noun).own_colour:
         return None
     item, words = picked
     choices = [name for name in world.colours if name != item.colour]
@@ -109,7 +106,7 @@ def swap_change(scene: Scene, world: World, random: np.random.Generator) -> Chan
         entry = noun(name)
         # something that stands where the old one stood, and can carry what the old one had
         alike = entry.kind == here.kind or (item.is_character and entry.head_code)
-        fits = not item.colour or entry.colourable
+        fits = not (item.colour and entry.own_colour)
         if name not in present and alike and fits and is_airborne(entry, place) == item.airborne:
             depiction = _depiction_for(entry, item, world, train)
             if depiction is not None:

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from . import changes
-from .canvas import generator
-from .changes import ChangeMaker
-from .errors import InvalidScene
-from .grammar import choose
-from .heldout import split_of
-from .phrasings import PHRASINGS
-from .scene import Scene, World
-from .worlds import world_of
+from dataset_builder.scenes import changes
+from dataset_builder.scenes.changes import ChangeMaker
+from dataset_builder.scenes.errors import InvalidScene
+from dataset_builder.scenes.instructions import PHRASINGS
+from dataset_builder.scenes.scene import Scene, World
+from dataset_builder.scenes.seeds import choose, generator
+from dataset_builder.scenes.splits import split_of
+from dataset_builder.scenes.worlds import world_of
 
 EditKind = Literal[
     "colour",

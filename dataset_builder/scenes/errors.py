@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DatasetError
+from dataset_builder.errors import DatasetError
 
 
 class SceneError(DatasetError):

@@ -10,14 +10,18 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from .artwork_sets import ARTWORK_SETS
-from .backgrounds import BACKGROUNDS
-from .characters import Worn
-from .errors import InvalidScene
-from .materials import MATERIALS
-from .sky import possible
-from .styles import STYLES
-from .vocabulary import ACCESSORIES, COLOURS, SHIRT_COLOURS, noun
+from dataset_builder.scenes.artwork.sets import ARTWORK_SETS
+from dataset_builder.scenes.errors import InvalidScene
+from dataset_builder.scenes.vocabulary import (
+    ACCESSORIES,
+    BACKGROUNDS,
+    COLOURS,
+    MATERIALS,
+    SHIRT_COLOURS,
+    STYLES,
+    noun,
+    possible,
+)
 
 DRAWING_SETS = tuple(name for name, entry in ARTWORK_SETS.items() if entry.form != "panorama")
 MAX_OBJECTS = 3
@@ -80,6 +84,14 @@ class World:
         _within("max_objects", self.max_objects, 1, MAX_OBJECTS)
         if not self.nouns or not self.backgrounds:
             raise InvalidScene("a world needs at least one noun and one background.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worn:
+    """One accessory on a character, in a colour or in its own."""
+
+    name: str
+    colour: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

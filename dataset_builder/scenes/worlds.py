@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .backgrounds import BACKGROUNDS
-from .errors import InvalidScene
-from .light import TIMES_OF_DAY, WEATHERS
-from .materials import MATERIALS
-from .scene import DRAWING_SETS, Scene, World
-from .styles import STYLES
-from .vocabulary import ACCESSORIES, COLOURS, NOUNS
+from dataset_builder.scenes.errors import InvalidScene
+from dataset_builder.scenes.scene import DRAWING_SETS, Scene, World
+from dataset_builder.scenes.vocabulary import (
+    ACCESSORIES,
+    BACKGROUNDS,
+    COLOURS,
+    MATERIALS,
+    NOUNS,
+    STYLES,
+    TIMES_OF_DAY,
+    WEATHER_NAMES,
+)
 
 _PHOTOS = tuple(name for name, place in BACKGROUNDS.items() if place.kind == "photo")
 _SMALL_NOUNS = (
@@ -57,6 +62,11 @@ _POCKET_NOUNS = (
 _POCKET_PLACES = ("beach", "snow", "desert", "meadow", "forest", "city", "lake", "living room")
 _POCKET_COLOURS = ("red", "yellow", "green", "blue", "purple", "pink")
 
+WORLD_VERSION = 1
+"""Of words and pictures: raise it whenever a scene comes out otherwise, so that two versions never mix."""
+EDITS_VERSION = 1
+"""Of what edits do and how they are asked for, which a scene by itself has no part of."""
+
 WORLDS: Mapping[str, World] = MappingProxyType(
     {
         "full": World(
@@ -68,7 +78,7 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             accessories=tuple(ACCESSORIES),
             styles=tuple(STYLES),
             times_of_day=TIMES_OF_DAY,
-            weathers=WEATHERS,
+            weathers=WEATHER_NAMES,
             artwork_sets=(*DRAWING_SETS, "panoramas"),
             max_objects=3,
             sizes=(128, 256),
@@ -141,13 +151,18 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             accessories=tuple(ACCESSORIES),
             styles=tuple(STYLES),
             times_of_day=TIMES_OF_DAY,
-            weathers=WEATHERS,
+            weathers=WEATHER_NAMES,
             artwork_sets=("twemoji",),
             max_objects=3,
             sizes=(64, 128, 256),
         ),
     }
 )
+
+
+def world_version(*, pairs: bool) -> str:
+    """Return the version of what is drawn: of scenes by themselves, or with what edits do to them."""
+    return f"{WORLD_VERSION}.{EDITS_VERSION}" if pairs else f"{WORLD_VERSION}"
 
 
 def world_of(scene: Scene, world: World | None = None) -> World:

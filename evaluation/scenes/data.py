@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
-from dataset_builder.build_scenes import SceneJob, painter_hash, sample_seed
+from dataset_builder.build_scenes import SceneJob, sample_seed
 from dataset_builder.dataset import DatasetInfo
 from dataset_builder.scenes import EDIT_KINDS, Scene, SceneEdit
+from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import canonical_json
 
@@ -69,7 +70,7 @@ def build_sources(job: SceneJob) -> Iterator[ShardReport]:
     """
     yield from build_shards(
         job.out,
-        config=job.config() | {"kind": "sources", "painter": painter_hash(pairs=True)},
+        config=job.config() | {"kind": "sources", "world_version": world_version(pairs=True)},
         draw=partial(_draw_source, job),
         num=job.num,
         samples_per_shard=job.samples_per_shard,

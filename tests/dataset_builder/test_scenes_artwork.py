@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_builder.scenes import artwork
-from dataset_builder.scenes.artwork_sets import ARTWORK_SETS, ArtworkSet
+from dataset_builder.scenes.artwork import store
+from dataset_builder.scenes.artwork.sets import ARTWORK_SETS, ArtworkSet
 from dataset_builder.scenes.errors import ArtworkFetchFailed, MissingArtwork
-from dataset_builder.scenes.sprites import noun_master, sprite
+from dataset_builder.scenes.paint.objects.sprites import noun_master, sprite
 from dataset_builder.scenes.vocabulary import NOUNS
 
 
@@ -41,7 +41,7 @@ def test_a_missing_set_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(MissingArtwork, match="run `wordbrush data artwork noto`"):
         noun_master(NOUNS["cow"], "noto", 64)
     with pytest.raises(MissingArtwork, match="the sets are"):
-        artwork.artwork_folder("clip-art")
+        store.artwork_folder("clip-art")
 
 
 def test_other_bytes_than_the_pinned_ones_are_refused(
@@ -52,10 +52,10 @@ def test_other_bytes_than_the_pinned_ones_are_refused(
         return workplace / "a.tgz"
 
     monkeypatch.setenv("WORDBRUSH_CACHE", str(tmp_path))
-    monkeypatch.setattr(artwork, "_npm_pack", pack)
+    monkeypatch.setattr(store, "_npm_pack", pack)
     with pytest.raises(ArtworkFetchFailed, match="is not the pinned package"):
-        artwork.fetch_artwork(["noto"])
-    assert not artwork.has_artwork("noto")
+        store.fetch_artwork(["noto"])
+    assert not store.has_artwork("noto")
     assert not list((tmp_path / "artwork").iterdir())
 
 
@@ -70,8 +70,8 @@ def test_unpacking_keeps_wanted_files_and_follows_no_path(tmp_path: Path) -> Non
     }
     integrity = tarball(archive, members)
     entry = dataclasses.replace(ARTWORK_SETS["noto"], integrity=integrity)
-    artwork._check_integrity(entry, archive)
-    artwork._unpack(entry, archive, folder)
+    store._check_integrity(entry, archive)
+    store._unpack(entry, archive, folder)
     assert [path.name for path in folder.iterdir()] == ["icons.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tgz", "out"]
 
@@ -80,7 +80,7 @@ def test_without_npm_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("WORDBRUSH_CACHE", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ArtworkFetchFailed, match="npm client"):
-        artwork.fetch_artwork(["noto"])
+        store.fetch_artwork(["noto"])
 
 
 def test_the_cache_does_not_show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

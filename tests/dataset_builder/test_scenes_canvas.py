@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataset_builder.scenes.canvas import (
+from dataset_builder.scenes.paint.canvas import (
     NOISE,
     below,
     blur,
     box,
     desaturate,
     disc,
-    generator,
     halve,
     mix,
     noise,
     ridge,
     smoothstep,
 )
+from dataset_builder.scenes.seeds import generator
 
 
 def test_streams_depend_on_seed_and_layer_alone():

@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataset_builder.scenes.backgrounds import paint
-from dataset_builder.scenes.light import (
-    TIMES_OF_DAY,
-    WEATHERS,
-    Light,
-    cast_shadow,
-    scene_light,
-    shade,
-    sun_place,
-)
+from dataset_builder.scenes.paint.atmosphere import Atmosphere
+from dataset_builder.scenes.paint.light import Light, cast_shadow, shade
+from dataset_builder.scenes.paint.places.register import paint
+from dataset_builder.scenes.vocabulary import HOURS, TIMES_OF_DAY, WEATHER_NAMES, WEATHERS
+
+
+def atmosphere(seed: int, time_of_day: str, weather_name: str) -> Atmosphere:
+    return Atmosphere(HOURS[time_of_day], WEATHERS[weather_name], seed)
 
 
 def light(dx: float) -> Light:
@@ -37,31 +35,31 @@ def ball(size: int = 40) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("time_of_day", TIMES_OF_DAY)
 def test_the_light_points_at_the_sun_the_sky_shows(seed, time_of_day):
-    found = scene_light(seed, time_of_day=time_of_day, weather="clear", horizon=0.5)
-    x, height = sun_place(seed, time_of_day)
+    found = atmosphere(seed, time_of_day, "clear").light(horizon=0.5)
+    x, height = atmosphere(seed, time_of_day, "clear").sun
     assert np.hypot(*found.direction) == pytest.approx(1)
     assert found.direction[0] * (x - 0.5) >= 0 and found.direction[1] < 0
     assert 0 < height < 1
-    assert x == sun_place(seed, "day")[0]  # the hour raises or lowers the sun, but leaves its side
+    assert x == atmosphere(seed, "day", "clear").sun[0]  # the hour leaves its side
 
 
 @pytest.mark.parametrize("seed", [4, 5, 6])
 def test_the_brightest_sky_is_where_the_light_comes_from(seed):
-    painted = paint("desert", seed=seed, time_of_day="day", weather="clear", size=64)
-    x, height = sun_place(seed, "day")
+    painted = paint("desert", atmosphere(seed, "day", "clear"), size=64)
+    x, height = atmosphere(seed, "day", "clear").sun
     row, column = int(painted.horizon * (1 - height) * 64), int(x * 64)
     assert painted.image[row, column].min() > 0.75
 
 
-@pytest.mark.parametrize("weather", WEATHERS)
+@pytest.mark.parametrize("weather", WEATHER_NAMES)
 def test_night_is_bluer_and_darker_than_day_in_every_weather(weather):
-    day, night = (scene_light(1, time_of_day=t, weather=weather, horizon=0.5).level for t in ("day", "night"))
+    day, night = (atmosphere(1, t, weather).light(horizon=0.5).level for t in ("day", "night"))
     assert night.mean() < 0.65 * day.mean()
     assert night[2] / night[0] > day[2] / day[0]
 
 
 def test_overcast_light_casts_weaker_shadows():
-    clear, cloudy = (scene_light(1, time_of_day="day", weather=w, horizon=0.5) for w in ("clear", "cloudy"))
+    clear, cloudy = (atmosphere(1, "day", w).light(horizon=0.5) for w in ("clear", "cloudy"))
     assert cloudy.shadow < 0.5 * clear.shadow
 
 

@@ -7,12 +7,13 @@ import colorsys
 import numpy as np
 import pytest
 
-from dataset_builder.scenes.canvas import generator
-from dataset_builder.scenes.characters import CHIN, HEIGHT, Worn, figure
-from dataset_builder.scenes.materials import MATERIALS, make_of
-from dataset_builder.scenes.recolour import recolour
-from dataset_builder.scenes.sprites import sprite
-from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS, NOUNS, plural_of, with_article
+from dataset_builder.scenes.paint.objects.characters import CHIN, HEIGHT, figure
+from dataset_builder.scenes.paint.objects.materials import make_of
+from dataset_builder.scenes.paint.objects.recolour import recolour
+from dataset_builder.scenes.paint.objects.sprites import sprite
+from dataset_builder.scenes.scene import Worn
+from dataset_builder.scenes.seeds import generator
+from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS, MATERIALS, NOUNS, with_article
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -69,13 +70,13 @@ def test_a_shirt_leaves_the_head_alone() -> None:
         ("cat", "cats"),
         ("bus", "buses"),
         ("fox", "foxes"),
-        ("cherry", "cherries"),
+        ("cherries", "pairs of cherries"),
         ("monkey", "monkeys"),
         ("mouse", "mice"),
     ],
 )
 def test_plurals(name: str, plural: str) -> None:
-    assert plural_of(name) == plural
+    assert NOUNS[name].plural == plural
 
 
 def test_articles() -> None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from dataset_builder import scenes as sources
-from dataset_builder.build_scenes import painter_hash
 from dataset_builder.scenes import (
     EDIT_KINDS,
     WORLDS,
@@ -23,9 +18,11 @@ from dataset_builder.scenes import (
     render_scene,
     sample_edit,
     sample_scene,
-    styles,
+    worlds,
 )
-from dataset_builder.scenes.phrasings import PHRASINGS
+from dataset_builder.scenes.instructions import PHRASINGS
+from dataset_builder.scenes.paint import styles
+from dataset_builder.scenes.worlds import world_version
 
 WORLD = WORLDS["offline"]
 SIZE = 48
@@ -138,18 +135,13 @@ def test_held_out_phrasings_are_kept_apart() -> None:
 
 
 def test_a_judge_of_scenes_does_not_depend_on_how_edits_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = tmp_path / "scenes"
-    shutil.copytree(Path(sources.__file__).parent, folder)
-    monkeypatch.setattr(sources, "__file__", str(folder / "__init__.py"))
-    of_scenes, of_pairs = painter_hash(pairs=False), painter_hash(pairs=True)
-    with (folder / "phrasings.py").open("a") as file:
-        file.write("# another way to ask\n")
-    assert painter_hash(pairs=False) == of_scenes and painter_hash(pairs=True) != of_pairs
-    with (folder / "compose.py").open("a") as file:
-        file.write("# another way to draw\n")
-    assert painter_hash(pairs=False) != of_scenes
+    of_scenes, of_pairs = world_version(pairs=False), world_version(pairs=True)
+    monkeypatch.setattr(worlds, "EDITS_VERSION", 99)
+    assert world_version(pairs=False) == of_scenes and world_version(pairs=True) != of_pairs
+    monkeypatch.setattr(worlds, "WORLD_VERSION", 99)
+    assert world_version(pairs=False) != of_scenes
 
 
 def test_the_same_seed_makes_the_same_edit() -> None:

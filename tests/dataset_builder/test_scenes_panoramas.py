@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dataset_builder.scenes.artwork.panoramas import Camera, crop, decode, panorama, separate
 from dataset_builder.scenes.errors import MissingArtwork
-from dataset_builder.scenes.panoramas import Camera, crop, decode, panorama, separate
 
 
 def sphere() -> np.ndarray:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dataset_builder.scenes import styles
-from dataset_builder.scenes.backgrounds import paint
-from dataset_builder.scenes.styles import STYLES
+from dataset_builder.scenes.paint import styles
+from dataset_builder.scenes.paint.atmosphere import Atmosphere
+from dataset_builder.scenes.paint.places.register import paint
+from dataset_builder.scenes.vocabulary import HOURS, STYLES, WEATHERS
 
 
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
-    return (paint("farm", seed=1, time_of_day="sunset", weather="clear", size=64).image * 255).astype(
+    return (paint("farm", Atmosphere(HOURS["sunset"], WEATHERS["clear"], 1), size=64).image * 255).astype(
         np.uint8
     )
 
 
-def test_there_are_eleven_with_phrases_of_their_own():
-    assert len(STYLES) == 11 == len({style.phrase for style in STYLES.values()})
+def test_every_style_has_its_filter_and_a_phrase_of_its_own():
+    assert set(styles.FILTERS) == set(STYLES)
+    assert len({style.phrase for style in STYLES.values()}) == len(STYLES)
 
 
 @pytest.mark.parametrize("name", STYLES)

@@ -352,11 +352,9 @@ def test_results_of_another_version_of_the_world_are_not_mixed(
 ) -> None:
     only = {"only": ("edit",), "baselines": False, "num_sources": 1}
     list(evaluate_scenes(job(tmp_path, **only), _reading_sources(Toys(tmp_path, models))))
-    monkeypatch.setattr("dataset_builder.build_scenes.painter_hash", lambda *, pairs: "f" * 64)
-    monkeypatch.setattr("evaluation.scenes.data.painter_hash", lambda *, pairs: "f" * 64)
-    monkeypatch.setattr("evaluation.judge.painter_hash", lambda *, pairs: "f" * 64)
+    monkeypatch.setattr("dataset_builder.scenes.worlds.WORLD_VERSION", 99)
     toys = _reading_sources(Toys(tmp_path, models))
-    with pytest.raises(ConfigChanged, match="painter was"):
+    with pytest.raises(ConfigChanged, match="world_version was"):
         list(evaluate_scenes(job(tmp_path, **only), toys))
 
 

@@ -86,15 +86,15 @@ def test_spoiling_depends_on_the_position_alone() -> None:
     assert not torch.allclose(whole, pixels, atol=1e-2)
 
 
-def test_scenes_drawn_by_other_sources_are_refused(data: Path, tmp_path: Path) -> None:
+def test_scenes_of_another_version_are_refused(data: Path, tmp_path: Path) -> None:
     list(build_scenes(SceneJob(out=tmp_path / "old", world="offline", num=1, size=64, jobs=1)))
     index = tmp_path / "old" / "dataset.json"
     import json
 
     content = json.loads(index.read_text())
-    content["config"]["painter"] = "0" * 64
+    content["config"]["world_version"] = "99"
     write_json(index, content)
-    with pytest.raises(UnusableData, match="drawn by other sources"):
+    with pytest.raises(UnusableData, match="another version of the world"):
         judge.make_task(judge_config(tmp_path / "old", tmp_path / "run"))
 
 

@@ -1,0 +1,1 @@
+"""What stands in a scene, drawn by itself: drawings, their colours and materials, characters, dress."""
