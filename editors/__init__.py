@@ -6,12 +6,12 @@ Law: importing this package imports no torch; the editors load when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
-from .errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
+from editors.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
+from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
 
 if TYPE_CHECKING:
-    from .instruct_pix2pix import InstructPix2PixEditor
-    from .prompt_to_prompt import PromptToPromptEditor
+    from editors.instruct_pix2pix import InstructPix2PixEditor
+    from editors.prompt_to_prompt import PromptToPromptEditor
 
 __all__ = [
     "AlignmentError",

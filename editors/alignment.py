@@ -17,7 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from .errors import AlignmentError, IncompatibleModel
+from editors.errors import AlignmentError, IncompatibleModel
 
 # Words keep inner hyphens and apostrophes; a run of marks is one word, because CLIP makes one token of "!!!".
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s_]+|_+")
@@ -90,8 +90,9 @@ class TokenizedPrompt:
         room = num_tokens - (length - len(content))
         if len(content) > room:
             raise AlignmentError(
-                f"{field}: is {length} tokens long and the model reads {num_tokens}; shorten it, "
-                f"or “{text[spans[room][0] :].strip()}” would be cut off."
+                field,
+                f"is {length} tokens long and the model reads {num_tokens}; shorten it, "
+                f"or “{text[spans[room][0] :].strip()}” would be cut off.",
             )
         return cls(
             field=field,
@@ -147,7 +148,7 @@ class TokenizedPrompt:
         found = sorted({token for match in matches for token in self._tokens(match.start(), match.end())})
         if not found:
             there = ", ".join(dict.fromkeys(each.text for each in self.words)) or "none"
-            raise AlignmentError(f"{field}: “{word}” is not in {self.field}; its words are {there}.")
+            raise AlignmentError(field, f"“{word}” is not in {self.field}; its words are {there}.")
         return tuple(found)
 
     def _tokens(self, start: int, end: int) -> tuple[int, ...]:
@@ -180,8 +181,9 @@ def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Te
     ours, theirs = original.words, edited.words
     if len(ours) != len(theirs):
         raise AlignmentError(
-            f"operation: “replace” swaps word for word, but original_prompt has {_listed(ours)} and "
-            f"edited_prompt {_listed(theirs)}; choose “refine”, or write as many words in both."
+            "operation",
+            f"“replace” swaps word for word, but original_prompt has {_listed(ours)} and "
+            f"edited_prompt {_listed(theirs)}; choose “refine”, or write as many words in both.",
         )
     mapper = torch.zeros(original.num_tokens, edited.num_tokens)
     for position in range(original.first):

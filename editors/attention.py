@@ -50,7 +50,7 @@ from diffusers.models.attention_processor import (
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from .errors import IncompatibleModel
+from editors.errors import IncompatibleModel
 
 # The processors that compute plain softmax attention; ours computes the same, so it may take their place.
 _PLAIN_PROCESSORS = (AttnProcessor, AttnProcessor2_0, SlicedAttnProcessor, XFormersAttnProcessor)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, max_pool2d
 
-from .attention import AttentionSite
+from editors.attention import AttentionSite
 
 _LEVEL = 2  # maps of a quarter of the latents' side: 16x16 of 64x64 in the paper
 _FEWEST_CELLS = 8  # on the shorter side; below that a map no longer tells where a thing is
@@ -30,7 +30,6 @@ class WordMaps:
 
     Attributes:
         level: The resolution it reads, in halvings of the latents.
-        num_sites: How many attentions it reads.
     """
 
     def __init__(self, sites: Sequence[AttentionSite], tokens: Tensor, *, size: tuple[int, int]) -> None:
@@ -45,7 +44,6 @@ class WordMaps:
         level = next((n for n in range(_LEVEL, 0, -1) if min(size) / 2**n >= _FEWEST_CELLS), 0)
         # A model without cross-attention there is read at its nearest resolution, the finer of two.
         self.level = min(levels, key=lambda n: (abs(n - level), n))
-        self.num_sites = sum(site.is_cross and site.level == self.level for site in sites)
         self._tokens = tokens
         self._size = size
         self._grid = AttentionSite(name="", is_cross=True, level=self.level).grid(*size)

@@ -11,9 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .errors import IncompatibleModel
-from .files import user_path
-from .loading import (
+from editors.errors import IncompatibleModel
+from editors.loading import (
     INSTRUCTIONS_KEY,
     LAYOUTS,
     LOADING_ERRORS,
@@ -29,9 +28,9 @@ from .loading import (
     quiet,
     recommended_of,
 )
-from .model_kinds import hint_on_folder, hint_on_name, require_all_shards, variant_of
-from .settings import Recommended
-from .single_file import read_file
+from editors.model_kinds import find_model, hint_on_folder, hint_on_name, require_all_shards, variant_of
+from editors.settings import Recommended
+from editors.single_file import read_file
 
 POCKET = Path(__file__).parent / "pocket"
 
@@ -60,7 +59,7 @@ def read(name: str, kind: str) -> Parts:
     """Find and read a model.
 
     Args:
-        name: "pocket", a folder, a .safetensors file, or a Hub id.
+        name: "pocket", a folder, that of a finished training run, a .safetensors file, or a Hub id.
         kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
 
     Raises:
@@ -68,7 +67,7 @@ def read(name: str, kind: str) -> Parts:
     """
     if name == "pocket":
         return _read_family(POCKET, kind, name)
-    path = user_path(name)
+    path = find_model(name)
     if path.is_dir():
         is_family = (path / "pocket.json").is_file()
         return _read_family(path, kind, name) if is_family else _read_folder(path, name)
@@ -83,23 +82,33 @@ def read(name: str, kind: str) -> Parts:
 
 
 def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
-    """Load the sentence encoder that pocket listens through.
+    """Load a text encoder.
+
+    Args:
+        name: The sentence encoder that pocket listens through, by the name of the package that carries it, or
+            the folder of a model in diffusers' layout, whose text encoder is taken.
+
+    Returns:
+        The tokenizer, and the encoder, float32 on the CPU, frozen: token states (B, T, D) as
+        `text_encoder(ids, attention_mask=…)[0]`.
+
+    Raises:
+        IncompatibleModel: There is no such encoder, or it cannot be read safely.
+    """
+    if name == TEXT_ENCODER:
+        tokenizer, encoder = _packaged_encoder()
+    else:
+        tokenizer, encoder = _encoder_of_model(find_model(name), name)
+    return tokenizer, encoder.float().eval().requires_grad_(False)
+
+
+def _packaged_encoder() -> tuple[Any, Any]:
+    """Load all-MiniLM-L6-v2, whose window is 32 tokens and whose states are 384 wide.
 
     References: Wenhui Wang and others, "MiniLM" (2020, arXiv 2002.10957); Nils Reimers, Iryna Gurevych,
     "Sentence-BERT" (2019, arXiv 1908.10084).
-
-    Args:
-        name: Of the package that carries it.
-
-    Returns:
-        The tokenizer, whose window is 32 tokens, and the encoder, float32 on the CPU, frozen: token states
-        (B, 32, 384) as `text_encoder(ids, attention_mask=…)[0]`.
-
-    Raises:
-        IncompatibleModel: There is no such package, or its weights are not the official ones.
     """
-    if name != TEXT_ENCODER:
-        raise IncompatibleModel(f"text encoder {name!r} is not known; pocket's is {TEXT_ENCODER}.")
+    name = TEXT_ENCODER
     spec = find_spec(name.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise IncompatibleModel(f"{name}: the package is not installed; run `pip install {name}==0.1.0`.")
@@ -117,7 +126,24 @@ def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
         encoder = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     # Bare diffusers pipelines look for this flag, and then mask the padding as we do.
     encoder.config.use_attention_mask = True
-    return tokenizer, encoder.eval().requires_grad_(False)
+    return tokenizer, encoder
+
+
+def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
+    if not (path / "model_index.json").is_file():
+        raise IncompatibleModel(
+            f"text encoder {name!r} is not known; give {TEXT_ENCODER}, or the folder of a model in "
+            "diffusers' layout."
+        )
+    with explained(name, "model_index.json"):
+        index = _index(json.loads((path / "model_index.json").read_text(encoding="utf-8")))
+    if len(_part_names(index, name)) > len(PARTS):
+        raise IncompatibleModel(
+            f"{name}: has two text encoders; give a model of Stable Diffusion 1.x or 2.x."
+        )
+    part = "text_encoder"
+    tokenizer = _tokenizer(path / "tokenizer", index["tokenizer"][1], name)
+    return tokenizer, _weights(path / part, index[part][0], index[part][1], name)
 
 
 def _read_family(path: Path, kind: str, name: str) -> Parts:

@@ -9,8 +9,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from .errors import InvalidEdit
-from .picture_files import DECODER_ERRORS, is_negative, white_of
+from editors.errors import InvalidEdit
+from editors.picture_files import DECODER_ERRORS, is_negative, white_of
 
 _HALF_LEVEL = 1 / 510
 """Of 8 bits, as a share of white: what an arithmetic of fractions may be off."""
@@ -56,18 +56,20 @@ def eight_bits(name: str, image: Image.Image) -> Image.Image:
     white = 1 if image.mode == "F" else white_of(image)
     if white is None:
         raise InvalidEdit(
-            f"{name}: holds whole numbers of 32 bits, and nothing says which is white; convert it to 8 or 16 "
-            "bits first."
+            name,
+            "holds whole numbers of 32 bits, and nothing says which is white; convert it to 8 or 16 "
+            "bits first.",
         )
     values = np.asarray(image)
     shares = values.astype(np.float64) / white
     if not np.isfinite(shares).all():
-        raise InvalidEdit(f"{name}: holds pixels that are no numbers (NaN or infinite); fill them first.")
+        raise InvalidEdit(name, "holds pixels that are no numbers (NaN or infinite); fill them first.")
     low, high = float(shares.min()), float(shares.max())
     if low < -_HALF_LEVEL or high > 1 + _HALF_LEVEL:
         raise InvalidEdit(
-            f"{name}: holds numbers from {low * white:g} to {high * white:g}, allowed are 0, black, to "
-            f"{white}, white; scale them first."
+            name,
+            f"holds numbers from {low * white:g} to {high * white:g}, allowed are 0, black, to "
+            f"{white}, white; scale them first.",
         )
     if is_negative(image):
         shares = 1 - shares

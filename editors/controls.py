@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
-from .attention import AttentionSite, attend
+from editors.attention import AttentionSite, attend
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

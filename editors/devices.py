@@ -2,7 +2,7 @@
 
 import torch
 
-from .errors import InvalidEdit
+from editors.errors import InvalidEdit
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
@@ -19,10 +19,10 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, TypeError):
         chosen = None
     if chosen is None or chosen.type not in here:
-        raise InvalidEdit(f"device: {str(device)!r} is not to be had here; choose from {', '.join(here)}.")
+        raise InvalidEdit("device", f"{str(device)!r} is not to be had here; choose from {', '.join(here)}.")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise InvalidEdit(
-            f"device: {str(device)!r} is not there; {torch.cuda.device_count()} are, from cuda:0 on."
+            "device", f"{str(device)!r} is not there; {torch.cuda.device_count()} are, from cuda:0 on."
         )
     return chosen
 
@@ -35,7 +35,9 @@ def choose_dtype(device: torch.device, dtype: torch.dtype | None) -> torch.dtype
     """
     if dtype is not None:
         if dtype not in (torch.float32, torch.bfloat16, torch.float16):
-            raise InvalidEdit(f"dtype: {dtype} is not allowed; choose float32, bfloat16 or float16 of torch.")
+            raise InvalidEdit(
+                "dtype", f"{dtype} is not allowed; choose float32, bfloat16 or float16 of torch."
+            )
         return dtype
     # On the CPU bfloat16 is faster on some chips, but differs visibly from diffusers' own result.
     return {"cuda": torch.bfloat16, "mps": torch.float16}.get(device.type, torch.float32)

@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Collection, Generator, Hashable, Iterator, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from . import rules
-from .edits import EditResult, Step
-from .models import DiffusionModel, require_kind
-from .requests import Request
-from .running import failures_explained, run_to_end
-from .settings import Kind, ResolvedEdit, Settings, resolve
+from editors import rules
+from editors.edits import EditResult, Step
+from editors.models import DiffusionModel, require_kind
+from editors.requests import Request
+from editors.running import failures_explained, run_to_end
+from editors.settings import Kind, ResolvedEdit, Settings, resolve
 
 MAX_BATCH = 4096
 """Rows that go through a UNet together, at most: more than any device holds."""

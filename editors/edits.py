@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from PIL import Image
 
-from . import rules
-from .errors import InvalidEdit
-from .picture import Picture
-from .requests import Request
-from .settings import Recommending
+from editors import rules
+from editors.errors import InvalidEdit
+from editors.picture import Picture
+from editors.requests import Request
+from editors.settings import Recommending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,7 +128,7 @@ class LocalBlend:
         object.__setattr__(self, "edited", rules.words("local_blend.edited", self.edited))
         if not self.original and not self.edited:
             raise InvalidEdit(
-                "local_blend: names no word, so nothing could change; give words of one prompt or both."
+                "local_blend", "names no word, so nothing could change; give words of one prompt or both."
             )
         rules.number("local_blend.threshold", self.threshold, 0, 1, above=True)
         rules.number("local_blend.start", self.start, 0, 1)
@@ -204,12 +204,14 @@ class PromptEdit(Request):
         object.__setattr__(self, "self_replace_steps", self._window("self_replace_steps"))
         if self.recipe == "instruct_pix2pix" and any(weight != 1 for weight in self.word_weights.values()):
             raise InvalidEdit(
-                'word_weights: the recipe "instruct_pix2pix" leaves attention to words alone; '
-                'choose the recipe "paper", or leave the weights out.'
+                "word_weights",
+                'the recipe "instruct_pix2pix" leaves attention to words alone; '
+                'choose the recipe "paper", or leave the weights out.',
             )
         if self.local_blend is not None and not isinstance(self.local_blend, LocalBlend):
             raise InvalidEdit(
-                f"local_blend: {self.local_blend!r} is no LocalBlend; write LocalBlend(original=('cat',), …)."
+                "local_blend",
+                f"{self.local_blend!r} is no LocalBlend; write LocalBlend(original=('cat',), …).",
             )
         if self.mask is not None:
             rules.picture("mask", self.mask)
@@ -228,18 +230,22 @@ class PromptEdit(Request):
         if self.original_image is None:
             if self.inversion != "direct":
                 raise InvalidEdit(
-                    f"inversion: {self.inversion!r} needs a photo to invert; give original_image, "
-                    "or leave the inversion out."
+                    "inversion",
+                    f"{self.inversion!r} needs a photo to invert; give original_image, "
+                    "or leave the inversion out.",
                 )
             return
         rules.picture("original_image", self.original_image)
         if isinstance(self.original_prompt, str) and not self.original_prompt.strip():
-            raise InvalidEdit("original_prompt: is empty; say in a few words what can be seen on the photo.")
+            raise InvalidEdit(
+                "original_prompt", "is empty; say in a few words what can be seen on the photo."
+            )
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 raise InvalidEdit(
-                    f"{name}: {rules.shown(getattr(self, name))} is not allowed with a photo, "
-                    "which keeps its size; leave it out."
+                    name,
+                    f"{rules.shown(getattr(self, name))} is not allowed with a photo, "
+                    "which keeps its size; leave it out.",
                 )
 
     def _window(self, name: str) -> StepWindow | None:

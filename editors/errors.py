@@ -16,7 +16,20 @@ class EditorError(Exception):
 
 
 class InvalidEdit(EditorError, ValueError):
-    """A field of the request is wrong; the sentence names it, its value, what is allowed, and the remedy."""
+    """A field of the request is wrong; the sentence names it, its value, what is allowed, and the remedy.
+
+    Attributes:
+        field: The field, as the request names it; "" where the request as a whole is none.
+        problem: The sentence without the field: what is wrong, what is allowed, the remedy.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        """Say what is wrong with a field."""
+        super().__init__(field, problem)
+        self.field, self.problem = field, problem
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}" if self.field else self.problem
 
 
 class AlignmentError(InvalidEdit):

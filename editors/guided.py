@@ -13,11 +13,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from .attention import AttentionControl
-from .conditioning import Conditioning
-from .guidance import cfg
-from .inversion import Trajectory
-from .models import DiffusionModel
+from editors.attention import AttentionControl
+from editors.conditioning import Conditioning
+from editors.guidance import cfg
+from editors.inversion import Trajectory
+from editors.models import DiffusionModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

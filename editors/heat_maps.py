@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .alignment import TokenizedPrompt
-from .attention import AttentionSite
+from editors.alignment import TokenizedPrompt
+from editors.attention import AttentionSite
 
 _SHADE = 0.25
 """Of the picture, where a word is not looked at at all."""

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from . import colours, picture_files
-from .edits import PictureSource
-from .errors import InvalidEdit
-from .files import user_path
-from .picture import Picture
-from .picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
+from editors import colours, picture_files
+from editors.edits import PictureSource
+from editors.errors import InvalidEdit
+from editors.files import user_path
+from editors.picture import Picture
+from editors.picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
 
 MAX_PIXELS = 110_000_000
 """Phones and cameras of 48 to 108 megapixels are below it; a full-size edit takes about 30 bytes a pixel."""
@@ -69,7 +69,7 @@ def read_picture(name: str, source: PictureSource) -> Picture:
     try:
         return _read(name, source)
     except _Undecodable as error:
-        raise InvalidEdit(str(error)) from None
+        raise InvalidEdit(name, str(error)) from None
 
 
 def _read(name: str, source: Image.Image | str | Path) -> Picture:
@@ -80,7 +80,7 @@ def _read(name: str, source: Image.Image | str | Path) -> Picture:
     label = repr(path.name if len(path.name) <= 60 else f"{path.name[:57]}…")
     content = _content(name, path, label)
     if not content:
-        raise InvalidEdit(f"{name}: {label} is empty (0 bytes); save the picture again.")
+        raise InvalidEdit(name, f"{label} is empty (0 bytes); save the picture again.")
     head = content[:HEAD_BYTES]
     if picture_files.is_heic(head) and picture_files.can_read_heic():
         return _read_heic(name, content, label)
@@ -110,23 +110,25 @@ def read_mask(name: str, source: PictureSource, size: tuple[int, int]) -> NDArra
     picture = read_picture(name, source)
     if picture.size != size:
         had, needed = ("{}×{}".format(*one) for one in (picture.size, size))
-        raise InvalidEdit(f"{name}: is {had} pixels, the picture is {needed}; draw it at the picture's size.")
+        raise InvalidEdit(name, f"is {had} pixels, the picture is {needed}; draw it at the picture's size.")
     seen = to_pixels(picture.image)
     if picture.alpha is not None:
         seen *= to_pixels(picture.alpha)[..., None]
     if float(np.ptp(seen, axis=-1).max()) > _MOST_COLOUR / 255:
         raise InvalidEdit(
-            f"{name}: is in colours, which do not say how much may change; paint white where it may, black "
-            "where it must stay."
+            name,
+            "is in colours, which do not say how much may change; paint white where it may, black "
+            "where it must stay.",
         )
     mask = np.asarray(to_image(seen).convert("L"))
     brightest = int(mask.max())
     if brightest == 0:
-        raise InvalidEdit(f"{name}: is black all over, so nothing may change; paint white where it may.")
+        raise InvalidEdit(name, "is black all over, so nothing may change; paint white where it may.")
     if brightest < _LEAST_WHITE:
         raise InvalidEdit(
-            f"{name}: its brightest place is {brightest} of 255, so next to nothing would change; make it "
-            "white, 255, where the picture may change."
+            name,
+            f"its brightest place is {brightest} of 255, so next to nothing would change; make it "
+            "white, 255, where the picture may change.",
         )
     return mask
 
@@ -168,18 +170,18 @@ def _content(name: str, path: Path, label: str) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise InvalidEdit(f"{name}: {label} is a folder; give one picture file.")
+            raise InvalidEdit(name, f"{label} is a folder; give one picture file.")
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise InvalidEdit(f"{name}: {label} is a device, which holds no picture; give a picture file.")
+            raise InvalidEdit(name, f"{label} is a device, which holds no picture; give a picture file.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except PermissionError:
-        raise InvalidEdit(f"{name}: {label} may not be read; change its permissions.") from None
+        raise InvalidEdit(name, f"{label} may not be read; change its permissions.") from None
     except OSError:  # among them a name longer than the file system allows
-        raise InvalidEdit(f"{name}: there is no file {label}; check the path.") from None
+        raise InvalidEdit(name, f"there is no file {label}; check the path.") from None
     if len(content) > MAX_BYTES:
         raise InvalidEdit(
-            f"{name}: {label} is over {MAX_BYTES / 1e6:.0f} MB, which no picture here needs; save it as PNG."
+            name, f"{label} is over {MAX_BYTES / 1e6:.0f} MB, which no picture here needs; save it as PNG."
         )
     return content
 
@@ -192,14 +194,14 @@ def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = N
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError:
-        raise InvalidEdit(_too_large(name, None)) from None
+        raise InvalidEdit(name, _too_large(None)) from None
     except UnidentifiedImageError:
-        raise _Undecodable(_no_picture(name, content, label)) from None
+        raise _Undecodable(_no_picture(content, label)) from None
     except DECODER_ERRORS:
-        raise _Undecodable(_broken(name, label)) from None
+        raise _Undecodable(_broken(label)) from None
     with image:
         if picture_files.is_raw(image, content):
-            raise InvalidEdit(f"{name}: {label} is {RAW[0]}; {RAW[1]}.")
+            raise InvalidEdit(name, f"{label} is {RAW[0]}; {RAW[1]}.")
         _check_size(name, image.size)
         if profile:
             image.info.setdefault("icc_profile", profile)
@@ -207,7 +209,7 @@ def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = N
             return _decode(name, image, label)
         except _Undecodable:
             if picture_files.has_all_pixels(image, len(content)):
-                raise InvalidEdit(_no_picture(name, content, label)) from None
+                raise InvalidEdit(name, _no_picture(content, label)) from None
             raise
 
 
@@ -219,46 +221,44 @@ def _read_heic(name: str, content: bytes, label: str) -> Picture:
         raise
     except DECODER_ERRORS:
         raise InvalidEdit(
-            f"{name}: {label} is a HEIC picture that is damaged or cut short; save or download it again."
+            name, f"{label} is a HEIC picture that is damaged or cut short; save or download it again."
         ) from None
 
 
-def _no_picture(name: str, content: bytes, label: str) -> str:
+def _no_picture(content: bytes, label: str) -> str:
     if picture_files.is_decodable(content[:HEAD_BYTES]):
-        return _broken(name, label)
+        return _broken(label)
     known = picture_files.kind_of(content[:HEAD_BYTES])
     if known is None:
-        return (
-            f"{name}: {label} is no picture that can be read, whatever its name says; save it as PNG or JPEG."
-        )
-    return f"{name}: {label} is {known[0]}; {known[1]}."
+        return f"{label} is no picture that can be read, whatever its name says; save it as PNG or JPEG."
+    return f"{label} is {known[0]}; {known[1]}."
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise InvalidEdit(_too_large(name, size))
+        raise InvalidEdit(name, _too_large(size))
     if min(size) < MIN_SIDE:
         raise InvalidEdit(
-            f"{name}: is {width}×{height} pixels, allowed are sides from {MIN_SIDE}; give a larger one."
+            name, f"is {width}×{height} pixels, allowed are sides from {MIN_SIDE}; give a larger one."
         )
     if max(size) > MAX_ASPECT * min(size):
         raise InvalidEdit(
-            f"{name}: is {width}×{height} pixels, allowed are sides up to {MAX_ASPECT} to 1; cut out a part."
+            name, f"is {width}×{height} pixels, allowed are sides up to {MAX_ASPECT} to 1; cut out a part."
         )
 
 
-def _too_large(name: str, size: tuple[int, int] | None) -> str:
+def _too_large(size: tuple[int, int] | None) -> str:
     had = (
         f"{size[0]}×{size[1]} pixels ({size[0] * size[1] / 1e6:.0f} million)"
         if size
         else "far too many pixels"
     )
-    return f"{name}: has {had}, allowed are {MAX_PIXELS / 1e6:.0f} million; make it smaller first."
+    return f"has {had}, allowed are {MAX_PIXELS / 1e6:.0f} million; make it smaller first."
 
 
-def _broken(name: str, label: str) -> str:
-    return f"{name}: {label} is damaged or cut short and cannot be decoded; save or download it again."
+def _broken(label: str) -> str:
+    return f"{label} is damaged or cut short and cannot be decoded; save or download it again."
 
 
 def _decode(name: str, image: Image.Image, label: str) -> Picture:
@@ -271,7 +271,7 @@ def _decode(name: str, image: Image.Image, label: str) -> Picture:
     except InvalidEdit:
         raise
     except DECODER_ERRORS:
-        raise _Undecodable(_broken(name, label)) from None
+        raise _Undecodable(_broken(label)) from None
     return Picture(image=rgb, alpha=alpha, num_frames=_num_frames(image))
 
 

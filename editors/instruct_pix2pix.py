@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from .conditioning import Conditioning
-from .diffusion import denoise, noise
-from .editor import DiffusionEditor
-from .edits import EditResult, InstructionEdit, Step
-from .guidance import branches, dual
-from .images import composite, read_mask
-from .models import DiffusionModel, from_pipeline, load
-from .photo import Photo, encode
-from .running import failures_explained, require_finite
-from .settings import ResolvedEdit, Settings
+from editors.conditioning import Conditioning
+from editors.diffusion import denoise, noise
+from editors.editor import DiffusionEditor
+from editors.edits import EditResult, InstructionEdit, Step
+from editors.guidance import branches, dual
+from editors.images import composite, read_mask
+from editors.models import DiffusionModel, from_pipeline, load
+from editors.photo import Photo, encode
+from editors.running import failures_explained, require_finite
+from editors.settings import ResolvedEdit, Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -29,12 +29,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .conditioning import Conditioning
-from .diffusion import noise
-from .edits import Inversion, Step
-from .errors import InvalidEdit
-from .guidance import cfg
-from .models import DiffusionModel
+from editors.conditioning import Conditioning
+from editors.diffusion import noise
+from editors.edits import Inversion, Step
+from editors.errors import InvalidEdit
+from editors.guidance import cfg
+from editors.models import DiffusionModel
 
 HELD: tuple[Inversion, ...] = ("direct", "edit_friendly")
 """Methods that keep the original on the path they found; with the others it is drawn again from its noise."""
@@ -130,13 +130,15 @@ def require_invertible(scheduler: Any, method: str) -> None:
     kind = type(scheduler).__name__
     if kind != "DDIMScheduler":
         raise InvalidEdit(
-            f"inversion: {method!r} retraces DDIM's steps and this model samples with {kind}; "
-            'load it with scheduler="ddim".'
+            "inversion",
+            f"{method!r} retraces DDIM's steps and this model samples with {kind}; "
+            'load it with scheduler="ddim".',
         )
     if scheduler.config.clip_sample or scheduler.config.thresholding:
         raise InvalidEdit(
-            f"inversion: {method!r} cannot retrace steps that clip their estimate; set clip_sample and "
-            "thresholding of the model's scheduler to false."
+            "inversion",
+            f"{method!r} cannot retrace steps that clip their estimate; set clip_sample and "
+            "thresholding of the model's scheduler to false.",
         )
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .cache import Cache
-from .edits import Step
-from .inversion import Inverter, Trajectory
-from .models import DiffusionModel
-from .photo import encode
-from .plan import Plan
-from .records import EditRecords, SourceRecord, weights_sign
-from .shelf import Shelf
-from .side_by_side import Job, SideBySide
+from editors.cache import Cache
+from editors.edits import Step
+from editors.inversion import Inverter, Trajectory
+from editors.models import DiffusionModel
+from editors.photo import encode
+from editors.plan import Plan
+from editors.records import EditRecords, SourceRecord, weights_sign
+from editors.shelf import Shelf
+from editors.side_by_side import Job, SideBySide
 
 
 class Memory:

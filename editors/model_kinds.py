@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from .errors import IncompatibleModel
-from .loading import LAYOUTS, REMEDY
+from editors.errors import IncompatibleModel
+from editors.files import user_path
+from editors.loading import LAYOUTS, REMEDY
 
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<middle>.*)\.safetensors")
@@ -99,18 +100,23 @@ def hint_on_name(name: str) -> str | None:
     return "is a web address; download the model and give its folder or file"
 
 
+def find_model(name: str) -> Path:
+    """Return the place that a model's name means: of the folder of a finished training run, its model."""
+    path = user_path(name)
+    exported = path / "model"
+    return exported if _task_of(path) is not None and exported.is_dir() else path
+
+
 def hint_on_folder(folder: Path, name: str) -> str | None:
     """Say what a folder without `model_index.json` is, and what to give instead; None where nobody knows."""
-    config = _fields(folder / "config.json")
-    task = config.get("config", {}).get("task") if isinstance(config.get("config"), dict) else None
-    if isinstance(task, str):
-        if (folder / "model").is_dir():
-            return f"is the run folder of a training; give its model, {Path(name) / 'model'}"
+    task = _task_of(folder)
+    if task is not None:
         return (
             f"is the run folder of a training that is not done; go on with `wordbrush train {task} --resume`"
         )
     if (folder / "adapter_config.json").is_file() or any(folder.glob("*lora*.safetensors")):
         return "is a LoRA, which changes another model; give the model that it was made for"
+    config = _fields(folder / "config.json")
     found = config.get("_class_name") or next(iter(config.get("architectures") or []), None)
     if isinstance(found, str):
         return f"is one part alone, {found}; give the folder of the whole model, as a rule the one above"
@@ -124,6 +130,13 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
         return f"holds a model further in; give {Path(name) / inner.name}"
     file = next((path.name for path in sorted(folder.glob("*.safetensors"))), None)
     return None if file is None else f"holds a model in a single file; give {Path(name) / file}"
+
+
+def _task_of(folder: Path) -> str | None:
+    """Return what a training run trains; None where the folder is none of a run."""
+    config = _fields(folder / "config.json").get("config")
+    task = config.get("task") if isinstance(config, dict) else None
+    return task if isinstance(task, str) else None
 
 
 def _fields(path: Path) -> dict[str, Any]:

@@ -17,24 +17,20 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from . import rules
-from .checkpoints import NOISE_ONLY, SCHEDULERS, load_text_encoder, read
-from .conditioning import Conditioning
-from .devices import choose_device, choose_dtype
-from .errors import IncompatibleModel, InvalidEdit
-from .images import to_image
-from .loading import LAYOUTS, parts_of
-from .settings import Kind, Recommended, Settings, recommended_settings
-from .text import TextReader
+from editors import rules
+from editors.checkpoints import NOISE_ONLY, SCHEDULERS, load_text_encoder, read
+from editors.conditioning import Conditioning
+from editors.devices import choose_device, choose_dtype
+from editors.errors import IncompatibleModel, InvalidEdit
+from editors.images import to_image
+from editors.loading import parts_of, require_latents_that_fit, require_text_that_fits
+from editors.settings import Kind, Recommended, Settings, recommended_settings
+from editors.text import TextReader
 
 __all__ = ["SCHEDULERS", "DiffusionModel", "Kind", "from_pipeline", "load", "load_text_encoder"]
 
 _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
-"""Latents of this side squared decode in a fraction of a step; larger ones are averaged down for a
-preview."""
-
-_NUM_TIME_IDS = 6
-"""Original height and width, top and left of the crop, target height and width."""
+"""Latents of this side squared decode in a fraction of a step; a preview averages larger ones down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -75,35 +71,13 @@ class DiffusionModel:
         Raises:
             IncompatibleModel: The sentence says which do not.
         """
-        config = self.unet.config
-        c = self.latent_channels
-        if config.in_channels not in (c, 2 * c) or config.out_channels != c:
-            raise IncompatibleModel(
-                f"{self.name}: the UNet takes {config.in_channels} channels and gives {config.out_channels}, "
-                f"which fits no model of {c} latent channels; allowed are {c} or {2 * c} in and {c} out."
-            )
-        self._require_text_that_fits()
+        require_latents_that_fit(self.name, self.unet.config, self.latent_channels)
+        second = self.text_encoder_2.config if self.is_xl else None
+        require_text_that_fits(self.name, self.unet.config, self.text.width, second)
         if not hasattr(self.scheduler, "init_noise_sigma"):
             raise IncompatibleModel(
                 f"{self.name}: {type(self.scheduler).__name__} is no scheduler of a noise-predicting model; "
                 f"choose from {', '.join(SCHEDULERS)}."
-            )
-
-    def _require_text_that_fits(self) -> None:
-        config, width = self.unet.config, self.text.width
-        added = getattr(config, "addition_embed_type", None)
-        if config.cross_attention_dim != width or added != ("text_time" if self.is_xl else None):
-            raise IncompatibleModel(
-                f"{self.name}: the UNet reads text {config.cross_attention_dim} wide, the text encoder "
-                f"writes {width}; give a model in the layout of {LAYOUTS}."
-            )
-        if not self.is_xl:
-            return
-        told = config.addition_time_embed_dim * _NUM_TIME_IDS + self.text_encoder_2.config.projection_dim
-        if config.projection_class_embeddings_input_dim != told:
-            raise IncompatibleModel(
-                f"{self.name}: the UNet is told {config.projection_class_embeddings_input_dim} numbers of "
-                f"prompt and sizes, Stable Diffusion XL's base models {told}; give one of these."
             )
 
     @property
@@ -157,9 +131,8 @@ class DiffusionModel:
     @property
     def native_size(self) -> int:
         """Side in pixels of the square pictures the model was made for; 512 where its files do not say."""
-        side = self.unet.config.sample_size
-        if isinstance(side, list | tuple):
-            side = max(side)
+        size = self.unet.config.sample_size
+        side = max(size) if isinstance(size, list | tuple) else size
         return int(side) * self.vae_scale_factor if side else 512
 
     def new_scheduler(self) -> Any:
@@ -178,7 +151,7 @@ class DiffusionModel:
         most = config.num_train_timesteps - (config.get("steps_offset", 0) if leads else 0)
         if num_inference_steps > most:
             raise InvalidEdit(
-                f"num_inference_steps: {num_inference_steps} is not allowed; this model has 1 to {most}."
+                "num_inference_steps", f"{num_inference_steps} is not allowed; this model has 1 to {most}."
             )
         scheduler = self.new_scheduler()
         scheduler.set_timesteps(num_inference_steps)
@@ -198,12 +171,13 @@ class DiffusionModel:
         import diffusers
 
         if name not in SCHEDULERS:
-            raise InvalidEdit(f"scheduler: {name!r} is not allowed; choose from {', '.join(SCHEDULERS)}.")
+            raise InvalidEdit("scheduler", f"{name!r} is not allowed; choose from {', '.join(SCHEDULERS)}.")
         able = [one for one in SCHEDULERS if one not in NOISE_ONLY or not self.predicts_sample]
         if name not in able:
             raise InvalidEdit(
-                f"scheduler: {name!r} knows no model that predicts the clean picture, as {self.name} does; "
-                f"choose from {', '.join(able)}."
+                "scheduler",
+                f"{name!r} knows no model that predicts the clean picture, as {self.name} does; "
+                f"choose from {', '.join(able)}.",
             )
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
@@ -218,8 +192,9 @@ class DiffusionModel:
         lost = self.text.cut_off(prompt)
         if lost:
             raise InvalidEdit(
-                f"{field}: is too long, this model reads {self.text.window - 2} tokens and would not see "
-                f"“{rules.shortened(lost)}”; shorten it."
+                field,
+                f"is too long, this model reads {self.text.max_tokens - 2} tokens and would not see "
+                f"“{rules.shortened(lost)}”; shorten it.",
             )
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:

@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .attention import AttentionSite, attend
-from .controls import Look
-from .diffusion import denoise, noise
-from .edits import Step
-from .guided import Guided, Told
-from .inversion import Trajectory, levels
-from .models import DiffusionModel
-from .plan import Plan
-from .records import Looks, SourceRecord
+from editors.attention import AttentionSite, attend
+from editors.controls import Look
+from editors.diffusion import denoise, noise
+from editors.edits import Step
+from editors.guided import Guided, Told
+from editors.inversion import Trajectory, levels
+from editors.models import DiffusionModel
+from editors.plan import Plan
+from editors.records import Looks, SourceRecord
 
 Wanted = frozenset[tuple[str, str]]
 """(site, half)s whose queries and keys are wanted of one original."""

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from .edits import PictureSource
-from .full_size import transfer_change, working_size
-from .images import from_white, read_picture, to_image, to_pixels
-from .models import DiffusionModel
-from .picture import Picture
+from editors.detail_transfer import transfer_change, working_size
+from editors.edits import PictureSource
+from editors.images import from_white, read_picture, to_image, to_pixels
+from editors.models import DiffusionModel
+from editors.picture import Picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .alignment import (
+from editors.alignment import (
     TokenizedPrompt,
     can_replace,
     equalizer,
@@ -24,9 +24,9 @@ from .alignment import (
     refinement_mapper,
     replacement_mapper,
 )
-from .attention import AttentionSite
-from .blend import Blend, WordMaps, shrink
-from .controls import (
+from editors.attention import AttentionSite
+from editors.blend import Blend, WordMaps, shrink
+from editors.controls import (
     AttentionObserver,
     CrossControl,
     InjectSelf,
@@ -38,16 +38,16 @@ from .controls import (
     compose,
     schedule,
 )
-from .edits import PictureSource, PromptEdit
-from .errors import InvalidEdit
-from .heat_maps import HeatMaps
-from .images import WHITE, read_mask
-from .inversion import HELD, require_invertible
-from .models import DiffusionModel
-from .photo import Photo
-from .records import sign
-from .settings import ResolvedEdit, Settings
-from .windows import window_alphas, window_steps
+from editors.edits import PictureSource, PromptEdit
+from editors.errors import InvalidEdit
+from editors.heat_maps import HeatMaps
+from editors.images import WHITE, read_mask
+from editors.inversion import HELD, require_invertible
+from editors.models import DiffusionModel
+from editors.photo import Photo
+from editors.records import sign
+from editors.settings import ResolvedEdit, Settings
+from editors.windows import window_alphas, window_steps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -254,8 +254,9 @@ def _painted(mask: PictureSource, size: tuple[int, int]) -> NDArray[np.uint8]:
     painted = read_mask("mask", mask, size)
     if painted.min() == WHITE:
         raise InvalidEdit(
-            "mask: is white all over, so it keeps nothing; paint black where the picture must stay, "
-            "or leave the mask out."
+            "mask",
+            "is white all over, so it keeps nothing; paint black where the picture must stay, "
+            "or leave the mask out.",
         )
     return painted
 
@@ -271,8 +272,9 @@ def _latent_size(edit: PromptEdit, model: DiffusionModel, photo: Photo | None) -
         if side % factor:
             below = side - side % factor
             raise InvalidEdit(
-                f"{name}: {side} is not allowed, this model draws multiples of {factor}; "
-                f"give {below or factor} or {below + factor}."
+                name,
+                f"{side} is not allowed, this model draws multiples of {factor}; "
+                f"give {below or factor} or {below + factor}.",
             )
         sides.append(side // factor)
     return sides[0], sides[1]

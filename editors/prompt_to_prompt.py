@@ -22,19 +22,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .attention import install
-from .editor import DiffusionEditor
-from .edits import EditResult, PromptEdit, Step
-from .errors import InvalidEdit
-from .files import user_path
-from .images import composite, to_image
-from .memory import Memory
-from .models import DiffusionModel, from_pipeline, load
-from .photo import Photo
-from .plan import Plan
-from .running import failures_explained, require_finite
-from .settings import ResolvedEdit
-from .side_by_side import SideBySide
+from editors.attention import install
+from editors.editor import DiffusionEditor
+from editors.edits import EditResult, PromptEdit, Step
+from editors.errors import InvalidEdit
+from editors.files import user_path
+from editors.images import composite, to_image
+from editors.memory import Memory
+from editors.models import DiffusionModel, from_pipeline, load
+from editors.photo import Photo
+from editors.plan import Plan
+from editors.running import failures_explained, require_finite
+from editors.settings import ResolvedEdit
+from editors.side_by_side import SideBySide
 
 CACHE_BYTES = 2 * 2**30
 """Enough for two originals of Stable Diffusion 1.5 in half precision at 50 steps."""
@@ -81,7 +81,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         """
         super().__init__(model)
         if cache_bytes < 0:
-            raise InvalidEdit(f"cache_bytes: {cache_bytes} is not allowed; give a whole number from 0.")
+            raise InvalidEdit("cache_bytes", f"{cache_bytes} is not allowed; give a whole number from 0.")
         install(model.unet)
         self.memory = Memory(model, cache_bytes, None if trajectories is None else user_path(trajectories))
 

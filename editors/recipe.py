@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from .edits import EditResult, InstructionEdit, PromptEdit
-from .errors import EditFailed, InvalidEdit
-from .files import replacing, user_path
-from .rules import reference
+from editors.edits import EditResult, InstructionEdit, PromptEdit
+from editors.errors import EditFailed, InvalidEdit
+from editors.files import replacing, user_path
+from editors.rules import reference
 
 CHUNK = "wordbrush"
 VERSION = 1
@@ -98,9 +98,9 @@ def read_recipe(path: str | Path) -> Recipe:
             size=size,
         )
     except FileNotFoundError:
-        raise InvalidEdit(f"{name}: there is no such file; check the path.") from None
+        raise InvalidEdit(name, "there is no such file; check the path.") from None
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, RecursionError):
-        raise InvalidEdit(f"{name}: carries no recipe; give a PNG that was saved here.") from None
+        raise InvalidEdit(name, "carries no recipe; give a PNG that was saved here.") from None
 
 
 def parameters(result: EditResult) -> str:

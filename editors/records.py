@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .controls import Look
+from editors.controls import Look
 
 Looks = Mapping[tuple[str, str], Look]
 """What one picture attended with in one UNet call, by site and half of the batch."""

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Self
 
 from PIL import Image
 
-from . import rules
-from .errors import InvalidEdit
-from .picture import Picture
+from editors import rules
+from editors.errors import InvalidEdit
+from editors.picture import Picture
 
 _PICTURES = ("original_image", "mask")
 
@@ -52,7 +52,7 @@ class Request:
         unknown = sorted(set(record) - set(known))
         if unknown:
             raise InvalidEdit(
-                f"{unknown[0]}: is no field of {cls.__name__}; the fields are {', '.join(known)}."
+                unknown[0], f"is no field of {cls.__name__}; the fields are {', '.join(known)}."
             )
         for name in _PICTURES:
             if isinstance(record.get(name), str):
@@ -62,7 +62,7 @@ class Request:
                 record[name] = _part(name, kind, record[name])
         for name, item in known.items():
             if name not in record and item.default is MISSING and item.default_factory is MISSING:
-                raise InvalidEdit(f"{name}: is missing; a {cls.__name__} needs it.")
+                raise InvalidEdit(name, f"is missing; a {cls.__name__} needs it.")
         return cls(**record)
 
     @classmethod
@@ -77,7 +77,7 @@ def _record(kind: str, text: str) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         record = None
     if not isinstance(record, dict) or record.pop("edit", kind) != kind:
-        raise InvalidEdit(f"The text is no {kind} in JSON; give what {kind}.to_json() wrote.")
+        raise InvalidEdit("", f"The text is no {kind} in JSON; give what {kind}.to_json() wrote.")
     return record
 
 
@@ -85,7 +85,8 @@ def _part(name: str, kind: type, record: dict[str, Any]) -> Any:
     unknown = sorted(set(record) - {item.name for item in fields(kind)})
     if unknown:
         raise InvalidEdit(
-            f"{name}.{unknown[0]}: is no field of {kind.__name__}; the fields are "
-            f"{', '.join(item.name for item in fields(kind))}."
+            f"{name}.{unknown[0]}",
+            f"is no field of {kind.__name__}; the fields are "
+            f"{', '.join(item.name for item in fields(kind))}.",
         )
     return kind(**record)

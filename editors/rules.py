@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from .errors import InvalidEdit
-from .picture import Picture
+from editors.errors import InvalidEdit
+from editors.picture import Picture
 
 STEPS = (1, 1000)
 SIDE = (16, 8192)
@@ -34,7 +34,7 @@ def number(name: str, value: object, low: float, high: float, *, above: bool = F
     inside = real and (low < value if above else low <= value) and value <= high  # type: ignore[operator]
     if not inside:
         span = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
-        raise InvalidEdit(f"{name}: {shown(value)} is not allowed; give a number {span}.")
+        raise InvalidEdit(name, f"{shown(value)} is not allowed; give a number {span}.")
 
 
 def scale(name: str, value: Any) -> float:
@@ -56,7 +56,7 @@ def whole_number(name: str, value: object, low: int, high: int) -> None:
     except TypeError:
         whole = None
     if whole is None or isinstance(value, bool) or not low <= whole <= high:
-        raise InvalidEdit(f"{name}: {shown(value)} is not allowed; give a whole number from {low} to {high}.")
+        raise InvalidEdit(name, f"{shown(value)} is not allowed; give a whole number from {low} to {high}.")
 
 
 def seed(value: object) -> None:
@@ -66,37 +66,37 @@ def seed(value: object) -> None:
     try:
         whole_number("seed", value, *SEED)
     except InvalidEdit as wrong:
-        raise InvalidEdit(f"{str(wrong)[:-1]}, or leave it out and one is drawn.") from None
+        raise InvalidEdit("seed", f"{wrong.problem[:-1]}, or leave it out and one is drawn.") from None
 
 
 def prompt(name: str, value: object) -> None:
     """Require text: not blank, not endless, and no control characters."""
     if not isinstance(value, str):
-        raise InvalidEdit(f"{name}: {shown(value)} is no text; say in words what you want.")
+        raise InvalidEdit(name, f"{shown(value)} is no text; say in words what you want.")
     # Letters, marks, numbers, punctuation and symbols can be seen; of a space without width nothing can.
     if all(unicodedata.category(mark)[0] in "ZC" for mark in value):
-        raise InvalidEdit(f"{name}: is empty; say in a few words what you want.")
+        raise InvalidEdit(name, "is empty; say in a few words what you want.")
     if len(value) > MAX_CHARACTERS:
         raise InvalidEdit(
-            f"{name}: has {len(value)} characters, allowed are 1 to {MAX_CHARACTERS}; shorten it."
+            name, f"has {len(value)} characters, allowed are 1 to {MAX_CHARACTERS}; shorten it."
         )
     odd = next((c for c in value if (ord(c) < 32 and c not in "\t\n\r") or 0xD800 <= ord(c) < 0xE000), None)
     if odd is not None:
         raise InvalidEdit(
-            f"{name}: holds the control character U+{ord(odd):04X}; allowed is plain text, remove it."
+            name, f"holds the control character U+{ord(odd):04X}; allowed is plain text, remove it."
         )
 
 
 def switch(name: str, value: object) -> None:
     """Require yes or no."""
     if not isinstance(value, bool):
-        raise InvalidEdit(f"{name}: {shown(value)} is not allowed; give True or False.")
+        raise InvalidEdit(name, f"{shown(value)} is not allowed; give True or False.")
 
 
 def choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Require one of a few words."""
     if not isinstance(value, str) or value not in allowed:
-        raise InvalidEdit(f"{name}: {shown(value)} is not allowed; choose from {', '.join(allowed)}.")
+        raise InvalidEdit(name, f"{shown(value)} is not allowed; choose from {', '.join(allowed)}.")
 
 
 def picture(name: str, value: object) -> None:
@@ -104,27 +104,27 @@ def picture(name: str, value: object) -> None:
     if not isinstance(value, Image.Image | Picture | Path) and not (
         isinstance(value, str) and value and "\0" not in value
     ):
-        raise InvalidEdit(f"{name}: {shown(value)} is no picture; give a PIL image or the path of a file.")
+        raise InvalidEdit(name, f"{shown(value)} is no picture; give a PIL image or the path of a file.")
 
 
 def word(name: str, value: object) -> str:
     """Require a word, as it stands in a prompt."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidEdit(f"{name}: {shown(value)} is no word; give words as they stand in the prompt.")
+        raise InvalidEdit(name, f"{shown(value)} is no word; give words as they stand in the prompt.")
     return value
 
 
 def words(name: str, value: object) -> tuple[str, ...]:
     """Require a few words; a bare string would be read letter by letter, so it is an error."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidEdit(f"{name}: {shown(value)} is no list of words; write ('cat',) for one word.")
+        raise InvalidEdit(name, f"{shown(value)} is no list of words; write ('cat',) for one word.")
     return tuple(word(name, one) for one in value)
 
 
 def weights(name: str, value: object) -> dict[str, float]:
     """Require a mapping of words to factors."""
     if not isinstance(value, Mapping):
-        raise InvalidEdit(f"{name}: {shown(value)} is no mapping; write {{'snow': 1.5}}.")
+        raise InvalidEdit(name, f"{shown(value)} is no mapping; write {{'snow': 1.5}}.")
     for key, factor in value.items():
         number(f"{name}[{word(name, key)}]", factor, *WEIGHT)
     return dict(value)
@@ -135,13 +135,13 @@ def window(name: str, value: object) -> float | tuple[float, float]:
     if isinstance(value, list | tuple):
         if len(value) != 2:
             raise InvalidEdit(
-                f"{name}: {shown(value)} is no window; a pair is (start, end), such as (0.2, 0.8)."
+                name, f"{shown(value)} is no window; a pair is (start, end), such as (0.2, 0.8)."
             )
         start, end = value
         number(f"{name} start", start, 0, 1)
         number(f"{name} end", end, 0, 1)
         if end < start:
-            raise InvalidEdit(f"{name}: {shown(value)} ends before it starts; write ({end:g}, {start:g}).")
+            raise InvalidEdit(name, f"{shown(value)} ends before it starts; write ({end:g}, {start:g}).")
         return (float(start), float(end))
     number(name, value, 0, 1)
     return float(value)  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def dereference(name: str, text: str, pictures: Mapping[str, Image.Image]) -> Im
     if not text.startswith("sha256:"):
         return text
     if text not in pictures:
-        raise InvalidEdit(f"{name}: the picture {text[:19]}… was in memory only; hand it over in `pictures`.")
+        raise InvalidEdit(name, f"the picture {text[:19]}… was in memory only; hand it over in `pictures`.")
     return pictures[text]
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .errors import EditFailed
+from editors.errors import EditFailed
 
 ResultT = TypeVar("ResultT")
 

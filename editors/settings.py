@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
-from . import rules
-from .requests import Request
+from editors import rules
+from editors.requests import Request
 
 if TYPE_CHECKING:
-    from .edits import StepWindow, WordWindows
+    from editors.edits import StepWindow, WordWindows
 
 EditT = TypeVar("EditT", bound=Request)
 

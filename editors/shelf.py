@@ -13,11 +13,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .errors import EditFailed
-from .files import replacing
-from .inversion import Trajectory
-from .models import DiffusionModel
-from .records import weights_sign
+from editors.errors import EditFailed
+from editors.files import replacing
+from editors.inversion import Trajectory
+from editors.models import DiffusionModel
+from editors.records import weights_sign
 
 
 class Shelf:

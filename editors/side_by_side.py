@@ -15,18 +15,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .attention import AttentionSite
-from .blend import WordMaps
-from .controls import AttentionObserver, EditControl, Look, Observation
-from .diffusion import denoise
-from .edits import Step
-from .guided import Guided, Told
-from .heat_maps import HeatMaps
-from .inversion import ResidualSteps, Trajectory
-from .models import DiffusionModel
-from .originals import Origin, Originals, Wanted, originals_of, starts
-from .plan import Plan
-from .records import EditRecord, SourceRecord, agreement
+from editors.attention import AttentionSite
+from editors.blend import WordMaps
+from editors.controls import AttentionObserver, EditControl, Look, Observation
+from editors.diffusion import denoise
+from editors.edits import Step
+from editors.guided import Guided, Told
+from editors.heat_maps import HeatMaps
+from editors.inversion import ResidualSteps, Trajectory
+from editors.models import DiffusionModel
+from editors.originals import Origin, Originals, Wanted, originals_of, starts
+from editors.plan import Plan
+from editors.records import EditRecord, SourceRecord, agreement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

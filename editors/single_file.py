@@ -7,9 +7,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from .errors import IncompatibleModel
-from .loading import LOADING_ERRORS, PICKLES, Parts, first_line, parts_of, quiet
-from .model_kinds import is_xl
+from editors.errors import IncompatibleModel
+from editors.loading import LOADING_ERRORS, PICKLES, Parts, first_line, parts_of, quiet
+from editors.model_kinds import is_xl
 
 _PIPELINES = {
     ("base", False): "StableDiffusionPipeline",

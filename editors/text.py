@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import rules
-from .alignment import TokenizedPrompt
-from .errors import IncompatibleModel, InvalidEdit
+from editors import rules
+from editors.alignment import TokenizedPrompt
+from editors.errors import IncompatibleModel, InvalidEdit
 
 _LISTED = 8
 """Unknown words that a sentence names, at most."""
@@ -41,7 +41,7 @@ class TextReader:
         return sum(getattr(encoder.config, "hidden_size", 0) for encoder in self.text_encoders)
 
     @property
-    def window(self) -> int:
+    def max_tokens(self) -> int:
         """T, the tokens that every encoder reads, their own marks among them."""
         positions = (
             getattr(encoder.config, "max_position_embeddings", None) for encoder in self.text_encoders
@@ -56,8 +56,8 @@ class TextReader:
             encoded = tokenizer(
                 prompt, truncation=False, verbose=False, return_offsets_mapping=tokenizer.is_fast
             )
-            if len(encoded.input_ids) > self.window:
-                first = self.window - _MARKS_AT_END
+            if len(encoded.input_ids) > self.max_tokens:
+                first = self.max_tokens - _MARKS_AT_END
                 rest = (
                     prompt[encoded.offset_mapping[first][0] :]  # as it was typed, unknown words and all
                     if tokenizer.is_fast
@@ -92,8 +92,9 @@ class TextReader:
         """
         if self.unknown(prompt) and not self.knows_any(prompt):
             raise InvalidEdit(
-                f"{field}: the model knows no word of “{rules.shortened(prompt)}”; say it in words that it "
-                "learnt, English ones for most."
+                field,
+                f"the model knows no word of “{rules.shortened(prompt)}”; say it in words that it "
+                "learnt, English ones for most.",
             )
 
     def notes_on(self, prompt: str) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ class TextReader:
                 prompt as different tokens.
         """
         first, *others = (
-            TokenizedPrompt.of(prompt, tokenizer, num_tokens=self.window, field=field)
+            TokenizedPrompt.of(prompt, tokenizer, num_tokens=self.max_tokens, field=field)
             for tokenizer in self.tokenizers
         )
         if any((other.spans, other.first) != (first.spans, first.first) for other in others):
@@ -151,7 +152,7 @@ class TextReader:
         """Return token ids, (B, T), and 1 where they are no padding, for encoders that want to know."""
         encoder = self.text_encoders[place]
         tokens = self.tokenizers[place](
-            prompts, padding="max_length", max_length=self.window, truncation=True, return_tensors="pt"
+            prompts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
         )
         device = next(encoder.parameters()).device
         masked = getattr(encoder.config, "use_attention_mask", False)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .alignment import TokenizedPrompt
-from .edits import StepWindow, WordWindows
+from editors.alignment import TokenizedPrompt
+from editors.edits import StepWindow, WordWindows
 
 
 def window_steps(window: StepWindow, num_steps: int) -> range:

@@ -22,7 +22,6 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from PIL import Image
 
-from dataset_builder.build_scenes import check_whole
 from dataset_builder.shards import png_bytes
 from dataset_builder.storage import (
     append_line,
@@ -35,94 +34,19 @@ from dataset_builder.storage import (
     write_atomically,
     write_json,
 )
-from editors import InstructionEdit, InstructPix2PixEditor, LocalBlend, PromptEdit, PromptToPromptEditor
-from editors.edits import Inversion
+from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.errors import EditorError
-from editors.files import user_path
 from editors.models import DiffusionModel
 from editors.photo import Photo, encode
 from evaluation.pie_bench import PieBench, PieCase
+from evaluation.pie_job import CROSS, NONE, SELF, WEIGHT, PieJob
 from evaluation.pie_metrics import Measured, PieMetrics, Pixels
 from evaluation.pie_report import PieReport, PieScore, markdown, row_of
 from evaluation.report import GridRow, draw_grid
 from evaluation.sampling import model_hash, weights_hash
 
 SCORES_FILE: Final = "scores.jsonl"
-NUM_CASES: Final = 700
-NONE: Final = "none"
-# As the benchmark's authors ran Prompt-to-Prompt.
-_CROSS, _SELF, _WEIGHT = 0.4, 0.6, 2.0
 _GRID_CASES: Final = 12
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PieJob:
-    """Editors to measure on PIE-Bench.
-
-    Attributes:
-        data: Folder in PIE-Bench's layout: mapping_file.json beside annotation_images/.
-        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
-        prompt_model: Name or path of the model of prompt edits; "none" leaves them out.
-        instruction_model: Name or path of the model of instruction edits; "none" leaves them out.
-        num: Number of entries, from the first on.
-        dino: Folder or Hub id of the ViT that tells structure.
-        clip: Folder or Hub id of the CLIP that tells what can be seen, or "pocket".
-        inversion: As in `PromptEdit`.
-        num_inference_steps: Of prompt edits; None takes what the model recommends, as instruction edits do.
-        seed: Of the edits: entry n is edited with seed + n.
-        device: Where to compute; None takes the best there is.
-    """
-
-    data: Path
-    out: Path = Path("eval-pie")
-    prompt_model: str = "pocket"
-    instruction_model: str = "pocket"
-    num: int = NUM_CASES
-    dino: str = "facebook/dino-vitb8"
-    clip: str = "openai/clip-vit-large-patch14"
-    inversion: Inversion = "direct"
-    num_inference_steps: int | None = None
-    seed: int = 0
-    device: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "data", user_path(self.data))
-        object.__setattr__(self, "out", user_path(self.out))
-        check_whole("num", self.num, 1, 1_000_000)
-        # The rules of an edit live in its request: building one checks what this job will ask for.
-        case = PieCase(
-            key="",
-            image_path="",
-            original_prompt="a",
-            edited_prompt="b",
-            edit_prompt="c",
-            editing_type="",
-            blended_words=(),
-            runs=(),
-        )
-        self.prompt_edit(case, Image.new("RGB", (16, 16)), 0)
-
-    def prompt_edit(self, case: PieCase, picture: Image.Image, number: int) -> PromptEdit:
-        """Return the prompt edit of entry `number`."""
-        words = case.blended_words
-        return PromptEdit(
-            original_prompt=case.original_prompt,
-            edited_prompt=case.edited_prompt,
-            original_image=picture,
-            inversion=self.inversion,
-            operation="refine",
-            cross_replace_steps=_CROSS,
-            self_replace_steps=_SELF,
-            local_blend=LocalBlend(original=(words[0],), edited=(words[1],)) if words else None,
-            word_weights={words[1]: _WEIGHT} if words else {},
-            num_inference_steps=self.num_inference_steps,
-            seed=(self.seed + number) % 2**32,
-        )
-
-    def instruction_edit(self, case: PieCase, picture: Image.Image, number: int) -> InstructionEdit:
-        """Return the instruction edit of entry `number`."""
-        seed = (self.seed + number) % 2**32
-        return InstructionEdit(original_image=picture, edit_prompt=case.edit_prompt, seed=seed)
 
 
 PieStep: TypeAlias = PieScore | PieReport
@@ -214,7 +138,7 @@ def _methods(
         add(
             "prompt-to-prompt",
             editor.model,
-            [asked, asdict(editor.recommended), _CROSS, _SELF, _WEIGHT],
+            [asked, asdict(editor.recommended), CROSS, SELF, WEIGHT],
             lambda case, picture, number: editor.edit(
                 job.prompt_edit(case, picture, number)
             ).edited_image.convert("RGB"),

@@ -94,7 +94,7 @@ class ExplicitProcessor:
 def published(model: DiffusionModel, edit: PromptEdit) -> tuple[Tensor, int]:
     """Edit as published, pictures and all; return the latents of both rows and the UNet rows spent."""
     original, edited = (
-        TokenizedPrompt.of(text, model.tokenizer, num_tokens=model.text.window)
+        TokenizedPrompt.of(text, model.tokenizer, num_tokens=model.text.max_tokens)
         for text in (edit.original_prompt, edit.edited_prompt)
     )
     settings = resolve(edit, model).settings

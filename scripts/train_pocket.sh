@@ -76,6 +76,6 @@ stage edit instruct-pix2pix pairs pairs-held-out "${edit[@]}" --learning-rate 0.
 for name in decoder base edit; do
   [ -e "$work/$name/done.json" ] || { echo "$name is not trained yet; run this without --only."; exit 0; }
 done
-python -m trainer.pack --autoencoder "$work/decoder/model" --base "$work/base/model" --edit "$work/edit/model" \
+wordbrush train pack --autoencoder "$work/decoder" --base "$work/base" --edit "$work/edit" \
   --out "$work/pocket"
 wordbrush eval pairs --num 300 --model "$work/pocket" --out "$work/figures"

@@ -45,6 +45,8 @@ SUPPLIED_AS = {
     "skimage": "scikit-image",
 }
 """Module -> the declared distribution that brings it, where the names differ."""
+MAX_LINES = 350
+"""Of a module: what is longer has two subjects."""
 BESIDES = {("evaluation/pie_metrics.py", "lpips")}
 """(File, module) that the user installs besides: it needs a torchvision that fits the torch in use."""
 
@@ -113,3 +115,14 @@ def test_light_doors_import_nothing_heavy(statement):
 
 def test_every_package_is_typed():
     assert [package for package in FLOORS if not (ROOT / package / "py.typed").exists()] == []
+
+
+def test_modules_are_short_and_named_for_what_they_do():
+    paths = [path for package in FLOORS for path in sorted((ROOT / package).rglob("*.py"))]
+    lengths = {path.relative_to(ROOT): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
+    assert [path for path in lengths if path.stem in {"utils", "util", "helpers", "common", "misc"}] == []
+
+
+def test_the_length_of_modules_is_the_one_that_contributing_names():
+    assert f"Modules up to {MAX_LINES} lines" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """How a step is computed: in which type of numbers, and by which attention kernel.
 
-Law: neither changes what is learnt from, nor what an exported file looks like; both are settled before the
+Law: neither changes what is learnt from, nor what an exported file looks like; both are resolved before the
 first step and written down, so that a run goes on as it began.
 """
 
@@ -28,7 +28,7 @@ works in tiles that so few do not fill. `scripts/benchmark_train.py` measures bo
 Config = TypeVar("Config", bound=TrainConfig)
 
 
-def settled(config: Config) -> Config:
+def resolved(config: Config) -> Config:
     """Return the configuration with its `mixed_precision` decided: a run keeps the one it began with.
 
     Warns:
@@ -52,7 +52,7 @@ def settled(config: Config) -> Config:
 
 
 def autocast(config: TrainConfig, device: torch.device) -> Any:
-    """Return the context that forward passes of a settled configuration are computed in."""
+    """Return the context that forward passes of a resolved configuration are computed in."""
     half = torch.float16 if config.mixed_precision == "fp16" else torch.bfloat16
     return torch.autocast(device.type, dtype=half, enabled=config.mixed_precision != "no")
 

@@ -23,7 +23,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors.files import replacing_folder
-from trainer import draws, principal
+from editors.model_kinds import find_model
+from trainer import draws, pca
 from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, state_hash, to_pixels
 from trainer.errors import InvalidConfig, UnusableData
@@ -44,7 +45,7 @@ def make_task(config: AutoencoderConfig) -> AutoencoderTask:
 
 
 class AutoencoderTask:
-    """See `trainer.loop.Task`."""
+    """See `trainer.task.Task`."""
 
     def __init__(self, config: AutoencoderConfig, examples: Examples) -> None:
         self.config, self.examples = config, examples
@@ -209,7 +210,7 @@ def begun(config: AutoencoderConfig, examples: Examples) -> Any:
         return vae.requires_grad_(True).train()
     if config.encoder == "principal":
         try:
-            principal.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
+            pca.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
         except ValueError as error:
             raise InvalidConfig(str(error)) from error
     return vae
@@ -221,7 +222,8 @@ def load_autoencoder(folder: Path, *, field: str = "autoencoder") -> Any:
     Raises:
         InvalidConfig: There is none.
     """
-    for place in (folder, folder / "model", folder / "vae"):
+    found = find_model(str(folder))
+    for place in (found, found / "vae"):
         if (place / "config.json").exists() and any(place.glob("*.safetensors")):
             return (
                 AutoencoderKL.from_pretrained(

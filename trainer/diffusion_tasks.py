@@ -9,15 +9,19 @@ Diffusion Training via Min-SNR Weighting Strategy" (2023, arXiv 2303.09556) for 
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, DDPMScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from editors.diffusion import Predict, denoise
 from editors.diffusion import noise as shared_noise
 from editors.models import DiffusionModel
+from trainer import draws
+from trainer.arithmetic import attention_processor
 
 MAX_SAMPLE_WEIGHT = 20.0
 """Bounds 1/σ²: where hardly any noise is left, telling the last of it apart is not worth the whole step."""
@@ -110,6 +114,80 @@ def min_snr_weight(alphas_cumprod: Tensor, prediction_type: str, gamma: float) -
     snr = alphas_cumprod / (1 - alphas_cumprod)
     bounded = snr.clamp(max=gamma)
     return {"sample": bounded, "epsilon": bounded / snr, "v_prediction": bounded / (snr + 1)}[prediction_type]
+
+
+class Draw(NamedTuple):
+    """What a batch draws for its noising: timesteps (B,), noise and the posterior's share (B, C, h, w)."""
+
+    timesteps: Tensor
+    noise: Tensor
+    posterior: Tensor
+
+
+class DiffusionTask(ABC):
+    """What training a latent diffusion model takes, whatever it is conditioned on; see `trainer.task.Task`.
+
+    Attributes:
+        whole: The model; its UNet is the one in training, its other parts are frozen.
+        model: The UNet.
+        scheduler: Adds the noise.
+        device: Where it trains.
+    """
+
+    model: Any
+
+    def __init__(self, whole: DiffusionModel) -> None:
+        self.whole, self.model = whole, whole.unet
+        self.scheduler = training_scheduler(whole.scheduler.config.prediction_type)
+        self.device = torch.device("cpu")
+
+    @property
+    @abstractmethod
+    def most_places(self) -> int:
+        """The largest number of places, h·w, of a latent in training."""
+
+    def to(self, device: torch.device) -> None:
+        """Move the frozen models."""
+        self.device = device
+        self.whole.vae.to(device)
+        self.whole.text_encoder.to(device)
+        self.model.set_attn_processor(attention_processor(device, self.most_places))
+
+    def draw(self, rows: list[torch.Generator], shape: tuple[int, ...]) -> Draw:
+        """Draw what noises latents of a shape, (C, h, w), each row from its own generator."""
+        timesteps = draws.timesteps(rows, self.scheduler.config.num_train_timesteps)
+        return Draw(timesteps, draws.normal(rows, shape), draws.normal(rows, shape))
+
+    def denoising_loss(
+        self,
+        model: nn.Module,
+        drawn: Draw,
+        latents: tuple[Tensor, Tensor],
+        text: Tensor,
+        *,
+        picture: Tensor | None = None,
+        min_snr_gamma: float | None = None,
+    ) -> Tensor:
+        """Noise samples of the posterior, let the model predict, and return the loss.
+
+        Args:
+            model: The UNet, as it is wrapped for training.
+            drawn: What `draw` gave.
+            latents: Mean and deviation of the posterior, unscaled, (B, C, h, w) each.
+            text: States that the UNet reads, (B, T, D).
+            picture: What stands beside the noised latents, (B, C, h, w), for an edit model.
+            min_snr_gamma: As in `diffusion_loss`.
+        """
+        mean, std = latents
+        clean = (mean + std * drawn.posterior) * self.whole.vae.config.scaling_factor
+        clean, noise, timesteps, text = (
+            x.to(self.device) for x in (clean, drawn.noise, drawn.timesteps, text)
+        )
+        unet_input = self.scheduler.add_noise(clean, noise, timesteps)
+        if picture is not None:
+            unet_input = torch.cat([unet_input, picture.to(self.device)], dim=1)
+        predicted = model(unet_input, timesteps, text).sample
+        return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps, min_snr_gamma=min_snr_gamma)
 
 
 def denoise_grid(

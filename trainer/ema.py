@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
+class EMA:
     """Averages a module's parameters; one fused call a step."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:

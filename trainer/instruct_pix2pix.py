@@ -25,12 +25,11 @@ from torch import Tensor, nn
 from editors import InstructionEdit, InstructPix2PixEditor, models
 from editors.guidance import dual
 from trainer import draws
-from trainer.arithmetic import attention_processor
 from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig
 from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
 from trainer.data_pairs import PairLatents, Pairs, read_pairs
-from trainer.diffusion_tasks import denoise_grid, diffusion_loss, training_scheduler
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
@@ -52,8 +51,8 @@ def make_task(config: InstructPix2PixConfig) -> InstructPix2PixTask:
     return InstructPix2PixTask(config)
 
 
-class InstructPix2PixTask:
-    """See `trainer.loop.Task`."""
+class InstructPix2PixTask(DiffusionTask):
+    """See `trainer.task.Task`."""
 
     def __init__(self, config: InstructPix2PixConfig, pairs: Pairs | None = None) -> None:
         """Make ready.
@@ -73,9 +72,9 @@ class InstructPix2PixTask:
             "text_encoder": state_hash(base.text_encoder),
             "data": self.pairs.data_hash,
         }
-        self.device = PartialState(cpu=config.device == "cpu").device
-        base.vae.to(self.device)
-        base.text_encoder.to(self.device)
+        device = PartialState(cpu=config.device == "cpu").device
+        base.vae.to(device)
+        base.text_encoder.to(device)
         self.latents = PairLatents(
             base.vae,
             self.pairs,
@@ -91,36 +90,24 @@ class InstructPix2PixTask:
         self.texts = encode_texts(
             base.encode_prompt, self.wordings.texts, cache, model=self.fingerprint["text_encoder"]
         )
-        self.model: Any = (base.unet if base.kind == "edit" else widen(base.unet)).requires_grad_(True)
+        unet = (base.unet if base.kind == "edit" else widen(base.unet)).requires_grad_(True)
         if config.lora_rank is not None:
             torch.manual_seed(config.seed)
-            add_lora(self.model, config.lora_rank)
+            add_lora(unet, config.lora_rank)
         if config.gradient_checkpointing:
-            self.model.enable_gradient_checkpointing()
-        self.whole = models.DiffusionModel(
-            tokenizer=base.tokenizer,
-            text_encoder=base.text_encoder,
-            vae=base.vae,
-            unet=self.model,
-            scheduler=base.scheduler,
-            name="in training",
-            recommends=base.recommends,
-        )
+            unet.enable_gradient_checkpointing()
+        super().__init__(replace(base, unet=unet, name="in training"))
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
-        self.scheduler = training_scheduler(base.scheduler.config.prediction_type)
         self.held_out: HeldOut | None = None
         if config.validation_data is not None:
             self.held_out = HeldOut(
                 self.whole, self.scheduler, config.validation_data, resolution, step, config.max_aspect
             )
 
-    def to(self, device: torch.device) -> None:
-        """Move the frozen models."""
-        self.device = device
-        self.whole.vae.to(device)
-        self.whole.text_encoder.to(device)
-        largest = max(math.prod(self.latents.shape(size)[1:]) for size in range(len(self.latents.buckets)))
-        self.model.set_attn_processor(attention_processor(device, largest))
+    @property
+    def most_places(self) -> int:
+        """The number of places, h·w, of the largest latent."""
+        return max(math.prod(self.latents.shape(size)[1:]) for size in range(len(self.latents.buckets)))
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from (noised edited latents, original's latents, instruction), some conditions dropped.
@@ -139,21 +126,17 @@ class InstructPix2PixTask:
     def _loss(self, model: nn.Module, indices: NDArray[np.int64], rows: list[torch.Generator]) -> Tensor:
         """Return the loss of samples of one size."""
         kept = conditioning_dropout(draws.uniform(rows), self.config.conditioning_dropout_prob)
-        timesteps = draws.timesteps(rows, self.scheduler.config.num_train_timesteps)
-        shape = self.latents.shape(int(self.groups[indices[0]]))
-        noise, posterior = draws.normal(rows, shape), draws.normal(rows, shape)
-        condition, mean, std = self.views(indices, rows).unbind(1)
-        clean = (mean + std * posterior) * self.whole.vae.config.scaling_factor
-        condition = condition * kept.picture[:, None, None, None]
+        drawn = self.draw(rows, self.latents.shape(int(self.groups[indices[0]])))
+        picture, mean, std = self.views(indices, rows).unbind(1)
         said = self.wordings.choose(indices, draws.uniform(rows).numpy())
-        text = torch.where(kept.text[:, None, None], self.texts.of(said), self.texts.empty)
-        clean, noise, timesteps, condition, text = (
-            x.to(self.device) for x in (clean, noise, timesteps, condition, text)
+        return self.denoising_loss(
+            model,
+            drawn,
+            (mean, std),
+            torch.where(kept.text[:, None, None], self.texts.of(said), self.texts.empty),
+            picture=picture * kept.picture[:, None, None, None],
+            min_snr_gamma=self.config.min_snr_gamma,
         )
-        noised = self.scheduler.add_noise(clean, noise, timesteps)
-        predicted = model(torch.cat([noised, condition], dim=1), timesteps, text).sample
-        gamma = self.config.min_snr_gamma
-        return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps, min_snr_gamma=gamma)
 
     def views(self, indices: NDArray[np.int64], rows: list[torch.Generator]) -> Tensor:
         """Return latents of samples of one size, each through the view that its own generator draws."""

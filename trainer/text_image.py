@@ -27,6 +27,7 @@ from dataset_builder import records
 from dataset_builder.clip import PocketTowers
 from dataset_builder.scorer_model import TEXT_WIDTH, ScorerModel, contrastive_loss, sentence_embeddings
 from dataset_builder.storage import hash_json
+from editors.checkpoints import TEXT_ENCODER
 from editors.models import load_text_encoder
 from trainer import draws
 from trainer.config import TextImageConfig
@@ -45,13 +46,13 @@ def make_task(config: TextImageConfig) -> TextImageTask:
 
 
 class TextImageTask:
-    """See `trainer.loop.Task`."""
+    """See `trainer.task.Task`."""
 
     def __init__(self, config: TextImageConfig) -> None:
         self.config = config
         examples = read_examples(config.data, pictures=(records.IMAGE,), texts=(records.CAPTION,))
         self.pictures = examples.pictures[records.IMAGE]
-        tokenizer, encoder = load_text_encoder(config.text_encoder)
+        tokenizer, encoder = load_text_encoder()
         distinct = sorted(set(examples.texts[records.CAPTION]))
         place = {text: row for row, text in enumerate(distinct)}
         self.captions = np.array([place[text] for text in examples.texts[records.CAPTION]])  # (N,)
@@ -94,7 +95,7 @@ class TextImageTask:
         """Write the folder that `Scorer.from_pretrained` loads."""
         facts = {
             "size": self.pictures.shape[1],
-            "text_encoder": self.config.text_encoder,
+            "text_encoder": TEXT_ENCODER,
             "network": {
                 name: list(value) if isinstance(value, tuple) else value
                 for name, value in self.network.items()

@@ -21,11 +21,9 @@ from torch import Tensor, nn
 from editors import models
 from editors.checkpoints import read_recommended
 from editors.errors import EditorError
-from editors.files import user_path
 from editors.guidance import cfg
 from editors.models import DiffusionModel, load_text_encoder
 from trainer import draws
-from trainer.arithmetic import attention_processor
 from trainer.autoencoder import load_autoencoder
 from trainer.config import TextToImageConfig
 from trainer.data import (
@@ -37,7 +35,7 @@ from trainer.data import (
     state_hash,
     to_pixels,
 )
-from trainer.diffusion_tasks import denoise_grid, diffusion_loss, sampling_scheduler, training_scheduler
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
@@ -57,14 +55,13 @@ def make_task(config: TextToImageConfig) -> TextToImageTask:
     return TextToImageTask(config)
 
 
-class TextToImageTask:
-    """See `trainer.loop.Task`."""
+class TextToImageTask(DiffusionTask):
+    """See `trainer.task.Task`."""
 
     def __init__(self, config: TextToImageConfig) -> None:
         self.config = config
         examples = read_examples(config.data, pictures=("image",), texts=("caption",))
-        self.whole = begun(config, examples.pictures["image"].shape[1])
-        self.model: Any = self.whole.unet
+        super().__init__(begun(config, examples.pictures["image"].shape[1]))
         cache = config.out / "cache"
         vae, text_hash = self.whole.vae, state_hash(self.whole.text_encoder)
         self.mean, self.std = encode_pictures(vae, examples, "image", cache)
@@ -78,34 +75,24 @@ class TextToImageTask:
         }
         if config.init is not None:
             self.fingerprint["init"] = state_hash(self.model)
-        self.scheduler = training_scheduler(self.whole.scheduler.config.prediction_type)
-        self.device = torch.device("cpu")
         self.held_out: HeldOut | None = None
         if config.validation_data is not None:
             held = read_examples(config.validation_data, pictures=("image",), texts=("caption",))
             self.held_out = HeldOut(self.whole, self.scheduler, held, Captions.of(config.validation_data))
 
-    def to(self, device: torch.device) -> None:
-        """Move the frozen models."""
-        self.device = device
-        self.whole.vae.to(device)
-        self.whole.text_encoder.to(device)
-        self.model.set_attn_processor(attention_processor(device, math.prod(self.mean.shape[-2:])))
+    @property
+    def most_places(self) -> int:
+        """The number of places, h·w, of every latent."""
+        return math.prod(self.mean.shape[-2:])
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Predict from noised latents and their caption, which some samples lose."""
         rows = draws.generators(self.config.seed, positions)
-        shape = self.mean.shape[1:]
         keep = draws.uniform(rows) >= self.config.conditioning_dropout_prob
-        timesteps = draws.timesteps(rows, self.scheduler.config.num_train_timesteps)
-        noise, posterior = draws.normal(rows, shape), draws.normal(rows, shape)
-        clean = torch.from_numpy(self.mean[indices]) + torch.from_numpy(self.std[indices]) * posterior
-        clean = clean * self.whole.vae.config.scaling_factor
+        drawn = self.draw(rows, self.mean.shape[1:])
+        latents = (torch.from_numpy(self.mean[indices]), torch.from_numpy(self.std[indices]))
         text = torch.where(keep[:, None, None], self.texts.of(indices), self.texts.empty)
-        clean, noise, timesteps, text = (x.to(self.device) for x in (clean, noise, timesteps, text))
-        noised = self.scheduler.add_noise(clean, noise, timesteps)
-        predicted = model(noised, timesteps, text).sample
-        return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps)
+        return self.denoising_loss(model, drawn, latents, text)
 
     def sample_grid(self) -> Image.Image:
         """Draw the pictures of the first captions."""
@@ -168,7 +155,10 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
         return load_for_training("init", config.init, "base")
     assert config.autoencoder is not None
     vae = load_autoencoder(config.autoencoder)
-    tokenizer, text_encoder = load_text_encoder(config.text_encoder)
+    try:
+        tokenizer, text_encoder = load_text_encoder(config.text_encoder)
+    except EditorError as error:
+        raise InvalidConfig(f"text_encoder: {error}") from error
     torch.manual_seed(config.seed)
     sample_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
     return DiffusionModel(
@@ -193,10 +183,8 @@ def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionMode
     Raises:
         InvalidConfig: There is none of the kind, or it is of a layout that is not trained.
     """
-    exported = user_path(name) / "model"
-    folder = str(exported) if (exported / "model_index.json").exists() else name
     try:
-        model = models.load(folder, kind=kind, device="cpu", dtype=torch.float32)
+        model = models.load(name, kind=kind, device="cpu", dtype=torch.float32)
     except EditorError as error:
         raise InvalidConfig(f"{field}: {error}") from error
     if model.is_xl:

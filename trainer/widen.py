@@ -1,4 +1,4 @@
-"""Give a base model eyes: widen its first layer so that it can be told a picture.
+"""Widen a base model's conv_in from C to 2C channels, so that it can be told a picture.
 
 Reference: Tim Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image
 Editing Instructions" (2023, arXiv 2211.09800), §3.2: the weights that act on the new channels start at

@@ -18,10 +18,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from editors.edits import InstructionEditor
-
-from .edit_tab import edit_tab
-from .errors import UnusablePlace
-from .proxies import without_proxies
+from ui.edit_tab import edit_tab
+from ui.errors import UnusablePlace
+from ui.proxies import without_proxies
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
 """Where pictures wait for an edit. gradio's own folder is shared by all pages of a machine: others could

@@ -15,11 +15,10 @@ import typer
 from dataset_builder.errors import DatasetError
 from editors import EditorError
 from trainer.errors import TrainerError
-
-from .commands import edit, page
-from .errors import DoorError
-from .options import Commands
-from .terminal import spell_everything
+from ui.commands import edit, page
+from ui.errors import DoorError
+from ui.options import Commands
+from ui.terminal import spell_everything
 
 USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
 

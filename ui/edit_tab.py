@@ -14,16 +14,15 @@ import gradio as gr
 
 from editors.edits import InstructionEditor
 from editors.settings import Settings
-
-from .edits import MAX_SEED, Edits, Update
-from .examples import lay_out_examples, wire_examples
-from .form import LABELS, SLIDERS, Form, check
-from .grid import lay_out_grid, wire_choice
-from .history import History
-from .history_panel import QUIET, Panel, wire_nudges, wire_panel
-from .painter import painted, painter
-from .photo import Photo
-from .screen import Screen
+from ui.edits import MAX_SEED, Edits, Update
+from ui.examples import lay_out_examples, wire_examples
+from ui.form import LABELS, SLIDERS, Form, check
+from ui.grid import lay_out_grid, wire_choice
+from ui.history import History
+from ui.history_panel import QUIET, Panel, wire_nudges, wire_panel
+from ui.painter import painted, painter
+from ui.photo import Photo
+from ui.screen import Screen
 
 LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1, "trigger_mode": "once"}
 BEGIN = "Drop a picture, say what should change, press Enter."

@@ -14,12 +14,11 @@ from typing import Any
 from editors import EditorError, EditResult, InstructionEdit
 from editors.edits import InstructionEditor
 from editors.settings import resolve
-
-from .form import LABELS, refusal, request_of
-from .history import Entry, History, delete, keep
-from .screen import Screen
-from .strength import Strength
-from .watch import watched
+from ui.form import LABELS, refusal, request_of
+from ui.history import Entry, History, delete, keep
+from ui.screen import Screen
+from ui.strength import Strength
+from ui.watch import watched
 
 VARIATIONS = 4
 MAX_SEED = 2**32

@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .form import LABELS
-from .history_panel import QUIET, Panel, Update
+from ui.form import LABELS
+from ui.history_panel import QUIET, Panel, Update
 
 INSTRUCTIONS = ("make it night", "make it sunset", "an old sepia photograph")
 """What was asked for the panels of the shipped picture, after the first, which is the drawing itself."""

@@ -85,21 +85,17 @@ def _verdict(name: str, value: Any) -> dict[str, Any]:
         InstructionEdit(**{**VALID, name: value})
     except InvalidEdit as error:
         no_picture = name == "original_image" and value is None
-        sentence = NO_PICTURE if no_picture else _parts(error)[1]  # it stands under the field's label
+        sentence = NO_PICTURE if no_picture else error.problem  # it stands under the field's label
         return gr.validate(False, html.escape(sentence[0].upper() + sentence[1:]))
     return gr.validate(True, "")
 
 
-def _parts(error: EditorError) -> tuple[str, str]:
-    """Split an error's sentence into the page's label of the field it names, if any, and the rest."""
-    field, colon, rest = str(error).partition(": ")
-    return (LABELS[field], rest) if colon and field in LABELS else ("", str(error))
-
-
 def refusal(error: EditorError, what: str = "Not edited.") -> str:
     """Return what the status line says of an error, safe as HTML."""
-    label, sentence = _parts(error)
-    return f"**{what}** {html.escape(f'{label}: {sentence}' if label else sentence)}"
+    sentence = str(error)
+    if isinstance(error, InvalidEdit) and error.field in LABELS:
+        sentence = f"{LABELS[error.field]}: {error.problem}"
+    return f"**{what}** {html.escape(sentence)}"
 
 
 def plain(name: str, value: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from .form import LABELS
-from .history import Entry
-from .history_panel import QUIET, Panel, Update
-from .screen import told
-from .strength import Strength
+from ui.form import LABELS
+from ui.history import Entry
+from ui.history_panel import QUIET, Panel, Update
+from ui.screen import told
+from ui.strength import Strength
 
 COLUMNS = 3
 

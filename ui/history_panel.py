@@ -13,12 +13,11 @@ import gradio as gr
 from editors import InvalidEdit
 from editors.images import read_picture
 from editors.recipe import read_recipe
-
-from .form import DEFAULTS, LABELS, Form, named, refusal
-from .history import Entry, History
-from .painter import surface
-from .screen import Screen, told
-from .strength import Strength
+from ui.form import DEFAULTS, LABELS, Form, named, refusal
+from ui.history import Entry, History
+from ui.painter import surface
+from ui.screen import Screen, told
+from ui.strength import Strength
 
 MAX_PAST = 50
 """Forms that Undo can bring back."""

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import terminal
-from .errors import UnusablePlace
+from ui import terminal
+from ui.errors import UnusablePlace
 
 _KINDS = {".png": "pictures are written as PNG", ".json": "figures are written as JSON"}
 

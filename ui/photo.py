@@ -20,6 +20,6 @@ class Photo(gr.Image):
         Raises:
             gr.Error: It is no file of the upload folder.
         """
-        from .uploads import uploaded  # here, since the stub is a copy of the class alone
+        from ui.uploads import uploaded  # here, since the stub is a copy of the class alone
 
         return None if payload is None else uploaded(payload.path, self.GRADIO_CACHE)

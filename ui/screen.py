@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from .history import Entry, History
+from ui.history import Entry, History
 
 ITS_ORIGINAL = "its original"
 

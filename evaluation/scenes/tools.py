@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.clip import Scorer
-from editors import IncompatibleModel, InstructPix2PixEditor, PromptToPromptEditor
-from editors.files import user_path
+from editors import InstructPix2PixEditor, PromptToPromptEditor
 from evaluation.judge import Judge, Reading
 from evaluation.sampling import model_hash, weights_hash
 from evaluation.scenes.job import ScenesJob
@@ -71,7 +70,6 @@ class Tools:
         """
         job = self._job
         name = job.model if job.base is None else job.base
-        require_model(name)
         return PromptToPromptEditor.from_pretrained(name, device=job.device, scheduler=job.scheduler)
 
     @cached_property
@@ -82,7 +80,6 @@ class Tools:
             IncompatibleModel: There is none.
         """
         job = self._job
-        require_model(job.model)
         return InstructPix2PixEditor.from_pretrained(job.model, device=job.device, scheduler=job.scheduler)
 
     @cached_property
@@ -110,25 +107,6 @@ class Tools:
                 "scorer": lambda: weights_hash(self.scorer.name, cast(Any, self.scorer.towers).model),
             }[tool]()
         return self._hashes[tool]
-
-
-def require_model(name: str) -> None:
-    """Refuse the folder of a training run in place of the model that it exports.
-
-    Raises:
-        IncompatibleModel: It is one; the sentence says where the model is, or how it comes about.
-    """
-    folder = user_path(name)
-    if not (folder / "config.json").is_file() or not (folder / "log.jsonl").is_file():
-        return
-    if (folder / "model").is_dir():
-        raise IncompatibleModel(
-            f"{name}: is the folder of a training run; give its model, {folder / 'model'}."
-        )
-    raise IncompatibleModel(
-        f"{name}: is a training run that has not finished, so it has no model yet; go on with "
-        f"`wordbrush train … --resume {name}`."
-    )
 
 
 def pil(picture: NDArray[np.uint8]) -> Image.Image:

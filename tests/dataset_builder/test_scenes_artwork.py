@@ -10,13 +10,12 @@ import shutil
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dataset_builder.scenes.artwork import store
 from dataset_builder.scenes.artwork.sets import ARTWORK_SETS, ArtworkSet
 from dataset_builder.scenes.errors import ArtworkFetchFailed, MissingArtwork
-from dataset_builder.scenes.paint.objects.sprites import noun_master, sprite
+from dataset_builder.scenes.paint.objects.sprites import noun_master
 from dataset_builder.scenes.vocabulary import NOUNS
 
 
@@ -92,11 +91,3 @@ def test_the_cache_does_not_show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert drawn.tobytes() == read.tobytes()
     assert max(drawn.size) == 160
     assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_a_sprite_has_the_height_asked_for_and_fills_it() -> None:
-    for height in (24, 61, 200):
-        pixels = sprite(NOUNS["car"], "twemoji", height)
-        assert pixels.shape[0] == height
-        assert pixels.dtype == np.float32
-        assert (pixels[[0, -1], :, 3].max(1) > 0.1).all()

@@ -10,15 +10,20 @@ import pytest
 from dataset_builder.scenes.paint.objects.characters import CHIN, HEIGHT, figure
 from dataset_builder.scenes.paint.objects.materials import make_of
 from dataset_builder.scenes.paint.objects.recolour import recolour
-from dataset_builder.scenes.paint.objects.sprites import sprite
+from dataset_builder.scenes.paint.objects.sprites import Pixels, noun_master, scaled, to_pixels
 from dataset_builder.scenes.scene import Worn
 from dataset_builder.scenes.seeds import generator
 from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS, MATERIALS, NOUNS, with_article
 
 
+def drawn(name: str, height: int) -> Pixels:
+    master = noun_master(NOUNS[name], "twemoji", 160)
+    return to_pixels(scaled(master, height / master.height))
+
+
 @pytest.mark.parametrize("colour", COLOURS)
 def test_a_recoloured_thing_has_the_colour(colour: str) -> None:
-    car = sprite(NOUNS["car"], "twemoji", 60)
+    car = drawn("car", 60)
     painted = recolour(car, colour)
     assert (painted[..., 3] == car[..., 3]).all()
     body = (np.abs(painted - car).sum(-1) > 0.15) & (car[..., 3] > 0.9)
@@ -36,7 +41,7 @@ def test_a_recoloured_thing_has_the_colour(colour: str) -> None:
 
 @pytest.mark.parametrize("material", MATERIALS)
 def test_a_material_keeps_the_silhouette(material: str) -> None:
-    cat = sprite(NOUNS["cat"], "twemoji", 48)
+    cat = drawn("cat", 48)
     made = make_of(cat, material, generator(0, "test"))
     assert np.allclose(made[..., 3], cat[..., 3] * np.float32(MATERIALS[material].opacity), atol=1e-6)
     assert (made >= 0).all() and (made <= 1).all()

@@ -1,5 +1,6 @@
 import json
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -109,7 +110,8 @@ def test_a_bad_field_is_one_sentence_that_names_it(make, name, value):
     with pytest.raises(InvalidEdit) as caught:
         make(**{name: value})
     text = str(caught.value)
-    assert text.startswith(name)
+    assert caught.value.field.startswith(name) and text == f"{caught.value.field}: {caught.value.problem}"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == text  # it comes back from another process
     assert text.endswith(".") and "\n" not in text and len(text) < 220
     assert re.search(r"; |, or leave", text), "the remedy is missing"
 

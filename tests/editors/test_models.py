@@ -263,10 +263,6 @@ def tree(folder, files):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        (
-            {"config.json": '{"config": {"task": "instruct-pix2pix"}}', "model/x": ""},
-            "run folder.*give its model",
-        ),
         ({"config.json": '{"config": {"task": "instruct-pix2pix"}}'}, "not done; go on with .*--resume"),
         ({"adapter_config.json": "{}"}, "is a LoRA"),
         ({"pytorch_lora_weights.safetensors": ""}, "is a LoRA"),
@@ -286,6 +282,12 @@ def tree(folder, files):
 )
 def test_a_folder_of_another_kind_is_called_what_it_is(tmp_path, files, says):
     refused(tree(tmp_path, files), says)
+
+
+def test_the_folder_of_a_finished_run_means_its_model(tmp_path):
+    run = tree(tmp_path / "run", {"config.json": '{"config": {"task": "instruct-pix2pix"}}'})
+    tiny.pipeline(kind="edit").save_pretrained(run / "model")
+    assert load(str(run), kind="edit", device="cpu").name == str(run)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from editors.models import from_pipeline
 from evaluation import pie as pie_module
 from evaluation import pie_metrics
 from evaluation.figures import MAX_PSNR
-from evaluation.pie import PieJob, evaluate_pie
+from evaluation.pie import evaluate_pie
 from evaluation.pie_bench import PieBench, PieCase
+from evaluation.pie_job import PieJob
 from evaluation.pie_metrics import METRICS, Measured, PieMetrics
 from evaluation.pie_report import markdown, notes
 from tests import tiny

@@ -326,16 +326,6 @@ def test_an_evaluation_without_weights_says_which(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("finished", "sentence"), [(False, "has not finished"), (True, "give its model")])
-def test_a_training_run_is_no_model(tmp_path: Path, finished: bool, sentence: str) -> None:
-    for name in ("config.json", "log.jsonl"):
-        (tmp_path / name).write_text("{}")
-    if finished:
-        (tmp_path / "model").mkdir()
-    with pytest.raises(IncompatibleModel, match=sentence):
-        list(evaluate_scenes(job(tmp_path / "out", model=str(tmp_path), only=("edit",))))
-
-
 def test_a_judge_of_another_world_measures_nothing(tmp_path: Path, models: dict[str, Any]) -> None:
     toys = Toys(tmp_path, models)
     toys.judge.world_hash = "0" * 64

@@ -10,7 +10,7 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from tests import tiny
 from tests.trainer import toy
 from trainer import arithmetic
-from trainer.arithmetic import MAX_EXPLICIT_TOKENS, attention_processor, compiled, settled
+from trainer.arithmetic import MAX_EXPLICIT_TOKENS, attention_processor, compiled, resolved
 from trainer.errors import InvalidConfig
 from trainer.run_folder import claim
 
@@ -43,13 +43,13 @@ def test_auto_takes_bf16_where_it_is_computed_and_a_run_keeps_what_it_began_with
 ) -> None:
     config = toy.autoencoder_config(tmp_path, mixed_precision="auto")
     monkeypatch.setattr(arithmetic, "computes_bf16", lambda device: native)
-    begun = settled(config)
+    begun = resolved(config)
     assert begun.mixed_precision == chosen
     claim(begun)
     (config.out / "checkpoints" / "checkpoint-00000001").mkdir(parents=True)
     monkeypatch.setattr(arithmetic, "computes_bf16", lambda device: not native)
-    assert settled(config) == begun
-    claim(settled(config))
+    assert resolved(config) == begun
+    claim(resolved(config))
 
 
 def test_bf16_without_arithmetic_for_it_runs_with_a_warning_of_how_slow(
@@ -58,7 +58,7 @@ def test_bf16_without_arithmetic_for_it_runs_with_a_warning_of_how_slow(
     monkeypatch.setattr(arithmetic, "computes_bf16", lambda device: False)
     config = toy.autoencoder_config(tmp_path, mixed_precision="bf16")
     with pytest.warns(UserWarning, match=r"times the speed of float32; take no or auto"):
-        assert settled(config) == config
+        assert resolved(config) == config
 
 
 def test_compiling_without_a_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

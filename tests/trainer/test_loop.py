@@ -286,10 +286,10 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_average_follows_its_closed_form() -> None:
-    from trainer.ema import Average
+    from trainer.ema import EMA
 
     module = torch.nn.Linear(1, 1, bias=False)
-    average = Average(module, decay=0.5)
+    average = EMA(module, decay=0.5)
     expected = module.weight.item()
     for update in range(1, 9):
         with torch.no_grad():

@@ -21,6 +21,7 @@ from trainer.data import to_pixels
 from trainer.errors import InvalidConfig
 from trainer.loop import train
 from trainer.pack import pack
+from ui.cli import main
 
 
 class Spy(torch.nn.Module):
@@ -197,6 +198,20 @@ def test_packed_family_loads_by_folder(chain: Path, edit_model: Path, tmp_path: 
     assert result.edited_image.size == photo.size
     assert isinstance(result.edit, InstructionEdit)
     assert (result.edit.guidance_scale, result.edit.image_guidance_scale) == (3.0, 1.5)
+
+
+def test_a_family_is_packed_from_its_runs(chain: Path, edit_model: Path, tmp_path: Path) -> None:
+    arguments = ["--autoencoder", str(chain / "autoencoder"), "--base", str(chain / "base")]
+    arguments += ["--edit", str(edit_model), "--out", str(tmp_path / "family")]
+    assert main(["train", "pack", *arguments, "--recommended", '{"edit": {"num_inference_steps": 3}}']) == 0
+    assert load(str(tmp_path / "family"), kind="edit", device="cpu").recommended.num_inference_steps == 3
+    (edit_model / "training.json").rename(tmp_path / "training.json")
+    try:
+        with pytest.raises(InvalidConfig, match="does not say how it was trained"):
+            pack(chain / "autoencoder", chain / "base", edit_model, tmp_path / "family")
+    finally:
+        (tmp_path / "training.json").rename(edit_model / "training.json")
+    assert load(str(tmp_path / "family"), kind="base", device="cpu")  # the old family is as it was
 
 
 def test_a_model_says_what_it_is_good_at(chain: Path, edit_model: Path, tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def test_prompt_edit_takes_a_photo_and_shows_where_words_are_looked_at(here, pho
         assert edited.size == original.size
 
 
+FAMILY = ("--autoencoder", "nowhere", "--base", "nowhere", "--edit", "nowhere", "--out", "family")
+
+
 @pytest.mark.parametrize(
     "arguments, named",
     [
@@ -160,6 +163,9 @@ def test_prompt_edit_takes_a_photo_and_shows_where_words_are_looked_at(here, pho
         (["data", "verify", "nowhere"], "nowhere"),
         (["train", "autoencoder", "data"], "--out"),
         (["train", "instruct-pix2pix", "--resume", "nowhere"], "nowhere"),
+        (["train", "pack", *FAMILY, "--recommended", "3"], "recommended"),
+        (["train", "pack", *FAMILY, "--recommended", "{"], "--recommended"),
+        (["train", "pack", *FAMILY], "nowhere"),
         (["train", "autoencoder", "--steps", "9", "--resume", "run"], "--steps"),
         (["train", "autoencoder", "data", "--out", "run", "--batch-size", "0"], "batch_size"),
         (["eval", "pairs", "--out", "figures", "--num", "0"], "num"),

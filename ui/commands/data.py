@@ -14,12 +14,11 @@ from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.scenes import contact_sheet, fetch_artwork
 from editors.recipe import save_picture
-
-from ..errors import InvalidOption
-from ..options import Commands, options
-from ..outputs import Json, png_place, report
-from ..progress import progress_bar
-from . import data_pairs, data_write
+from ui.commands import data_pairs, data_write
+from ui.errors import InvalidOption
+from ui.options import Commands, options
+from ui.outputs import Json, png_place, report
+from ui.progress import progress_bar
 
 MOST_ON_SHEET = 400
 """Samples on a contact sheet: more cannot be looked at."""

@@ -27,13 +27,12 @@ from dataset_builder.triplets import read_triplets
 from editors.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
-
-from ..errors import UnusablePlace
-from ..options import flags, options
-from ..outputs import Json, file_place, png_place, report, require_apart
-from ..progress import progress_bar
-from ..proxies import without_proxies
-from .page import LOCAL
+from ui.commands.page import LOCAL
+from ui.errors import UnusablePlace
+from ui.options import flags, options
+from ui.outputs import Json, file_place, png_place, report, require_apart
+from ui.progress import progress_bar
+from ui.proxies import without_proxies
 
 Out = Annotated[
     Path, typer.Option("--out", help="Folder of the dataset; a run that was cut off is taken up again.")
@@ -191,8 +190,8 @@ def browse(
     """Open a page to look through pairs, and to keep or reject them by key; exports honour it."""
     catalogue = Catalogue(folder)
     with without_proxies():
-        from ..app import serve  # gradio: not before the folder is known to hold pairs
-        from ..browse_page import HEAD, build_browser
+        from ui.app import serve  # gradio: not before the folder is known to hold pairs
+        from ui.browse_page import HEAD, build_browser
 
     if host not in LOCAL:
         typer.echo(f"The page will be open to everyone who can reach {host}; it has no password.", err=True)

@@ -16,12 +16,11 @@ from dataset_builder.writer import (
     write_triplets,
 )
 from dataset_builder.writer_estimate import Estimate, estimate
-
-from ..errors import InvalidOption
-from ..options import number, options
-from ..outputs import Json, report
-from ..progress import progress_bar
-from ..terminal import as_json as as_json_text
+from ui.errors import InvalidOption
+from ui.options import number, options
+from ui.outputs import Json, report
+from ui.progress import progress_bar
+from ui.terminal import as_json as as_json_text
 
 
 def _temperature(text: str) -> float | None:

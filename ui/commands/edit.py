@@ -13,11 +13,10 @@ import typer
 from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit, rules
 from editors.checkpoints import SCHEDULERS
 from editors.edits import StepWindow, WordWindows
-
-from ..errors import InvalidOption, UnusablePlace
-from ..options import number, options, words
-from ..outputs import Json, free_name, png_place, report, require_apart
-from ..progress import watch
+from ui.errors import InvalidOption, UnusablePlace
+from ui.options import number, options, words
+from ui.outputs import Json, free_name, png_place, report, require_apart
+from ui.progress import watch
 
 _STANDARD_INPUT = Path("/dev/stdin")
 _PLACES = {"edited_image": "--out", "original_image": "the original picture", "attention": "--attention"}

@@ -17,7 +17,8 @@ from evaluation.parts import (
     draw_captions,
     evaluate_autoencoder,
 )
-from evaluation.pie import PieJob, evaluate_pie
+from evaluation.pie import evaluate_pie
+from evaluation.pie_job import PieJob
 from evaluation.pie_report import PieReport, PieScore, notes
 from evaluation.pie_report import table as pie_table
 from evaluation.report import table
@@ -36,11 +37,10 @@ from evaluation.scenes.steps import steps_grid, verdict
 from evaluation.scorer_figures import ScoredPairs, ScorerJob, ScorerReport, evaluate_scorer
 from evaluation.scorer_figures import table as scorer_table
 from evaluation.scores import EvalReport, PairScore
-
-from ..options import Commands, options
-from ..outputs import Json
-from ..progress import progress_bar
-from ..terminal import as_json as as_json_text
+from ui.options import Commands, options
+from ui.outputs import Json
+from ui.progress import progress_bar
+from ui.terminal import as_json as as_json_text
 
 app = Commands(no_args_is_help=True, add_completion=False)
 

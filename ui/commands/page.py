@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InvalidOption, UnusablePlace
-from ..proxies import without_proxies
+from ui.errors import InvalidOption, UnusablePlace
+from ui.proxies import without_proxies
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -38,7 +38,7 @@ def ui(
     from editors import InstructPix2PixEditor  # torch and gradio: not for --help
 
     with without_proxies():
-        from ..app import build_app, serve
+        from ui.app import build_app, serve
 
     typer.echo(f"Loading {model} ...", err=True)
     page = build_app(InstructPix2PixEditor.from_pretrained(model), model=model)

@@ -1,5 +1,6 @@
 """`wordbrush train`: one command per model of the chain; its options are its configuration's fields."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields, replace
@@ -10,11 +11,10 @@ import typer
 
 from trainer.config import CONFIGS, TrainConfig, read_config
 from trainer.config_base import NEUTRAL
-
-from ..errors import InvalidOption
-from ..options import Commands, options
-from ..outputs import Json, report
-from ..progress import progress_bar
+from ui.errors import InvalidOption
+from ui.options import Commands, options
+from ui.outputs import Json, report
+from ui.progress import progress_bar
 
 app = Commands(no_args_is_help=True, add_completion=False)
 
@@ -107,3 +107,32 @@ def _train(config: TrainConfig, *, as_json: bool) -> None:
 
 for task, config in CONFIGS.items():
     app.command(task)(_command(config))
+
+
+@app.command()
+def pack(
+    autoencoder: Annotated[Path, typer.Option("--autoencoder", help="A trained autoencoder, or its run.")],
+    base: Annotated[Path, typer.Option("--base", help="A base model trained on its latents, or its run.")],
+    edit: Annotated[Path, typer.Option("--edit", help="An edit model trained on its latents, or its run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the family; an older one is replaced.")],
+    recommended: Annotated[
+        str | None,
+        typer.Option(
+            "--recommended",
+            metavar="<json>",
+            help='Settings that suit them, e.g. {"edit": {"guidance_scale": 3}}; if not given, their own.',
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Pack an autoencoder, a base and an edit model into one folder, as pocket is shipped."""
+    try:
+        settings = None if recommended is None else json.loads(recommended)
+    except ValueError:
+        raise InvalidOption(
+            f'--recommended: {recommended!r} is no JSON; write it like {{"edit": {{"guidance_scale": 3}}}}.'
+        ) from None
+    from trainer.pack import pack as write  # torch: only now
+
+    facts = write(autoencoder, base, edit, out, settings)
+    report({"model": out}, {"recommended": facts["recommended"]}, as_json=as_json, summary="")

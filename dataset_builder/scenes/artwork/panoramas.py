@@ -40,8 +40,7 @@ class Panorama:
 
     Attributes:
         planes: ``(H, W, 7)``: colours of land and walls in neutral light (sRGB in [0, 1]); 1 where the sky
-        shows
-            (outdoors) or where a window or lamp shines (indoors); colours of the photographed sky.
+            shows (outdoors) or where a window or lamp shines (indoors); colours of the photographed sky.
         sun: longitude of the brightest spot, as a fraction of the width.
     """
 

@@ -136,12 +136,6 @@ def scaled(image: Image.Image, scale: float) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def sprite(noun: Noun, depiction: str, height_px: int) -> Pixels:
-    """Return a noun's drawing at a height, as float32 ``(height, w, 4)`` in [0, 1]."""
-    master = noun_master(noun, depiction, master_size_for(height_px))
-    return to_pixels(scaled(master, height_px / master.height))
-
-
 def overlay(base: Image.Image, top: Image.Image, x: float, y: float) -> None:
     """Lay a drawing over another in place, its upper left corner at (x, y); what sticks out is cut off."""
     left, upper = round(x), round(y)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer import principal
+from trainer import pca
 from trainer.autoencoder import build
 from trainer.config import AutoencoderConfig
 
@@ -26,7 +26,7 @@ def fitted(widths: tuple[int, ...], latents: int, pixels: Tensor) -> Any:
     )
     torch.manual_seed(0)
     vae = build(config, pixels.shape[-1])
-    principal.fit(vae, pixels)
+    pca.fit(vae, pixels)
     return vae
 
 

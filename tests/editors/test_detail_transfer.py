@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editors.full_size import evened, local_map, smooth_map, transfer_change, without_drift, working_size
+from editors.detail_transfer import (
+    evened,
+    local_map,
+    smooth_map,
+    transfer_change,
+    without_drift,
+    working_size,
+)
 from editors.images import to_pixels
 from evaluation.figures import psnr
 from tests import tiny
