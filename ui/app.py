@@ -9,15 +9,19 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from weakref import finalize
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from editors.edits import InstructionEditor
+from ui.api import offer_edit
+from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
 from ui.proxies import without_proxies
@@ -42,11 +46,14 @@ def build_app(editor: InstructionEditor, *, model: str) -> gr.Blocks:
         model: Its name, shown to the user.
     """
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
+    # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
+    gr.set_static_paths([results.name])
     with gr.Blocks(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
         gr.Markdown(
             f"# Wordbrush\nEdit a picture by saying what to change. Model: **{model}**, on this machine."
         )
         edit_tab(editor, Path(results.name))
+        offer_edit(editor)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
@@ -60,6 +67,7 @@ def serve(
     head: str | None = None,
     auth: tuple[str, str] | None = None,
     root_path: str = "",
+    allow_hosts: Collection[str] = (),
 ) -> str:
     """Start serving the page in the background and return its address; `page.close()` ends it.
 
@@ -70,6 +78,7 @@ def serve(
         head: HTML for the page's head.
         auth: Name and password that visitors must give; None lets everyone in who can reach the address.
         root_path: Path under which a web server in front shows the page, such as /wordbrush.
+        allow_hosts: Names that the page answers to besides `host` and this machine's own.
 
     Raises:
         UnusablePlace: The address or port cannot be listened on.
@@ -77,7 +86,7 @@ def serve(
     try:
         with without_proxies():
             _, url, _ = page.launch(
-                server_name=host,
+                server_name=f"[{host}]" if ":" in host else host,  # as it stands in an address
                 server_port=port,
                 share=False,
                 prevent_thread_lock=True,
@@ -90,8 +99,9 @@ def serve(
                 auth=auth,
                 root_path=root_path or None,
                 app_kwargs={
-                    "routes": [Route("/health", _health)]
-                },  # before the page's own, which take any path
+                    "routes": [Route("/health", _health)],  # before the page's own, which take any path
+                    "middleware": [Middleware(Door, hosts=Hosts.of(host, allow_hosts))],
+                },
                 theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             )
     except OSError as error:

@@ -5,7 +5,7 @@ does not wait for it.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import gradio as gr
 
 from editors.edits import InstructionEditor
 from editors.settings import Settings
+from ui.api import LANE
+from ui.compare import Compare
 from ui.edits import MAX_SEED, Edits, Update
 from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, SLIDERS, Form, check
@@ -24,7 +26,6 @@ from ui.painter import painted, painter
 from ui.photo import Photo
 from ui.screen import Screen
 
-LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1, "trigger_mode": "once"}
 BEGIN = "Drop a picture, say what should change, press Enter."
 
 
@@ -60,7 +61,7 @@ def edit_tab(editor: InstructionEditor, root: Path) -> None:
     use, reuse = screen.actions[:2]
     wire_panel(panel, use=use, reuse=reuse)
     nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
-    buttons.roll.click(lambda: secrets.randbelow(MAX_SEED), None, form.seed, **QUIET)
+    buttons.roll.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
     edits = Edits(
@@ -102,17 +103,21 @@ def _wire(
     *more: Any,
 ) -> Any:
     """Connect an edit to the event after which it is checked and waits in line."""
-    return ready.success(
+    screen = edits.screen
+    line = ready.success(edits.line_up, panel.form.inputs, [screen.status, screen.stop], **QUIET)
+    edit = line.success(
         handler,
         inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells],
         outputs=[*edits.screen.outputs, edits.held, *((edits.cells, *more) if more else ())],
         validator=check,
-        api_name=name,
-        api_visibility="public" if name else "private",
-        show_progress="minimal",
-        show_progress_on=edits.screen.status,
+        api_name=name and f"page_{name}",  # programs have `api`
+        api_visibility="private",
+        show_progress="hidden",  # the status line says it; gradio would grey it out while one waits
+        trigger_mode="once",
         **LANE,
     )
+    edit.failure(edits.left_the_line, None, [screen.status, screen.stop], **QUIET)
+    return edit
 
 
 def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons]:
@@ -154,8 +159,10 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
             label=LABELS["num_inference_steps"],
             info="More takes longer; beyond 50 it seldom helps.",
         )
-        seed = gr.Number(
-            value=None,
+        # No gr.Number, which says 0 of its own accord as soon as this is opened.
+        seed = gr.Textbox(
+            lines=1,
+            max_lines=1,
             label=LABELS["seed"],
             placeholder="drawn at random",
             info="The same seed and settings give the same picture.",
@@ -191,7 +198,7 @@ def _chips(instruction: Any, instructions: Sequence[str]) -> None:
 
 def _screen(stop: Any) -> tuple[Screen, Any]:
     """Lay out the right column; return it and its Undo button."""
-    compare = gr.ImageSlider(
+    compare = Compare(
         label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=560
     )
     status = gr.Markdown(BEGIN, elem_id="status")

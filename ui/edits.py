@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from editors import EditorError, EditResult, InstructionEdit
 from editors.edits import InstructionEditor
 from editors.settings import resolve
-from ui.form import LABELS, refusal, request_of
+from ui.form import LABELS, check, refusal, request_of
 from ui.history import Entry, History, delete, keep
 from ui.screen import Screen
 from ui.strength import Strength
 from ui.watch import watched
 
 VARIATIONS = 4
+IN_LINE = "In line: it begins as soon as the edits before it are done ..."
 MAX_SEED = 2**32
 Update = dict[Any, Any]
 Ending = Generator[Update, None, tuple[str, EditResult]]
@@ -46,6 +49,16 @@ class Edits:
     held: Any
     cells: Any
     show_cells: Callable[[tuple[Entry, ...]], Update]
+
+    def line_up(self, *values: Any) -> Update:
+        """Say that an edit waits, and let it be stopped; what is not valid is not sent, and says so."""
+        if not all(verdict["is_valid"] for verdict in check(*values)):
+            return {self.screen.stop: gr.skip()}
+        return {self.screen.status: IN_LINE, self.screen.stop: gr.Button(interactive=True)}
+
+    def left_the_line(self) -> Update:
+        """Say that an edit did not come about: it was not valid, or the line is full; gradio says which."""
+        return self.screen.ended("Not edited.")
 
     def one(self, *values: Any) -> Iterator[Update]:
         """Edit the picture."""

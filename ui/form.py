@@ -57,6 +57,8 @@ class Form:
 
 
 def _update(name: str, value: Any) -> Any:
+    if name == "seed":
+        return gr.update(value="" if value is None else str(value))
     if name not in SLIDERS or value is None:
         return gr.update(value=value)
     low, high = SLIDERS[name]
@@ -100,8 +102,11 @@ def refusal(error: EditorError, what: str = "Not edited.") -> str:
 
 def plain(name: str, value: Any) -> Any:
     """Return a browser's number as Python means it: JavaScript has no whole numbers, 20 may come as 20.0."""
-    if name in ("num_inference_steps", "seed") and isinstance(value, float) and value.is_integer():
+    if name == "num_inference_steps" and isinstance(value, float) and value.is_integer():
         return int(value)
+    if name == "seed" and isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() else text or None
     return value
 
 

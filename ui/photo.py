@@ -23,3 +23,9 @@ class Photo(gr.Image):
         from ui.uploads import uploaded  # here, since the stub is a copy of the class alone
 
         return None if payload is None else uploaded(payload.path, self.GRADIO_CACHE)
+
+    def postprocess(self, value: Any) -> Any:
+        """Put a result that becomes the input among the uploads, from where it comes back."""
+        from gradio.processing_utils import save_file_to_cache
+
+        return super().postprocess(value and save_file_to_cache(value, self.GRADIO_CACHE))

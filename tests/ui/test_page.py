@@ -155,6 +155,43 @@ def test_stop_acts_within_a_step_and_the_page_goes_on(visit, editor, photo):
     assert visit.complaints == []
 
 
+def test_who_waits_in_line_is_told_so_and_can_leave_it(visit, editor, photo, browser):
+    visit.upload(photo)
+    editor.seconds_a_step = 0.5
+    visit.ask("make it night")
+    visit.says("Step ")
+    other = Visit(browser.new_page(), visit.url)
+    try:
+        other.upload(photo)
+        other.ask("make it day")
+        other.says("In line")
+        other.stop.click()
+        other.says("Not edited.")
+        assert other.complaints == [] and len(editor.edits) == 1
+    finally:
+        other.tab.close()
+    visit.stop.click()
+    visit.says("Stopped.")
+
+
+def test_looking_at_the_fine_tuning_changes_nothing(visit, editor, photo):
+    visit.upload(photo)
+    visit.tab.get_by_text("Fine-tune").click()
+    seed = visit.tab.get_by_placeholder("drawn at random")
+    seed.wait_for()
+    visit.ask("make it night")
+    visit.says("Done in")
+    assert editor.edits[-1].seed is None
+    for wrong in ("much", "-1", "1.5", "4294967296"):
+        seed.fill(wrong)
+        visit.go.click()
+        visit.says("is not allowed; give a whole number from 0 to 4294967295, or leave it out")
+    seed.fill(" 17 ")
+    visit.go.click()
+    visit.says("Seed 17.")
+    assert editor.edits[-1].seed == 17 and len(editor.edits) == 2
+
+
 def test_an_empty_form_says_what_is_missing_and_starts_nothing(visit, editor):
     visit.go.click()
     visit.says("Choose a picture first")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -12,8 +13,9 @@ import pytest
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.app import build_app, serve
+from ui.app import UPLOADS, build_app, serve
 from ui.uploads import NOT_UPLOADED, uploaded
+from ui.watch import PREVIEW_SECONDS
 
 TAKES_PICTURES = {"image", "imageeditor"}
 
@@ -64,16 +66,16 @@ def values(types, path, **other):
     made = {
         "image": file,
         "imageeditor": {"background": file, "layers": [file], "composite": None, "id": None},
-        "textbox": "make it night",
         "slider": 2,
     }
-    return [made.get(kind) for kind in types]
+    texts = iter(["make it night", ""])  # the instruction, and no seed
+    return [next(texts) if kind == "textbox" else made.get(kind) for kind in types]
 
 
 @pytest.mark.parametrize("other", [{}, {"meta": {"_type": "gradio.FileData"}}], ids=["plain", "as a file"])
 def test_no_event_reads_a_picture_that_was_not_uploaded(page, secret, other):
     events = picture_events(page)
-    assert {"edit", "variations", "grid", "painted"} <= {name for _, name, _ in events}
+    assert {"page_edit", "page_variations", "page_grid", "painted"} <= {name for _, name, _ in events}
     for number, name, types in events:
         (done, said), (_, absent) = (
             ask(page, number, values(types, path, **other))
@@ -117,6 +119,37 @@ def test_the_upload_folder_is_ones_own_and_goes_with_the_page():
 def test_what_was_uploaded_is_edited(page, secret):
     with secret.open("rb") as file:
         (place,) = page.post("gradio_api/upload", files={"files": ("photo.png", file)}).json()
-    number, _, types = next(event for event in picture_events(page) if event[1] == "edit")
+    number, _, types = next(event for event in picture_events(page) if event[1] == "page_edit")
     done, said = ask(page, number, values(types, place, meta={"_type": "gradio.FileData"}))
     assert done and "Done in" in said
+
+
+def test_an_edit_leaves_its_upload_and_its_result_and_nothing_of_its_previews(tmp_path, monkeypatch):
+    photo = tmp_path / "photo.png"
+    tiny.photo((72, 56)).save(photo)  # one that no other test has uploaded
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    blocks = build_app(NegativeEditor(seconds_a_step=2 * PREVIEW_SECONDS), model="negative")
+    url = serve(blocks, host="127.0.0.1", port=None)
+    try:
+        before = set(pictures(Path(UPLOADS.name)))
+        with httpx.Client(base_url=url, timeout=60) as client, photo.open("rb") as file:
+            (place,) = client.post("gradio_api/upload", files={"files": ("photo.png", file)}).json()
+            number, _, types = next(event for event in picture_events(client) if event[1] == "page_edit")
+            given = values(types, place, meta={"_type": "gradio.FileData"})
+            sliders = [index for index, kind in enumerate(types) if kind == "slider"]
+            given[sliders[-1]] = 3  # the steps
+            done, said = ask(client, number, given)
+        assert done and "Done in" in said
+        assert set(pictures(Path(UPLOADS.name))) - before == {Path(place)}
+        made = [path for folder in tmp_path.glob("wordbrush-*/session-*") for path in pictures(folder)]
+        assert sorted(path.name.partition("-")[0] for path in made) == [
+            "original.png",
+            "thumbnail.png",
+            "wordbrush",
+        ]
+    finally:
+        blocks.close(verbose=False)
+
+
+def pictures(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -1,0 +1,114 @@
+"""The endpoint for programs: the request's own names and sentences, and no file but an uploaded one."""
+
+import json
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from editors.recipe import read_recipe
+from tests import tiny
+from tests.ui.fakes import NegativeEditor
+from ui.app import build_app, serve
+
+
+@pytest.fixture(scope="module")
+def url():
+    page = build_app(NegativeEditor(), model="negative")
+    yield serve(page, host="127.0.0.1", port=None)
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    tiny.photo((50, 40)).save(path)
+    return path
+
+
+def test_a_program_edits_by_the_names_of_the_request(client, photo):
+    edited_image, recipe = client.predict(
+        original_image=handle_file(photo),
+        edit_prompt="make it night",
+        num_inference_steps=3,
+        seed=11,
+        api_name="/edit",
+    )
+    with Image.open(edited_image) as picture:
+        assert picture.size == (50, 40)
+    assert recipe["edit"]["seed"] == 11 and recipe["edit"]["edit_prompt"] == "make it night"
+    assert read_recipe(edited_image).settings["num_inference_steps"] == 3
+    assert str(photo.parent) not in json.dumps(recipe)
+
+
+def test_what_is_left_out_is_the_models_own(client, photo):
+    _, recipe = client.predict(handle_file(photo), "make it night", api_name="/edit")
+    asked = {name: recipe["edit"][name] for name in ("guidance_scale", "num_inference_steps")}
+    assert asked == {"guidance_scale": 7.5, "num_inference_steps": 20}
+
+
+def test_it_is_the_only_endpoint_and_says_what_it_takes(url):
+    told = httpx.get(f"{url}gradio_api/info", timeout=60).json()["named_endpoints"]
+    assert list(told) == ["/edit"]
+    names = {one["parameter_name"]: one["parameter_has_default"] for one in told["/edit"]["parameters"]}
+    assert list(names)[:2] == ["original_image", "edit_prompt"]
+    assert [name for name, optional in names.items() if not optional] == ["original_image", "edit_prompt"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"edit_prompt": " "}, "edit_prompt: is empty"),
+        ({"seed": -1}, "seed: -1 is not allowed"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps: 2.5 is not allowed"),
+        ({"guidance_scale": "much"}, "guidance_scale: 'much' is not allowed"),
+    ],
+)
+def test_a_mistake_is_the_sentence_that_a_person_gets(client, photo, fields, says):
+    with pytest.raises(AppError, match=says):
+        client.predict(
+            **{"original_image": handle_file(photo), "edit_prompt": "night", "api_name": "/edit", **fields}
+        )
+
+
+def called(url, **fields):
+    """Call the endpoint as curl does; return what the server's event says at the end."""
+    with httpx.Client(base_url=url, timeout=60) as client:
+        begun = client.post("gradio_api/call/v2/edit", json=fields)
+        if begun.status_code != 200:
+            return begun.text
+        return client.get(f"gradio_api/call/v2/edit/{begun.json()['event_id']}").text
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda path: {"path": path},
+        lambda path: {"path": path, "meta": {"_type": "gradio.FileData"}},
+        lambda path: path,
+        lambda path: {"url": f"file://{path}"},
+        lambda path: {"path": [path]},
+    ],
+)
+def test_no_file_is_read_but_an_uploaded_one(url, photo, wrap):
+    there, absent = (
+        called(url, original_image=wrap(str(path)), edit_prompt="make it night")
+        for path in (photo, photo.with_name("none.png"))
+    )
+    assert "event: complete" not in there
+    assert there == absent  # nor is it told whether it is there
+
+
+def test_a_picture_and_a_line_of_curl_are_enough(url, photo):
+    with photo.open("rb") as file:
+        (place,) = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=60).json()
+    given = {"path": place, "meta": {"_type": "gradio.FileData"}}
+    said = called(url, original_image=given, edit_prompt="make it night", seed=7)
+    assert "event: complete" in said and "wordbrush-7.png" in said

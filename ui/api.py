@@ -1,0 +1,76 @@
+"""The page's edit for programs: one endpoint with the fields of the request, which is checked like a person.
+
+    from gradio_client import Client, handle_file
+    edited_image, recipe = Client("http://127.0.0.1:7860").predict(
+        original_image=handle_file("photo.jpg"), edit_prompt="make it night", api_name="/edit"
+    )
+
+Law: a program waits in the same line, is told the same sentences, and can hand over what it uploaded alone.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
+
+from editors import EditorError, InstructionEdit
+from editors.edits import InstructionEditor
+from editors.recipe import record, save_png
+from ui.uploads import uploaded
+
+LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+"""Everything that takes the accelerator stands in one lane."""
+
+
+def offer_edit(editor: InstructionEditor) -> None:
+    """Offer the endpoint `/edit` inside the current `gr.Blocks`."""
+
+    def edit(
+        original_image: gr.FileData,
+        edit_prompt: str,
+        guidance_scale: float | None = None,
+        image_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
+        seed: int | None = None,
+        mask: gr.FileData | None = None,
+    ) -> tuple[gr.FileData, dict[str, Any]]:
+        """Edit a picture by an instruction; what is left out is the model's own, and a seed is drawn.
+
+        Returns:
+            The edited picture, a PNG that carries its recipe, and the recipe.
+        """
+        try:
+            result = editor.edit(
+                InstructionEdit(
+                    original_image=_file(original_image),
+                    edit_prompt=edit_prompt,
+                    guidance_scale=guidance_scale,
+                    image_guidance_scale=image_guidance_scale,
+                    num_inference_steps=num_inference_steps,
+                    seed=seed,
+                    mask=None if mask is None else _file(mask),
+                )
+            )
+        except EditorError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"wordbrush-{result.seed}.png"
+            save_png(result, path)
+            kept = save_file_to_cache(str(path), get_upload_folder())  # gradio deletes it in a day
+        return gr.FileData(path=kept, orig_name=path.name, mime_type="image/png"), record(result)
+
+    gr.api(edit, api_name="edit", **LANE)
+
+
+def _file(payload: Any) -> str:
+    """Return the path of an upload.
+
+    Raises:
+        gr.Error: It is none.
+    """
+    path = payload.get("path") if isinstance(payload, Mapping) else None
+    return uploaded(path if isinstance(path, str) else None, get_upload_folder())
