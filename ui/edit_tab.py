@@ -75,8 +75,9 @@ def edit_tab(editor: InstructionEditor, root: Path) -> None:
         _wire(edits.grid, "grid", grid.button.click(**_strokes(panel)), edits, panel, grid.gallery),
     ]
     buttons.stop.click(
-        lambda: screen.ended("Stopped."),
-        outputs=[screen.status, screen.stop],
+        lambda history, shown: screen.given_up("Stopped.", history, shown),
+        inputs=[screen.history, screen.shown],
+        outputs=[screen.status, screen.stop, screen.compare],
         cancels=running,
         queue=False,
         api_visibility="private",
@@ -107,7 +108,7 @@ def _wire(
     line = ready.success(edits.line_up, panel.form.inputs, [screen.status, screen.stop], **QUIET)
     edit = line.success(
         handler,
-        inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells],
+        inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells, edits.screen.shown],
         outputs=[*edits.screen.outputs, edits.held, *((edits.cells, *more) if more else ())],
         validator=check,
         api_name=name and f"page_{name}",  # programs have `api`
@@ -116,7 +117,7 @@ def _wire(
         trigger_mode="once",
         **LANE,
     )
-    edit.failure(edits.left_the_line, None, [screen.status, screen.stop], **QUIET)
+    edit.failure(edits.left_the_line, screen.status, [screen.status, screen.stop], **QUIET)
     return edit
 
 

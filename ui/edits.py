@@ -32,7 +32,7 @@ Ending = Generator[Update, None, tuple[str, EditResult]]
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Edits:
-    """The handlers; their inputs are the form's, then the history, the held seed, and the grid's cells.
+    """The handlers; their inputs are the form's, then the states: history, held seed, cells, shown result.
 
     Attributes:
         editor: What edits.
@@ -56,9 +56,9 @@ class Edits:
             return {self.screen.stop: gr.skip()}
         return {self.screen.status: IN_LINE, self.screen.stop: gr.Button(interactive=True)}
 
-    def left_the_line(self) -> Update:
-        """Say that an edit did not come about: it was not valid, or the line is full; gradio says which."""
-        return self.screen.ended("Not edited.")
+    def left_the_line(self, status: str) -> Update:
+        """Say that an edit which waited did not come about: the line is full, as gradio says."""
+        return self.screen.ended("Not edited.") if status == IN_LINE else {self.screen.stop: gr.skip()}
 
     def one(self, *values: Any) -> Iterator[Update]:
         """Edit the picture."""
@@ -74,15 +74,16 @@ class Edits:
 
     def _guarded(self, run: Callable[..., Ending], values: tuple[Any, ...], *more: Any) -> Iterator[Update]:
         """Run a handler: first its request is read, and errors for people become the status line."""
-        history, held, cells = values[len(LABELS) :]
+        history, held, cells, shown = values[len(LABELS) :]
         history = history.opened(self.root)
+        there = {self.screen.history: history, self.screen.shown: shown}
         try:
             request = request_of(values, seed=held)
             yield {**self.screen.started(), self.held: None, self.screen.history: history}
-            words, result = yield from run(request, history, cells, *more)
+            words, result = yield from _noting(run(request, history, cells, *more), there)
             yield self.screen.ended(" ".join((words, *map(html.escape, result.notes))))
         except EditorError as error:
-            yield self.screen.ended(refusal(error))
+            yield self.screen.given_up(refusal(error), *there.values())
 
     def _several(
         self, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int
@@ -127,6 +128,21 @@ class Edits:
                 yield update
         finally:
             stream.close()
+
+
+def _noting(running: Ending, there: Update) -> Ending:
+    """Pass on what a run shows, and note in `there` what it leaves there."""
+    try:
+        while True:
+            try:
+                update = next(running)
+            except StopIteration as end:
+                said: tuple[str, EditResult] = end.value
+                return said
+            there.update({state: update[state] for state in there if state in update})
+            yield update
+    finally:
+        running.close()
 
 
 def _on_several_noises(request: InstructionEdit, number: int) -> Sequence[InstructionEdit]:

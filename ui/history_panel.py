@@ -110,16 +110,16 @@ class Panel:
         except InvalidEdit:
             settings = {}
         if "edit_prompt" not in settings:  # any other picture, or one that words alone have made
-            return self._fresh(photo)
+            return {**self._fresh(photo), self.screen.status: "What should change?"}
         absent = [k for k, v in settings.items() if k not in (*LABELS, "edit") and v != DEFAULTS.get(k)]
         words = "This picture was made here: its words and settings are back."
         if absent:
             words += f" Not on this page, so left out: {', '.join(absent)}."
-        return {**self.fill(form, past, settings), self.screen.status: words}
+        return {**self.screen.cleared(), **self.fill(form, past, settings), self.screen.status: words}
 
     def _fresh(self, photo: str | None) -> Update:
-        """Return the updates that give a new picture a surface without strokes."""
-        return {self.painter: surface(photo), self.form.mask: None}
+        """Return the updates that give a new picture a surface without strokes, and nothing beside it."""
+        return {self.painter: surface(photo), self.form.mask: None, **self.screen.cleared()}
 
     def nudge(self, towards: Callable[[Strength], Strength]) -> Callable[..., Update]:
         """Return what a button does that makes the next edit stronger or weaker, on the same noise."""
@@ -159,9 +159,13 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     use.click(panel.use, inputs, panel.outputs, **QUIET)
     reuse.click(panel.reuse, inputs, panel.outputs, **QUIET)
     panel.undo.click(panel.take_back, panel.past, panel.outputs, **QUIET)
-    form.original_image.upload(panel.dropped, [*form.inputs, panel.past], panel.outputs, **QUIET)
+    beside = [one for one in screen.outputs if one not in panel.outputs]
+    form.original_image.upload(panel.dropped, [*form.inputs, panel.past], [*panel.outputs, *beside], **QUIET)
     form.original_image.clear(
-        lambda: {panel.painter: None, form.mask: None}, None, [panel.painter, form.mask], **QUIET
+        lambda: {panel.painter: None, form.mask: None, **screen.cleared()},
+        None,
+        [panel.painter, form.mask, *beside],
+        **QUIET,
     )
     screen.strip.select(panel.choose, screen.history, screen.outputs, **QUIET)
     screen.versus.input(panel.against, [screen.history, screen.shown, screen.versus], screen.compare, **QUIET)

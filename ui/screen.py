@@ -54,6 +54,22 @@ class Screen:
         """Return the updates for an edit that is over, with what to say of it."""
         return {self.status: words, self.stop: gr.Button(interactive=False)}
 
+    def given_up(self, words: str, history: History, shown: int | None) -> dict[Any, Any]:
+        """Return the updates for an edit without a result: its previews give way to what was there before."""
+        entry = None if shown is None else history.entries[shown]
+        pictures = None if entry is None else (entry.original, entry.edited)
+        return {**self.ended(words), self.compare: gr.update(value=pictures)}
+
+    def cleared(self) -> dict[Any, Any]:
+        """Return the updates for a new picture: an earlier result beside it would pass for its own."""
+        return {
+            self.compare: gr.update(value=None),
+            self.shown: None,
+            self.download: gr.DownloadButton(value=None, interactive=False),
+            self.versus: gr.Dropdown(visible=False),
+            **{button: gr.Button(interactive=False) for button in self.actions},
+        }
+
     def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
         """Return the updates for a history that has grown, and show one result of it: the newest."""
         strip = [(entry.thumbnail, entry.caption) for entry in history.entries]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from PIL import ImageOps
 
-from editors import EditResult, InstructionEdit, Step
+from editors import EditFailed, EditResult, InstructionEdit, Step
 from editors.images import read_picture
 from editors.settings import STANDARD, resolve
 
@@ -22,6 +22,7 @@ class NegativeEditor:
         self.seconds_a_step = seconds_a_step
         self.steps_taken = 0
         self.closed_early = 0
+        self.fails = False
         self.edits: list[InstructionEdit] = []
 
     def edit(self, edit: InstructionEdit) -> EditResult:
@@ -42,6 +43,8 @@ class NegativeEditor:
         try:
             for index in range(num_steps):
                 time.sleep(self.seconds_a_step)
+                if self.fails:
+                    raise EditFailed("The device ran out of memory; choose a smaller picture.")
                 self.steps_taken += 1
                 latents = torch.zeros(1, 4, 8, 8)
                 yield Step(

@@ -166,7 +166,7 @@ def test_who_waits_in_line_is_told_so_and_can_leave_it(visit, editor, photo, bro
         other.ask("make it day")
         other.says("In line")
         other.stop.click()
-        other.says("Not edited.")
+        other.says("Stopped.")
         assert other.complaints == [] and len(editor.edits) == 1
     finally:
         other.tab.close()
@@ -190,6 +190,45 @@ def test_looking_at_the_fine_tuning_changes_nothing(visit, editor, photo):
     visit.go.click()
     visit.says("Seed 17.")
     assert editor.edits[-1].seed == 17 and len(editor.edits) == 2
+
+
+def test_no_result_stands_beside_a_picture_that_is_not_its_own(visit, editor, photo, tmp_path):
+    def addresses():
+        visit.compared()
+        shown = visit.tab.get_by_test_id("imageslider-image")
+        return shown.evaluate_all("all => all.map(one => one.src)")
+
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("Done in")
+    finished = addresses()
+    editor.seconds_a_step = 0.3
+    for leave, words in (
+        (lambda: visit.stop.click(), "Stopped."),
+        (lambda: setattr(editor, "fails", True), "The device ran out of memory"),
+    ):
+        seen = len(editor.edits)
+        visit.instruction.fill("add snow")
+        while len(editor.edits) == seen:  # an Enter that comes while the last edit is put away is not taken
+            visit.instruction.press("Enter")
+            visit.tab.wait_for_timeout(300)
+        visit.says("Step ")
+        visit.tab.wait_for_function(
+            "() => [...document.querySelectorAll('[data-testid=imageslider-image]')]"
+            ".every(one => one.src.startsWith('data:'))"
+        )
+        assert all(address.startswith("data:") for address in addresses())
+        leave()
+        visit.says(words)
+        assert addresses() == finished  # not the preview of what did not come about
+    visit.tab.get_by_label("Remove Image").click()
+    tiny.photo((80, 50)).save(tmp_path / "other.png")
+    visit.upload(tmp_path / "other.png")
+    visit.says("What should change?")
+    visit.tab.get_by_test_id("imageslider-image").first.wait_for(state="detached")
+    assert not visit.tab.get_by_role("button", name="Use as input").is_enabled()
+    assert visit.tab.locator("#history button img").count() == 1  # it is still to be had
+    assert visit.complaints == []
 
 
 def test_an_empty_form_says_what_is_missing_and_starts_nothing(visit, editor):
