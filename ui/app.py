@@ -102,13 +102,25 @@ def serve(
                     "routes": [Route("/health", _health)],  # before the page's own, which take any path
                     "middleware": [Middleware(Door, hosts=Hosts.of(host, allow_hosts))],
                 },
-                theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+                theme=_theme(),
             )
     except OSError as error:
         raise UnusablePlace(
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."
         ) from error
     return str(url)
+
+
+def _theme() -> gr.themes.Base:
+    """Return the page's looks: fonts of the machine, and in the dark errors that can be read."""
+    theme = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    # An error stands on the title of its field, in the colour of the icon: Soft's red is lost on its blue.
+    return theme.set(
+        block_title_background_fill_dark="transparent",
+        block_title_text_color_dark="*neutral_100",
+        error_icon_color="#b91c1c",
+        error_icon_color_dark="#fca5a5",
+    )
 
 
 def _health(request: Request) -> JSONResponse:

@@ -238,6 +238,36 @@ def test_an_empty_form_says_what_is_missing_and_starts_nothing(visit, editor):
     assert editor.edits == []
 
 
+COLOURS = """() => {
+    const clear = one => /rgba\\(.*, 0\\)/.test(one);
+    let place = [...document.querySelectorAll('*')].find(
+        one => one.children.length === 0 && one.textContent.startsWith('Is empty'));
+    const colour = getComputedStyle(place).color;
+    while (clear(getComputedStyle(place).backgroundColor)) place = place.parentElement;
+    return [colour, getComputedStyle(place).backgroundColor].map(one => one.match(/\\d+/g).map(Number));
+}"""
+"""Of an error: its colour, and that of what it stands on."""
+
+
+def luminance(colour):
+    """Of a colour in 8 bits, by WCAG 2.2."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_errors_can_be_read_by_day_and_night(visit, browser, scheme):
+    other = Visit(browser.new_page(color_scheme=scheme), visit.url)
+    try:
+        other.instruction.fill(" ")
+        other.go.click()
+        other.says("Is empty")
+        low, high = sorted(luminance(colour) for colour in other.tab.evaluate(COLOURS))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+    finally:
+        other.tab.close()
+
+
 def test_a_file_that_is_no_picture_is_one_sentence_and_the_words_stay(visit, editor, tmp_path):
     fake = tmp_path / "holiday.png"
     fake.write_text("<html>not found</html>")
