@@ -10,11 +10,13 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Final, Literal, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from dataset_builder.errors import InvalidJob, WorkerLost
 from dataset_builder.executors_ray import run_on_ray
@@ -60,47 +62,124 @@ def run(
     if executor == "serial" or jobs == 1 or len(specs) <= 1:
         yield from map(function, specs)
         return
-    yield from _run_in_processes(function, specs, min(jobs, len(specs)))
+    crew = _Crew(function, deque(specs), min(jobs, len(specs)))
+    try:
+        yield from crew.work()
+    finally:
+        crew.dismiss()
 
 
-def _run_in_processes(
-    function: Callable[[SpecT], ResultT], specs: Sequence[SpecT], jobs: int
-) -> Iterator[ResultT]:
-    """Yield results from a pool of processes; what a broken one held is computed again, in a new one."""
-    # Spawned, not forked: a fork copies the locks of our caller's threads (torch, a server) half-held.
-    context = multiprocessing.get_context("spawn")
-    left, lost = dict(enumerate(specs)), 0
-    while left:
-        theirs, leash = context.Pipe(duplex=False)
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(theirs,))
-        try:
-            places = {pool.submit(function, spec): place for place, spec in left.items()}
-            for future in as_completed(places):
-                result = future.result()
-                del left[places.pop(future)]
+@dataclass(kw_only=True, slots=True)
+class _Worker(Generic[SpecT]):
+    """A process, our end of its pipe, and what it is computing."""
+
+    process: BaseProcess
+    pipe: Connection
+    spec: SpecT
+
+
+class _Crew(Generic[SpecT, ResultT]):
+    """The workers of one run and what is left to do.
+
+    Each worker has its own pipe, so that a worker killed in the middle of a message harms no other. A shared
+    queue (`multiprocessing.Pool`) would wait for the lost task for ever; `concurrent.futures` ends all when
+    one is killed, and with them hours of rendering, the models they hold, and leaves files half written.
+    """
+
+    def __init__(self, function: Callable[[SpecT], ResultT], waiting: deque[SpecT], size: int) -> None:
+        self._function = function
+        self._waiting = waiting
+        self._size = size
+        self._lost = 0
+        # Spawned, not forked: a fork copies the locks of our caller's threads (torch, a server) half-held.
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker[SpecT]] = []
+
+    def work(self) -> Iterator[ResultT]:
+        """Yield results until nothing is left."""
+        while self._waiting and len(self._workers) < self._size:
+            self._hire()
+        while self._workers:
+            by_pipe = {worker.pipe: worker for worker in self._workers}
+            for ready in wait(list(by_pipe)):
+                assert isinstance(ready, Connection)
+                worker = by_pipe[ready]
+                try:
+                    result, error = worker.pipe.recv()
+                except (EOFError, OSError):
+                    self._replace(worker)
+                    continue
+                if error is not None:
+                    raise error
+                self._next(worker)
                 yield result
-        except BrokenProcessPool:
-            lost += 1
-            if lost > MAX_LOST_WORKERS:
-                raise WorkerLost(
-                    f"worker processes were killed {lost} times; the machine may be short of memory: run "
-                    "again with fewer jobs."
-                ) from None
-        finally:
-            leash.close()  # what a worker has half written is a temporary file that the next run removes
-            pool.shutdown(cancel_futures=True)
-            theirs.close()
+
+    def dismiss(self) -> None:
+        """End all workers now; what one has half written is a temporary file that the next run removes."""
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+        self._workers.clear()
+
+    def _hire(self) -> None:
+        """Start a worker on the first spec that waits."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(self._function, theirs), daemon=True)
+        worker = _Worker(process=process, pipe=ours, spec=self._waiting.popleft())
+        self._workers.append(worker)
+        process.start()
+        theirs.close()  # The worker holds the only other end now: when it dies, our end reads end of file.
+        ours.send(worker.spec)
+
+    def _next(self, worker: _Worker[SpecT]) -> None:
+        """Give a worker its next spec, or send it home."""
+        if self._waiting:
+            worker.spec = self._waiting.popleft()
+            worker.pipe.send(worker.spec)
+            return
+        worker.pipe.close()
+        worker.process.join()
+        self._workers.remove(worker)
+
+    def _replace(self, worker: _Worker[SpecT]) -> None:
+        """Put a dead worker's spec back and start another worker."""
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
+        self._lost += 1
+        if self._lost > MAX_LOST_WORKERS:
+            raise WorkerLost(
+                f"worker processes were killed {self._lost} times (the last with exit code "
+                f"{worker.process.exitcode}); the machine may be short of memory: run again with fewer jobs."
+            )
+        self._waiting.appendleft(worker.spec)
+        self._hire()
 
 
-def _begin(leash: Connection) -> None:
-    """Make a worker end with its parent, or when its parent lets go of the leash."""
+def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
+    """Compute in a worker process until the pipe is closed."""
     # Ctrl-C reaches the whole process group; the parent decides what it means and ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(leash,), daemon=True).start()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    while True:
+        try:
+            spec = pipe.recv()
+        except EOFError:
+            return
+        answer: tuple[Any, Exception | None]
+        try:
+            answer = (function(spec), None)
+        except Exception as error:  # noqa: BLE001 - every error is the parent's to report
+            error.add_note("".join(traceback.format_exception(error)))
+            answer = (None, error)
+        pipe.send(answer)
 
 
-def _end_with_parent(leash: Connection) -> None:
+def _die_with_parent() -> None:
     """End this process when its parent is gone, even by kill -9: nobody would collect its work."""
     parent = multiprocessing.parent_process()
-    wait([leash, *([] if parent is None else [parent.sentinel])])
-    os._exit(1)
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -43,10 +43,12 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
 
     Attributes:
         kind: Of the models that can.
+        batch_size: Edits that go through the UNet together where nobody says how many.
         model: The model.
     """
 
     kind: ClassVar[Kind]
+    batch_size: ClassVar[int]
 
     def __init__(self, model: DiffusionModel) -> None:
         """Take a model.
@@ -84,21 +86,23 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
             InvalidEdit: The request cannot be carried out with this model.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
-        job = self._read_all([edit])
-        (result,) = yield from self._run(job, keep={job[0].source})
+        (job,) = self._read_all([edit])
+        (result,) = yield from self._run([job], keep={job.source})
         return result
 
-    def edit_many(self, edits: Sequence[EditT], *, batch_size: int = 8) -> list[EditResult]:
+    def edit_many(self, edits: Sequence[EditT], *, batch_size: int | None = None) -> list[EditResult]:
         """Carry out several edits, those that can go through the UNet together in batches.
 
         Args:
             edits: Any number of requests.
-            batch_size: How many edits go through the UNet together, at most.
+            batch_size: How many edits go through the UNet together, at most; None takes the editor's own.
 
         Raises:
             InvalidEdit: A request cannot be carried out with this model; none is then begun.
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
+        if batch_size is None:
+            batch_size = self.batch_size
         rules.whole_number("batch_size", batch_size, 1, MAX_BATCH)
         jobs = self._read_all(edits)
         results: dict[int, EditResult] = {}

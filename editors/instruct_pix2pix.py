@@ -58,6 +58,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
     """Follows instructions on pictures, with a model whose UNet is told a picture: 2·C channels."""
 
     kind = "edit"
+    batch_size = 4
 
     @classmethod
     def from_pretrained(

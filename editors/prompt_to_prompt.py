@@ -58,6 +58,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
     """
 
     kind = "base"
+    batch_size = 8
 
     def __init__(
         self,

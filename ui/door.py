@@ -19,8 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
-"""Names of this machine that only itself can reach."""
+from ui.addresses import LOCAL
+
 EVERYWHERE = ("0.0.0.0", "::")
 """Addresses that stand for all of a machine's own."""
 UNKNOWN_HOST = "This page does not answer to that name: start it with --allow-host NAME.\n"

@@ -83,7 +83,7 @@ class Edits:
             words, result = yield from _noting(run(request, history, cells, *more), there)
             yield self.screen.ended(" ".join((words, *map(html.escape, result.notes))))
         except EditorError as error:
-            yield self.screen.given_up(refusal(error), *there.values())
+            yield self.screen.given_up(refusal(error), there[self.screen.history], there[self.screen.shown])
 
     def _several(
         self, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int

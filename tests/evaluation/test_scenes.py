@@ -114,7 +114,7 @@ class CountingBase(_Counting, PromptToPromptEditor):
         super().__init__(model)
         self.stop_after = stop_after
 
-    def edit_many(self, edits: Sequence[Any], *, batch_size: int = 8) -> list[EditResult]:
+    def edit_many(self, edits: Sequence[Any], *, batch_size: int | None = None) -> list[EditResult]:
         self._count(edits)
         return super().edit_many(edits, batch_size=batch_size)
 
@@ -124,7 +124,7 @@ class CountingEdit(_Counting, InstructPix2PixEditor):
         super().__init__(model)
         self.stop_after = stop_after
 
-    def edit_many(self, edits: Sequence[Any], *, batch_size: int = 4) -> list[EditResult]:
+    def edit_many(self, edits: Sequence[Any], *, batch_size: int | None = None) -> list[EditResult]:
         self._count(edits)
         return super().edit_many(edits, batch_size=batch_size)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain, groupby
 from pathlib import Path
-from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +26,7 @@ from dataset_builder.triplets import read_triplets
 from editors.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
-from ui.commands.page import LOCAL
+from ui.addresses import LOCAL, AllowHost, host_names, until_told_to_end
 from ui.errors import UnusablePlace
 from ui.options import flags, options
 from ui.outputs import Json, file_place, png_place, report, require_apart
@@ -186,9 +185,10 @@ def browse(
     folder: Annotated[Path, typer.Argument(help="Folder of a dataset of pairs.")],
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 7861,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = LOCAL[0],
+    allow_host: AllowHost = None,
 ) -> None:
     """Open a page to look through pairs, and to keep or reject them by key; exports honour it."""
-    catalogue = Catalogue(folder)
+    names, catalogue = host_names(allow_host), Catalogue(folder)
     with without_proxies():
         from ui.app import serve  # gradio: not before the folder is known to hold pairs
         from ui.browse_page import HEAD, build_browser
@@ -197,10 +197,9 @@ def browse(
         typer.echo(f"The page will be open to everyone who can reach {host}; it has no password.", err=True)
     page = build_browser(catalogue)
     try:
-        typer.echo(
-            f"The pairs are at {serve(page, host=host, port=port, head=HEAD)} (Ctrl-C ends it)", err=True
-        )
-        Event().wait()
+        address = serve(page, host=host, port=port, head=HEAD, allow_hosts=names)
+        typer.echo(f"The pairs are at {address} (Ctrl-C ends it)", err=True)
+        until_told_to_end()
     finally:
         page.close(verbose=False)
 

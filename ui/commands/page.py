@@ -1,21 +1,15 @@
 """`wordbrush ui`: load a model, serve the page."""
 
-import os
 import re
-import socket
 from pathlib import Path
-from signal import SIGTERM, signal
-from threading import Event
 from typing import Annotated
 
 import typer
 
 from editors.files import user_path
+from ui.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.errors import InvalidOption, UnusablePlace
 from ui.proxies import without_proxies
-
-LOCAL = ("127.0.0.1", "localhost", "::1")
-"""Addresses that only this machine can reach."""
 
 
 def ui(
@@ -32,14 +26,7 @@ def ui(
         Path | None,
         typer.Option("--auth-file", help="File whose first line is NAME:PASSWORD; no process list shows it."),
     ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-host",
-            metavar="<name>",
-            help="Name that the page answers to besides --host and this machine's own; may be given again.",
-        ),
-    ] = None,
+    allow_host: AllowHost = None,
     root_path: Annotated[
         str,
         typer.Option(
@@ -49,7 +36,7 @@ def ui(
 ) -> None:
     """Open the page: upload a picture, say what to change, press Enter."""
     visitors, root_path = credentials(auth, auth_file), _root_path(root_path)
-    names = [_host_name(name) for name in allow_host or []]
+    names = host_names(allow_host)
     if host not in LOCAL and visitors is None:
         raise UnusablePlace(
             f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
@@ -66,10 +53,7 @@ def ui(
     try:
         address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
-        # A server is told to end by SIGTERM: then, too, nobody's pictures stay behind.
-        over = Event()
-        signal(SIGTERM, lambda *_: over.set())
-        over.wait()
+        until_told_to_end()
     finally:
         page.close(verbose=False)
 
@@ -84,36 +68,6 @@ def _root_path(given: str) -> str:
     if path and not re.fullmatch(r"(/[\w.~-]+)+", path):
         raise InvalidOption(f"--root-path: {given!r} is no path of a web server; write it like /wordbrush.")
     return path
-
-
-def require_free(host: str, port: int) -> None:
-    """Require a place that can be listened on, before anything takes its time.
-
-    Raises:
-        UnusablePlace: Something listens there, or the address is none of this machine.
-    """
-    try:
-        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(kind, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":  # on other systems it would share the port
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise UnusablePlace(
-            f"--port: {host}:{port} cannot be listened on ({error.strerror or error}); stop what runs "
-            "there, or choose another port or --host."
-        ) from None
-
-
-def _host_name(given: str) -> str:
-    """Return a name as browsers send it.
-
-    Raises:
-        InvalidOption: It is an address of the web, or no name.
-    """
-    if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:]+\]?", given):
-        raise InvalidOption(f"--allow-host: {given!r} is no name of a host; write it like edit.example.org.")
-    return given
 
 
 def credentials(auth: str | None, file: Path | None = None) -> tuple[str, str] | None:
