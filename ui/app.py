@@ -24,6 +24,8 @@ from ui.api import offer_edit
 from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
+from ui.late_cancel import LateCancel
+from ui.looks import SPOKEN, STYLE, theme
 from ui.proxies import without_proxies
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
@@ -52,8 +54,9 @@ def build_app(editor: InstructionEditor, *, model: str) -> gr.Blocks:
         gr.Markdown(
             f"# Wordbrush\nEdit a picture by saying what to change. Model: **{model}**, on this machine."
         )
-        edit_tab(editor, Path(results.name))
+        edit_tab(page, editor, Path(results.name))
         offer_edit(editor)
+        page.load(None, js=SPOKEN)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
@@ -100,27 +103,19 @@ def serve(
                 root_path=root_path or None,
                 app_kwargs={
                     "routes": [Route("/health", _health)],  # before the page's own, which take any path
-                    "middleware": [Middleware(Door, hosts=Hosts.of(host, allow_hosts))],
+                    "middleware": [
+                        Middleware(Door, hosts=Hosts.of(host, allow_hosts)),
+                        Middleware(LateCancel),
+                    ],
                 },
-                theme=_theme(),
+                theme=theme(),
+                css=STYLE,
             )
     except OSError as error:
         raise UnusablePlace(
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."
         ) from error
     return str(url)
-
-
-def _theme() -> gr.themes.Base:
-    """Return the page's looks: fonts of the machine, and in the dark errors that can be read."""
-    theme = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    # An error stands on the title of its field, in the colour of the icon: Soft's red is lost on its blue.
-    return theme.set(
-        block_title_background_fill_dark="transparent",
-        block_title_text_color_dark="*neutral_100",
-        error_icon_color="#b91c1c",
-        error_icon_color_dark="#fca5a5",
-    )
 
 
 def _health(request: Request) -> JSONResponse:

@@ -24,6 +24,7 @@ from ui.history import History
 from ui.history_panel import QUIET, Panel, wire_nudges, wire_panel
 from ui.painter import painted, painter
 from ui.photo import Photo
+from ui.reload import wire_reload
 from ui.screen import Screen
 
 BEGIN = "Drop a picture, say what should change, press Enter."
@@ -42,10 +43,11 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(editor: InstructionEditor, root: Path) -> None:
-    """Lay out the tab inside the current `gr.Blocks` and wire it.
+def edit_tab(page: gr.Blocks, editor: InstructionEditor, root: Path) -> None:
+    """Lay out the tab inside the page and wire it.
 
     Args:
+        page: The `gr.Blocks` that is being laid out.
         editor: What edits.
         root: Folder below which sessions keep their results.
     """
@@ -64,9 +66,17 @@ def edit_tab(editor: InstructionEditor, root: Path) -> None:
     buttons.roll.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
+    wire_reload(page, panel, root)
     edits = Edits(
-        editor=editor, root=root, screen=screen, held=held, cells=grid.cells, show_cells=grid.showing
+        page=page,
+        editor=editor,
+        root=root,
+        screen=screen,
+        held=held,
+        cells=grid.cells,
+        show_cells=grid.showing,
     )
+    screen.clock.tick(edits.tell_place, None, screen.status, **QUIET)
     asked = gr.on([buttons.go.click, form.edit_prompt.submit], **_strokes(panel))
     running = [
         _wire(edits.one, "edit", asked, edits, panel),
@@ -74,10 +84,13 @@ def edit_tab(editor: InstructionEditor, root: Path) -> None:
         _wire(edits.variations, "variations", buttons.vary.click(**_strokes(panel)), edits, panel),
         _wire(edits.grid, "grid", grid.button.click(**_strokes(panel)), edits, panel, grid.gallery),
     ]
+    # Who asks again while an edit runs wants the new one.
+    asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
+    gr.on([*(one.click for one in asking), form.edit_prompt.submit], None, cancels=running)
     buttons.stop.click(
         lambda history, shown: screen.given_up("Stopped.", history, shown),
         inputs=[screen.history, screen.shown],
-        outputs=[screen.status, screen.stop, screen.compare],
+        outputs=[screen.status, screen.stop, screen.clock, screen.compare],
         cancels=running,
         queue=False,
         api_visibility="private",
@@ -105,7 +118,8 @@ def _wire(
 ) -> Any:
     """Connect an edit to the event after which it is checked and waits in line."""
     screen = edits.screen
-    line = ready.success(edits.line_up, panel.form.inputs, [screen.status, screen.stop], **QUIET)
+    ending = [screen.status, screen.stop, screen.clock]
+    line = ready.success(edits.line_up, panel.form.inputs, ending, **QUIET)
     edit = line.success(
         handler,
         inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells, edits.screen.shown],
@@ -114,10 +128,10 @@ def _wire(
         api_name=name and f"page_{name}",  # programs have `api`
         api_visibility="private",
         show_progress="hidden",  # the status line says it; gradio would grey it out while one waits
-        trigger_mode="once",
+        trigger_mode="multiple",
         **LANE,
     )
-    edit.failure(edits.left_the_line, screen.status, [screen.status, screen.stop], **QUIET)
+    edit.failure(edits.left_the_line, screen.status, ending, **QUIET)
     return edit
 
 
@@ -199,10 +213,8 @@ def _chips(instruction: Any, instructions: Sequence[str]) -> None:
 
 def _screen(stop: Any) -> tuple[Screen, Any]:
     """Lay out the right column; return it and its Undo button."""
-    compare = Compare(
-        label="Before and after", format="png", interactive=False, buttons=["fullscreen"], max_height=560
-    )
-    status = gr.Markdown(BEGIN, elem_id="status")
+    compare = Compare(elem_id="compare")
+    status = gr.Markdown(BEGIN, elem_id="status", latex_delimiters=[])
     versus = gr.Dropdown(label="Compare with", visible=False)
     with gr.Row():
         use = gr.Button("Use as input", size="sm", interactive=False, min_width=100)
@@ -227,6 +239,7 @@ def _screen(stop: Any) -> tuple[Screen, Any]:
         status=status,
         download=download,
         stop=stop,
+        clock=gr.Timer(1, active=False),
         strip=strip,
         versus=versus,
         actions=(use, reuse),

@@ -4,7 +4,6 @@ Law: all of them are made of the same whole edits, one after the other; closing 
 hand within a step, and what was finished before stays.
 """
 
-import html
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,17 @@ import gradio as gr
 from editors import EditorError, EditResult, InstructionEdit
 from editors.edits import InstructionEditor
 from editors.settings import resolve
+from ui.api import LANE
 from ui.form import LABELS, check, refusal, request_of
 from ui.history import Entry, History, delete, keep
-from ui.screen import Screen
+from ui.line import ahead, words
+from ui.literal import literal
+from ui.screen import Screen, told
 from ui.strength import Strength
 from ui.watch import watched
 
 VARIATIONS = 4
-IN_LINE = "In line: it begins as soon as the edits before it are done ..."
+IN_LINE = "In line ..."
 MAX_SEED = 2**32
 Update = dict[Any, Any]
 Ending = Generator[Update, None, tuple[str, EditResult]]
@@ -35,6 +37,7 @@ class Edits:
     """The handlers; their inputs are the form's, then the states: history, held seed, cells, shown result.
 
     Attributes:
+        page: The page, whose line is waited in.
         editor: What edits.
         root: Folder below which sessions keep their results.
         screen: What is shown.
@@ -43,6 +46,7 @@ class Edits:
         show_cells: Returns the updates that show them.
     """
 
+    page: gr.Blocks
     editor: InstructionEditor
     root: Path
     screen: Screen
@@ -54,11 +58,27 @@ class Edits:
         """Say that an edit waits, and let it be stopped; what is not valid is not sent, and says so."""
         if not all(verdict["is_valid"] for verdict in check(*values)):
             return {self.screen.stop: gr.skip()}
-        return {self.screen.status: IN_LINE, self.screen.stop: gr.Button(interactive=True)}
+        return {
+            self.screen.status: IN_LINE,
+            self.screen.stop: gr.Button(interactive=True),
+            self.screen.clock: gr.Timer(active=True),
+        }
 
-    def left_the_line(self, status: str) -> Update:
-        """Say that an edit which waited did not come about: the line is full, as gradio says."""
-        return self.screen.ended("Not edited.") if status == IN_LINE else {self.screen.stop: gr.skip()}
+    def tell_place(self, request: gr.Request) -> str | dict[str, Any]:
+        """Say how many edits come before one's own, while there are any."""
+        number = self._ahead(request)
+        return gr.skip() if number is None else words(number)
+
+    def _ahead(self, request: gr.Request) -> int | None:
+        return ahead(self.page, LANE["concurrency_id"], request.session_hash)
+
+    def left_the_line(self, status: str, request: gr.Request) -> Update:
+        """Say that an edit which waited did not come about: the line is full, as gradio says.
+
+        gradio comes here too when an edit was cancelled for another, which may be in line by now.
+        """
+        waited = status.startswith("In line") and self._ahead(request) is None
+        return self.screen.ended("Not edited.") if waited else {self.screen.stop: gr.skip()}
 
     def one(self, *values: Any) -> Iterator[Update]:
         """Edit the picture."""
@@ -81,7 +101,7 @@ class Edits:
             request = request_of(values, seed=held)
             yield {**self.screen.started(), self.held: None, self.screen.history: history}
             words, result = yield from _noting(run(request, history, cells, *more), there)
-            yield self.screen.ended(" ".join((words, *map(html.escape, result.notes))))
+            yield self.screen.ended(" ".join((words, *map(literal, result.notes))))
         except EditorError as error:
             yield self.screen.given_up(refusal(error), there[self.screen.history], there[self.screen.shown])
 
@@ -92,9 +112,10 @@ class Edits:
         for index, one in enumerate(requests):
             prefix = f"Variation {index + 1} of {number}. " if number > 1 else ""
             result = yield from self._watched(one, prefix)
+            yield self._writing(result)
             history = history.with_entry(_kept(result, history), but=cells)
             yield self.screen.with_new(history)
-        words = f"Done in {result.seconds:.1f} s. Seed {result.seed}."
+        words = f"Done in {result.seconds:.1f} s. {told(history.entries[0])}"
         if number > 1:
             words = f"{number} variations, the newest first in the history. Click one to see it large."
         return words, result
@@ -109,9 +130,15 @@ class Edits:
             prefix = f"Cell {len(made) + 1} of {len(strengths)}. "
             cell = replace(request, seed=seed, **scales._asdict())
             result = yield from self._watched(cell, prefix)
+            yield self._writing(result)
             made = (*made, _kept(result, history))
             yield self.show_cells(made)
         return "Click the cell you like best: it is shown large, and its strength is taken.", result
+
+    def _writing(self, result: EditResult) -> Update:
+        """Say what comes after the last step: with a large picture, it takes as long as all of them."""
+        width, height = result.edited_image.size
+        return {self.screen.status: f"Writing the picture, {width} × {height} ..."}
 
     def _watched(self, request: InstructionEdit, prefix: str) -> Generator[Update, None, EditResult]:
         stream = watched(self.editor, request)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from editors import EditorError, InstructionEdit, InvalidEdit
 from editors.images import read_picture
+from ui.literal import literal
 
 DEFAULTS = {field.name: field.default for field in fields(InstructionEdit)}
 LABELS = {
@@ -97,7 +98,7 @@ def refusal(error: EditorError, what: str = "Not edited.") -> str:
     sentence = str(error)
     if isinstance(error, InvalidEdit) and error.field in LABELS:
         sentence = f"{LABELS[error.field]}: {error.problem}"
-    return f"**{what}** {html.escape(sentence)}"
+    return f"**{what}** {literal(sentence)}"
 
 
 def plain(name: str, value: Any) -> Any:

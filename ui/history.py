@@ -4,6 +4,7 @@ Law: a history is a value. Adding to one gives another, so that an edit that end
 earlier one loses neither; and no session is ever told of another's folder.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -51,6 +52,20 @@ class Entry:
         files = {self.original, self.edited, self.thumbnail, self.mask}
         return frozenset(path for path in files if path is not None)
 
+    def copied(self, folder: Path) -> "Entry":
+        """Return it with files of its own in a folder."""
+        place = Path(tempfile.mkdtemp(dir=folder))
+        links = {path: place / path.name for path in self.files}
+        for path, link in links.items():
+            os.link(path, link)
+        return replace(
+            self,
+            original=links[self.original],
+            edited=links[self.edited],
+            thumbnail=links[self.thumbnail],
+            mask=None if self.mask is None else links[self.mask],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
@@ -80,6 +95,12 @@ class History:
         entries = (entry, *self.entries)
         delete(entries[LIMIT:], but=(*entries[:LIMIT], *but))
         return replace(self, entries=entries[:LIMIT])
+
+    def copied(self, root: Path) -> "History":
+        """Return the same results as another history, with files of its own: links, which take no room."""
+        copy = History().opened(root)
+        assert copy.folder is not None
+        return replace(copy, entries=tuple(entry.copied(copy.folder) for entry in self.entries))
 
     def discard(self) -> None:
         """Delete all that the session has made; it is over."""

@@ -143,7 +143,8 @@ class Panel:
         if shown is None or versus is None:
             return gr.skip()
         entry = history.entries[shown]
-        return (entry.original if versus < 0 else history.entries[versus].edited, entry.edited)
+        other = entry.original if versus < 0 else history.entries[versus].edited
+        return (other, entry.edited, entry.caption)
 
     def _shown(self, values: tuple[Any, ...]) -> tuple[Entry | None, tuple[Any, ...], tuple[Any, ...]]:
         """Split the inputs of a button: the result that is shown, the form's values, the past."""

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ui.history import Entry, History
+from ui.literal import literal
 
 ITS_ORIGINAL = "its original"
 
@@ -23,6 +24,7 @@ class Screen:
         status: One line.
         download: Saves the result that is shown.
         stop: Stops what runs.
+        clock: Ticks while one waits in line.
         strip: Earlier results, small.
         versus: With what the shown result is compared.
         actions: Buttons that make sense once there is a result.
@@ -34,6 +36,7 @@ class Screen:
     status: Any
     download: Any
     stop: Any
+    clock: Any
     strip: Any
     versus: Any
     actions: tuple[Any, ...]
@@ -43,21 +46,29 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """All that an edit may change."""
-        parts = [self.compare, self.status, self.download, self.stop, self.strip, self.versus]
+        parts = [self.compare, self.status, self.download, self.stop, self.clock, self.strip, self.versus]
         return [*parts, *self.actions, self.history, self.shown]
 
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
-        return {self.status: "Starting ...", self.stop: gr.Button(interactive=True)}
+        return {
+            self.status: "Starting ...",
+            self.stop: gr.Button(interactive=True),
+            self.clock: gr.Timer(active=False),
+        }
 
     def ended(self, words: str) -> dict[Any, Any]:
         """Return the updates for an edit that is over, with what to say of it."""
-        return {self.status: words, self.stop: gr.Button(interactive=False)}
+        return {
+            self.status: words,
+            self.stop: gr.Button(interactive=False),
+            self.clock: gr.Timer(active=False),
+        }
 
     def given_up(self, words: str, history: History, shown: int | None) -> dict[Any, Any]:
         """Return the updates for an edit without a result: its previews give way to what was there before."""
         entry = None if shown is None else history.entries[shown]
-        pictures = None if entry is None else (entry.original, entry.edited)
+        pictures = None if entry is None else (entry.original, entry.edited, entry.caption)
         return {**self.ended(words), self.compare: gr.update(value=pictures)}
 
     def cleared(self) -> dict[Any, Any]:
@@ -90,7 +101,7 @@ class Screen:
         ]
         return {
             self.shown: place,
-            self.compare: (entry.original, entry.edited),
+            self.compare: (entry.original, entry.edited, entry.caption),
             self.download: gr.DownloadButton(value=entry.edited, interactive=True),
             self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
             **{button: gr.Button(interactive=True) for button in self.actions},
@@ -98,10 +109,10 @@ class Screen:
 
 
 def told(entry: Entry) -> str:
-    """Say how a result was made."""
+    """Say how a result was made, in Markdown."""
     asked = entry.settings
     return (
-        f"“{asked['edit_prompt']}”: follow {asked['guidance_scale']:g}, "
+        f"“{literal(asked['edit_prompt'])}”: follow {asked['guidance_scale']:g}, "
         f"keep {asked['image_guidance_scale']:g}, "
         f"{asked['num_inference_steps']} steps, seed {asked['seed']}."
     )

@@ -59,7 +59,8 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
                 result: EditResult = end.value
                 return result
             now, done = time.monotonic(), step.index + 1
-            if now - told_at < WORDS_SECONDS:
+            last = done == step.num_steps
+            if now - told_at < WORDS_SECONDS and not last:
                 continue
             told_at, pictures = now, None
             if now - shown_at >= PREVIEW_SECONDS:
@@ -67,7 +68,10 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
                 pictures = (before, after.resize(before.size, Image.Resampling.BICUBIC))
                 shown_at = time.monotonic()
             left = (now - began) / done * (step.num_steps - done)
-            yield Frame(f"Step {done} of {step.num_steps}, {duration(left)} left", pictures)
+            so_far = f"Step {done} of {step.num_steps}, "
+            yield Frame(
+                so_far + ("putting it into your picture ..." if last else f"{duration(left)} left"), pictures
+            )
     finally:
         stream.close()
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
 from ui.cli import main
 from ui.door import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
+from ui.late_cancel import LateCancel
 
 ROOT = Path(__file__).parents[2]
 
@@ -171,3 +173,12 @@ def test_a_server_that_is_told_to_end_leaves_no_pictures_behind(tmp_path):
     finally:
         server.kill()
         server.communicate()
+
+
+def test_what_ended_by_itself_while_it_was_cancelled_is_cancelled():
+    async def gone(scope, receive, send):
+        raise KeyError("event")
+
+    for path, status in (("/gradio_api/cancel", 200), ("/elsewhere", 500)):
+        client = TestClient(LateCancel(gone), raise_server_exceptions=False)
+        assert client.post(path).status_code == status

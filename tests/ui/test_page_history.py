@@ -9,6 +9,7 @@ from editors.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.history import LIMIT, History, keep
+from ui.reload import Tokens
 from ui.strength import Strength
 
 
@@ -75,3 +76,25 @@ def test_the_grid_has_the_present_strength_in_its_middle():
     cells = Strength(3.0, 1.5).around()
     assert cells[4] == (3.0, 1.5)
     assert sorted(cells) == cells and len(set(cells)) == 9
+
+
+def test_a_copy_has_files_of_its_own(tmp_path):
+    history = History().opened(tmp_path)
+    assert history.folder is not None
+    Image.new("L", (40, 30), 255).save(tmp_path / "mask.png")
+    history = history.with_entry(keep(result(mask=str(tmp_path / "mask.png")), history.folder))
+    copy = history.copied(tmp_path)
+    before = [path.read_bytes() for path in sorted(copy.entries[0].files)]
+    history.discard()
+    assert len(before) == 4
+    assert [path.read_bytes() for path in sorted(copy.entries[0].files)] == before
+    assert copy.entries[0].settings == history.entries[0].settings
+
+
+def test_a_token_works_once_and_for_its_account_alone():
+    tokens = Tokens()
+    token = tokens.give("session", "anna")
+    assert tokens.take(token, "bert") is None
+    assert tokens.take("guessed", "anna") is None and tokens.take(None, "anna") is None
+    assert tokens.take(token, "anna") == "session"
+    assert tokens.take(token, "anna") is None

@@ -1,0 +1,32 @@
+"""The line in front of the accelerator: how many edits come before one's own.
+
+gradio tells a waiting browser its place, but shows it only over a component that it greys out; so the page
+asks its queue.
+"""
+
+import gradio as gr
+
+
+def ahead(page: gr.Blocks, lane: str, session: str | None) -> int | None:
+    """Return how many edits are to be done before a session's own, the running one included.
+
+    Args:
+        page: The page whose queue it is.
+        lane: Its events' `concurrency_id`.
+        session: The `session_hash` of who asks.
+
+    Returns:
+        A number from 0 on; None where the session does not wait.
+    """
+    line = page._queue.event_queue_per_concurrency_id.get(lane)
+    waiting = [] if line is None else [event.session_hash for event in tuple(line.queue)]
+    if line is None or session not in waiting:
+        return None
+    return line.current_concurrency + waiting.index(session)
+
+
+def words(number: int) -> str:
+    """Say it."""
+    if number == 0:
+        return "In line: yours is next ..."
+    return f"In line: {number} {'edit' if number == 1 else 'edits'} before yours ..."

@@ -1,0 +1,31 @@
+"""How the page looks, and what it tells those who hear it instead."""
+
+import gradio as gr
+
+STYLE = """
+#status { min-height: 1.6em; }
+@media (max-width: 640px) {
+  /* On a phone the form fills the screen: what happens is said where it can be seen. */
+  #status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;
+    background: var(--background-fill-primary); border-top: 1px solid var(--border-color-primary); }
+  .gradio-container { padding-bottom: 64px !important; }
+}
+"""
+SPOKEN = """() => {
+  const status = document.getElementById('status');
+  status.setAttribute('role', 'status');
+  status.setAttribute('aria-live', 'polite');
+}"""
+"""Run when the page is there: the status line is read out when it changes."""
+
+
+def theme() -> gr.themes.Base:
+    """Return the page's looks: fonts of the machine, and in the dark errors that can be read."""
+    soft = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    # An error stands on the title of its field, in the colour of the icon: Soft's red is lost on its blue.
+    return soft.set(
+        block_title_background_fill_dark="transparent",
+        block_title_text_color_dark="*neutral_100",
+        error_icon_color="#b91c1c",
+        error_icon_color_dark="#fca5a5",
+    )

@@ -1,0 +1,139 @@
+"""A reload goes on where the tab was: its results, its picture, its words and settings.
+
+The browser keeps two things for as long as its tab is open (`sessionStorage`): what stands in the form, and a
+token. gradio keeps a session's states for an hour after its connection is gone, and the token, a secret of
+that tab, names the session. What comes back is a copy, with files of its own: two tabs never share one.
+
+Law: a token works once, and for the account that it was given to.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ui.form import LABELS, check
+from ui.history import History
+from ui.history_panel import QUIET, Panel, Update
+from ui.painter import surface
+from ui.uploads import uploaded
+
+KEPT = tuple(name for name in LABELS if name != "mask")
+"""Fields that the browser keeps; strokes are a file of the session that is over."""
+MAX_TOKENS = 1000
+READ = """() => {
+  try { return [{
+    token: sessionStorage.getItem('wordbrush-token'),
+    form: JSON.parse(sessionStorage.getItem('wordbrush-form') ?? 'null'),
+  }]; } catch { return [null]; }
+}"""
+WRITE_TOKEN = """kept => {
+  try { sessionStorage.setItem('wordbrush-token', kept.token); } catch {}
+  window.wordbrushIsBack = true;
+}"""
+WRITE_FORM = """(...values) => {
+  if (!window.wordbrushIsBack) return;  // the page fills its form before it has read what was kept
+  try { sessionStorage.setItem('wordbrush-form', JSON.stringify(values)); } catch {}
+}"""
+
+
+class Tokens:
+    """Which session each token names; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
+
+    def give(self, session: str, account: str | None) -> str:
+        """Return a new token for a session of an account."""
+        token = secrets.token_urlsafe(24)
+        self._sessions[token] = (session, account)
+        while len(self._sessions) > MAX_TOKENS:
+            self._sessions.popitem(last=False)
+        return token
+
+    def take(self, token: object, account: str | None) -> str | None:
+        """Return the session that a token names, once; None where it names none of this account."""
+        if not isinstance(token, str):
+            return None
+        session, owner = self._sessions.get(token, (None, None))
+        if session is None or owner != account:
+            return None
+        del self._sessions[token]
+        return session
+
+
+def wire_reload(page: gr.Blocks, panel: Panel, root: Path) -> None:
+    """Connect the page's load and the form's changes.
+
+    Args:
+        page: The page.
+        panel: What is filled again.
+        root: Folder below which sessions keep their results.
+    """
+    screen, tokens = panel.screen, Tokens()
+    kept = gr.JSON(visible=False)
+
+    def come_back(told: Any, request: gr.Request) -> Update:
+        told = told if isinstance(told, Mapping) else {}
+        session = tokens.take(told.get("token"), request.username)
+        token = tokens.give(str(request.session_hash), request.username)
+        history, shown, past = _states(page, session, panel)
+        form = _form(told.get("form"), panel.form.original_image.GRADIO_CACHE)
+        back: Update = {kept: {"token": token}, **panel.form.filled(form)}
+        if photo := form.get("original_image"):
+            back |= {panel.painter: surface(photo), screen.status: "Here is where you were."}
+        if history.entries:
+            history = history.copied(root)
+            shown = None if shown is None else min(shown, len(history.entries) - 1)
+            back |= screen.with_new(history, shown or 0)
+        if past:
+            back |= {panel.past: past, panel.undo: gr.Button(interactive=True)}
+        return back
+
+    outputs = [kept, *screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
+    load = page.load(come_back, kept, outputs, js=READ, **QUIET)
+    load.then(None, kept, None, js=WRITE_TOKEN)
+    fields = [getattr(panel.form, name) for name in KEPT]
+    gr.on([field.change for field in fields], None, fields, None, js=WRITE_FORM)
+
+
+def _states(
+    page: gr.Blocks, session: str | None, panel: Panel
+) -> tuple[History, int | None, tuple[Any, ...]]:
+    """Return the history, the place shown and the past of a session, empty where it is forgotten."""
+    states = page.app.state_holder
+    if session is None or session not in states:
+        return History(), None, ()
+    known = states[session]
+    history, shown, past = (
+        known.get(one._id, one.value) for one in (panel.screen.history, panel.screen.shown, panel.past)
+    )
+    return history, shown, past
+
+
+def _form(values: Any, cache: str) -> dict[str, Any]:
+    """Return the fields that the browser kept and that may stand in the form as they are."""
+    if not isinstance(values, list) or len(values) != len(KEPT):
+        return {}
+    told = dict(zip(KEPT, values, strict=True))
+    told["original_image"] = _photo(told["original_image"], cache)
+    verdicts = check(*(told.get(name) for name in LABELS))
+    return {
+        name: told[name]
+        for name, verdict in zip(LABELS, verdicts, strict=True)
+        if name in told and verdict["is_valid"] and told[name] is not None
+    }
+
+
+def _photo(told: Any, cache: str) -> str | None:
+    """Return the file of a picture that was uploaded, while it is there."""
+    if not isinstance(told, Mapping) or not isinstance(told.get("path"), str):
+        return None
+    try:
+        path = uploaded(told["path"], cache)
+    except gr.Error:
+        return None
+    return path if Path(path).is_file() else None
