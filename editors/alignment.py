@@ -166,6 +166,19 @@ def can_replace(original: TokenizedPrompt, edited: TokenizedPrompt) -> bool:
     return len(ours) == len(theirs) and in_place == len(_common_words(ours, theirs))
 
 
+def word_links(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[tuple[int, int], ...]:
+    """Return which words take their attention from which, as `operation="auto"` does.
+
+    Returns:
+        (place in the original's words, place in the edited prompt's), in order; words that are new, and words
+        that have gone, are in none.
+    """
+    ours, theirs = original.words, edited.words
+    if can_replace(original, edited):
+        return tuple((place, place) for place in range(len(ours)))
+    return tuple((ours.index(our), theirs.index(their)) for our, their in _common_words(ours, theirs))
+
+
 def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     """Map tokens for a word swap: the n-th word's attention goes to the n-th word.
 

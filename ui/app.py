@@ -9,8 +9,9 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import finalize
 
 import gradio as gr
@@ -26,7 +27,11 @@ from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
 from ui.late_cancel import LateCancel
 from ui.looks import SPOKEN, STYLE, theme
+from ui.prompts_tab import prompts_tab
 from ui.proxies import without_proxies
+
+if TYPE_CHECKING:
+    from editors.prompt_to_prompt import PromptToPromptEditor
 
 UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
 """Where pictures wait for an edit. gradio's own folder is shared by all pages of a machine: others could
@@ -40,12 +45,20 @@ HOUR = 3600
 DAY = 24 * HOUR
 
 
-def build_app(editor: InstructionEditor, *, model: str) -> gr.Blocks:
+def build_app(
+    editor: InstructionEditor,
+    *,
+    model: str,
+    prompt_editor: Callable[[str], "PromptToPromptEditor"] | None = None,
+    prompt_model: str = "pocket",
+) -> gr.Blocks:
     """Build the page around an editor; `serve` puts it on the network.
 
     Args:
         editor: Whatever carries out the edits.
         model: Its name, shown to the user.
+        prompt_editor: Returns what draws from prompts, by the name of its model; None leaves that tab out.
+        prompt_model: The name of that model.
     """
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
@@ -54,7 +67,21 @@ def build_app(editor: InstructionEditor, *, model: str) -> gr.Blocks:
         gr.Markdown(
             f"# Wordbrush\nEdit a picture by saying what to change. Model: **{model}**, on this machine."
         )
-        edit_tab(page, editor, Path(results.name))
+        with gr.Tabs() as tabs:
+            with gr.Tab("Edit", id="edit"):
+                panel = edit_tab(page, lambda _: editor, model, Path(results.name))
+            if prompt_editor is not None:
+                with gr.Tab("Prompts", id="prompts") as tab:
+                    prompts_tab(
+                        page,
+                        prompt_editor,
+                        prompt_model,
+                        Path(results.name),
+                        tab=tab,
+                        tabs=tabs,
+                        panel=panel,
+                    )
+                tab.select(None, js=SPOKEN)
         offer_edit(editor)
         page.load(None, js=SPOKEN)
     finalize(page, results.cleanup)

@@ -22,7 +22,8 @@ TEMPLATE = """
     aria-label="Divider between before (left) and after (right)">
   <span class="divider" aria-hidden="true"></span>
   <figcaption aria-hidden="true"><span>Before</span><span>After</span></figcaption>
-  <button type="button" aria-label="Full screen" title="Full screen">&#x26F6;</button>
+  <button type="button" aria-label="Full screen" title="Full screen"><svg viewBox="0 0 16 16"
+    aria-hidden="true"><path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"/></svg></button>
 </figure>
 <p class="empty">The picture before and after appears here.</p>
 """
@@ -45,8 +46,9 @@ STYLE = """
   padding: 6px; pointer-events: none; }
 .compare figcaption span { padding: 1px 7px; border-radius: 4px; background: rgb(0 0 0 / 60%);
   color: white; font-size: 12px; }
-.compare button { position: absolute; top: 6px; right: 6px; width: 30px; height: 30px; border-radius: 4px;
-  background: rgb(0 0 0 / 60%); color: white; cursor: pointer; }
+.compare button { position: absolute; top: 6px; right: 6px; display: grid; place-items: center; width: 30px;
+  height: 30px; padding: 0; border-radius: 4px; background: rgb(0 0 0 / 60%); cursor: pointer; }
+.compare svg { width: 16px; fill: none; stroke: white; stroke-width: 2; }
 .compare[hidden], .empty[hidden] { display: none; }
 .empty { padding: 12vh 1em; text-align: center; color: var(--body-text-color-subdued);
   border: 1px dashed var(--border-color-primary); border-radius: var(--radius-lg); }

@@ -14,18 +14,16 @@ import gradio as gr
 
 from editors.edits import InstructionEditor
 from editors.settings import Settings
-from ui.api import LANE
-from ui.compare import Compare
-from ui.edits import MAX_SEED, Edits, Update
+from ui.edits import MAX_SEED, Edits
 from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, SLIDERS, Form, check
 from ui.grid import lay_out_grid, wire_choice
-from ui.history import History
-from ui.history_panel import QUIET, Panel, wire_nudges, wire_panel
+from ui.history_panel import Panel, wire_nudges, wire_panel
 from ui.painter import painted, painter
 from ui.photo import Photo
 from ui.reload import wire_reload
-from ui.screen import Screen
+from ui.runs import Runs, Update
+from ui.screen import QUIET, lay_out_screen
 
 BEGIN = "Drop a picture, say what should change, press Enter."
 
@@ -40,26 +38,35 @@ class Buttons:
     stronger: Any
     vary: Any
     roll: Any
+    undo: Any
     painter: Any
 
 
-def edit_tab(page: gr.Blocks, editor: InstructionEditor, root: Path) -> None:
+def edit_tab(page: gr.Blocks, editor: Callable[[str], InstructionEditor], model: str, root: Path) -> Panel:
     """Lay out the tab inside the page and wire it.
 
     Args:
         page: The `gr.Blocks` that is being laid out.
-        editor: What edits.
+        editor: Returns what edits, by the name of its model.
+        model: The name of the one that edits at first.
         root: Folder below which sessions keep their results.
+
+    Returns:
+        What fills the form from elsewhere.
     """
     held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             examples, drawing = lay_out_examples(root)
-            form, buttons = _form(editor.recommended, editor.instructions)
+            form, buttons = _form(editor(model).recommended, editor(model).instructions)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
-            screen, undo = _screen(buttons.stop)
-    panel = Panel(form=form, screen=screen, painter=buttons.painter, held=held, past=gr.State(()), undo=undo)
+            screen = lay_out_screen(
+                buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
+            )
+    panel = Panel(
+        form=form, screen=screen, painter=buttons.painter, held=held, past=gr.State(()), undo=buttons.undo
+    )
     use, reuse = screen.actions[:2]
     wire_panel(panel, use=use, reuse=reuse)
     nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
@@ -67,34 +74,27 @@ def edit_tab(page: gr.Blocks, editor: InstructionEditor, root: Path) -> None:
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
     wire_reload(page, panel, root)
-    edits = Edits(
-        page=page,
-        editor=editor,
-        root=root,
-        screen=screen,
-        held=held,
-        cells=grid.cells,
-        show_cells=grid.showing,
-    )
-    screen.clock.tick(edits.tell_place, None, screen.status, **QUIET)
-    asked = gr.on([buttons.go.click, form.edit_prompt.submit], **_strokes(panel))
+    runs = Runs(page=page, editor=editor, root=root, screen=screen, check=check)
+    edits = Edits(runs=runs, held=held, cells=grid.cells, model=gr.State(model), show_cells=grid.showing)
+
+    def wire(
+        handler: Callable[..., Iterator[Update]], ready: Any, *more: Any, name: str | None = None
+    ) -> Any:
+        return runs.wire(
+            handler, ready, inputs=form.inputs, states=edits.states, outputs=[held, *more], name=name
+        )
+
+    strokes = _strokes(panel)
+    asked = gr.on([buttons.go.click, form.edit_prompt.submit], **strokes)
     running = [
-        _wire(edits.one, "edit", asked, edits, panel),
-        *(_wire(edits.one, None, event.success(**_strokes(panel)), edits, panel) for event in nudged),
-        _wire(edits.variations, "variations", buttons.vary.click(**_strokes(panel)), edits, panel),
-        _wire(edits.grid, "grid", grid.button.click(**_strokes(panel)), edits, panel, grid.gallery),
+        wire(edits.one, asked, name="page_edit"),
+        *(wire(edits.one, event.success(**strokes)) for event in nudged),
+        wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
+        wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
     ]
-    # Who asks again while an edit runs wants the new one.
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
-    gr.on([*(one.click for one in asking), form.edit_prompt.submit], None, cancels=running)
-    buttons.stop.click(
-        lambda history, shown: screen.given_up("Stopped.", history, shown),
-        inputs=[screen.history, screen.shown],
-        outputs=[screen.status, screen.stop, screen.clock, screen.compare],
-        cancels=running,
-        queue=False,
-        api_visibility="private",
-    )
+    runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
+    return panel
 
 
 def _strokes(panel: Panel) -> dict[str, Any]:
@@ -106,33 +106,6 @@ def _strokes(panel: Panel) -> dict[str, Any]:
         "trigger_mode": "once",
         **QUIET,
     }
-
-
-def _wire(
-    handler: Callable[..., Iterator[Update]],
-    name: str | None,
-    ready: Any,
-    edits: Edits,
-    panel: Panel,
-    *more: Any,
-) -> Any:
-    """Connect an edit to the event after which it is checked and waits in line."""
-    screen = edits.screen
-    ending = [screen.status, screen.stop, screen.clock]
-    line = ready.success(edits.line_up, panel.form.inputs, ending, **QUIET)
-    edit = line.success(
-        handler,
-        inputs=[*panel.form.inputs, edits.screen.history, edits.held, edits.cells, edits.screen.shown],
-        outputs=[*edits.screen.outputs, edits.held, *((edits.cells, *more) if more else ())],
-        validator=check,
-        api_name=name and f"page_{name}",  # programs have `api`
-        api_visibility="private",
-        show_progress="hidden",  # the status line says it; gradio would grey it out while one waits
-        trigger_mode="multiple",
-        **LANE,
-    )
-    edit.failure(edits.left_the_line, screen.status, ending, **QUIET)
-    return edit
 
 
 def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons]:
@@ -166,6 +139,7 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
         weaker = gr.Button("Weaker", size="sm", min_width=90)
         stronger = gr.Button("Stronger", size="sm", min_width=90)
         vary = gr.Button("Four variations", size="sm", min_width=120)
+        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=80)
     with gr.Accordion("Fine-tune", open=False):
         steps = gr.Slider(
             *SLIDERS["num_inference_steps"],
@@ -192,7 +166,7 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
         **sliders,
     )
     return form, Buttons(
-        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, painter=surface
+        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, painter=surface
     )
 
 
@@ -209,41 +183,3 @@ def _chips(instruction: Any, instructions: Sequence[str]) -> None:
         elem_id="chips",
     )
     chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET)
-
-
-def _screen(stop: Any) -> tuple[Screen, Any]:
-    """Lay out the right column; return it and its Undo button."""
-    compare = Compare(elem_id="compare")
-    status = gr.Markdown(BEGIN, elem_id="status", latex_delimiters=[])
-    versus = gr.Dropdown(label="Compare with", visible=False)
-    with gr.Row():
-        use = gr.Button("Use as input", size="sm", interactive=False, min_width=100)
-        reuse = gr.Button("Reuse settings", size="sm", interactive=False, min_width=100)
-        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=80)
-        download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
-    strip = gr.Gallery(
-        label="History",
-        elem_id="history",
-        format="png",
-        columns=4,
-        fit_columns=False,
-        show_label=False,
-        object_fit="contain",
-        allow_preview=False,
-        buttons=[],
-        interactive=False,
-        visible=False,
-    )
-    screen = Screen(
-        compare=compare,
-        status=status,
-        download=download,
-        stop=stop,
-        clock=gr.Timer(1, active=False),
-        strip=strip,
-        versus=versus,
-        actions=(use, reuse),
-        history=gr.State(History(), delete_callback=History.discard),
-        shown=gr.State(None),
-    )
-    return screen, undo

@@ -8,7 +8,8 @@ import gradio as gr
 from PIL import Image
 
 from ui.form import LABELS
-from ui.history_panel import QUIET, Panel, Update
+from ui.history_panel import Panel, Update
+from ui.screen import QUIET
 
 INSTRUCTIONS = ("make it night", "make it sunset", "an old sepia photograph")
 """What was asked for the panels of the shipped picture, after the first, which is the drawing itself."""

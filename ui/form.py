@@ -5,8 +5,7 @@ field before an edit starts and the whole when it starts; so the page, the comma
 same things in the same words.
 """
 
-import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,6 +27,15 @@ LABELS = {
     "mask": "Paint where it may change",
 }
 """The fields the page asks for, in the order of its inputs, and what they are called there."""
+PROMPT_LABELS = {
+    "original_prompt": "What the picture shows",
+    "edited_prompt": "What its edit shows",
+    "original_image": "A photo to start from",
+    "guidance_scale": "How strongly to follow the words",
+    "num_inference_steps": "Steps",
+    "seed": "Seed",
+}
+"""The fields that the Prompts tab asks for besides its board, in the order of its inputs."""
 SLIDERS = {"guidance_scale": (0, 20), "image_guidance_scale": (0, 5), "num_inference_steps": (1, 100)}
 """Field -> what its slider spans; a value from elsewhere that lies beyond makes the slider longer."""
 NO_PICTURE = "Choose a picture first: drop one here, or click to upload."
@@ -84,20 +92,36 @@ def check(*values: Any) -> list[dict[str, Any]]:
 def _verdict(name: str, value: Any) -> dict[str, Any]:
     if name == "mask":  # it is judged with its picture, when both are read
         return gr.validate(True, "")
+    if name == "original_image" and value is None:
+        return gr.validate(False, NO_PICTURE)
+    return verdict(InstructionEdit, VALID, name, value)
+
+
+def verdict(
+    request: Callable[..., object], valid: Mapping[str, Any], name: str, value: Any
+) -> dict[str, Any]:
+    """Judge one field of a request alone, and return gradio's verdict.
+
+    Args:
+        request: The class of the request.
+        valid: Fields without a default, with values that are valid.
+        name: The field.
+        value: Its value.
+    """
     try:
-        InstructionEdit(**{**VALID, name: value})
+        request(**{**valid, name: value})
     except InvalidEdit as error:
-        no_picture = name == "original_image" and value is None
-        sentence = NO_PICTURE if no_picture else error.problem  # it stands under the field's label
-        return gr.validate(False, html.escape(sentence[0].upper() + sentence[1:]))
+        # It stands under the field's label.
+        return gr.validate(False, error.problem[0].upper() + error.problem[1:])
     return gr.validate(True, "")
 
 
 def refusal(error: EditorError, what: str = "Not edited.") -> str:
     """Return what the status line says of an error, safe as HTML."""
     sentence = str(error)
-    if isinstance(error, InvalidEdit) and error.field in LABELS:
-        sentence = f"{LABELS[error.field]}: {error.problem}"
+    label = {**PROMPT_LABELS, **LABELS}.get(error.field) if isinstance(error, InvalidEdit) else None
+    if isinstance(error, InvalidEdit) and label:
+        sentence = f"{label}: {error.problem}"
     return f"**{what}** {literal(sentence)}"
 
 

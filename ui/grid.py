@@ -11,8 +11,8 @@ import gradio as gr
 
 from ui.form import LABELS
 from ui.history import Entry
-from ui.history_panel import QUIET, Panel, Update
-from ui.screen import told
+from ui.history_panel import Panel, Update
+from ui.screen import QUIET, told
 from ui.strength import Strength
 
 COLUMNS = 3

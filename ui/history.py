@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from editors import EditResult, InstructionEdit
+from editors import EditResult
 from editors.recipe import save_png
 
 LIMIT = 24
@@ -42,9 +42,14 @@ class Entry:
     mask: Path | None = None
 
     @property
+    def words(self) -> str:
+        """What it was asked for with: the instruction, or the edited prompt."""
+        return str(self.settings.get("edit_prompt") or self.settings["edited_prompt"])
+
+    @property
     def caption(self) -> str:
         """What the strip says below it."""
-        return f"{self.settings['edit_prompt']} ({self.settings['seed']})"
+        return f"{self.words} ({self.settings['seed']})"
 
     @property
     def files(self) -> frozenset[Path]:
@@ -123,7 +128,7 @@ def keep(result: EditResult, folder: Path) -> Entry:
         EditFailed: It cannot be written.
     """
     edit = result.edit
-    assert isinstance(edit, InstructionEdit) and result.original_image is not None
+    assert result.original_image is not None  # both kinds of edit tell it
     place = Path(tempfile.mkdtemp(dir=folder))
     original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
     thumbnail, mask = place / "thumbnail.png", None

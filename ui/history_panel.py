@@ -14,15 +14,14 @@ from editors import InvalidEdit
 from editors.images import read_picture
 from editors.recipe import read_recipe
 from ui.form import DEFAULTS, LABELS, Form, named, refusal
-from ui.history import Entry, History
+from ui.history import Entry
 from ui.painter import surface
-from ui.screen import Screen, told
+from ui.screen import QUIET, Screen, told
 from ui.strength import Strength
 
 MAX_PAST = 50
 """Forms that Undo can bring back."""
 Update = dict[Any, Any]
-QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -133,19 +132,6 @@ class Panel:
 
         return nudged
 
-    def choose(self, history: History, event: gr.SelectData) -> Update:
-        """Show an earlier result."""
-        place = int(event.index)
-        return {**self.screen.showing(history, place), self.screen.status: told(history.entries[place])}
-
-    def against(self, history: History, shown: int | None, versus: int | None) -> Any:
-        """Compare the result that is shown with another one, or with its original."""
-        if shown is None or versus is None:
-            return gr.skip()
-        entry = history.entries[shown]
-        other = entry.original if versus < 0 else history.entries[versus].edited
-        return (other, entry.edited, entry.caption)
-
     def _shown(self, values: tuple[Any, ...]) -> tuple[Entry | None, tuple[Any, ...], tuple[Any, ...]]:
         """Split the inputs of a button: the result that is shown, the form's values, the past."""
         form, (past, history, shown) = values[: len(LABELS)], values[len(LABELS) :]
@@ -168,8 +154,6 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
         [panel.painter, form.mask, *beside],
         **QUIET,
     )
-    screen.strip.select(panel.choose, screen.history, screen.outputs, **QUIET)
-    screen.versus.input(panel.against, [screen.history, screen.shown, screen.versus], screen.compare, **QUIET)
 
 
 def wire_nudges(panel: Panel, *, weaker: Any, stronger: Any) -> list[Any]:

@@ -3,20 +3,21 @@
 import gradio as gr
 
 STYLE = """
-#status { min-height: 1.6em; }
+.status { min-height: 1.6em; }
 @media (max-width: 640px) {
   /* On a phone the form fills the screen: what happens is said where it can be seen. */
-  #status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;
+  .status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;
     background: var(--background-fill-primary); border-top: 1px solid var(--border-color-primary); }
   .gradio-container { padding-bottom: 64px !important; }
 }
 """
 SPOKEN = """() => {
-  const status = document.getElementById('status');
-  status.setAttribute('role', 'status');
-  status.setAttribute('aria-live', 'polite');
+  document.querySelectorAll('.status').forEach(status => {
+    status.setAttribute('role', 'status');
+    status.setAttribute('aria-live', 'polite');
+  });
 }"""
-"""Run when the page is there: the status line is read out when it changes."""
+"""Run when the page is there: the status lines are read out when they change."""
 
 
 def theme() -> gr.themes.Base:

@@ -17,8 +17,9 @@ import gradio as gr
 
 from ui.form import LABELS, check
 from ui.history import History
-from ui.history_panel import QUIET, Panel, Update
+from ui.history_panel import Panel, Update
 from ui.painter import surface
+from ui.screen import QUIET
 from ui.uploads import uploaded
 
 KEPT = tuple(name for name in LABELS if name != "mask")

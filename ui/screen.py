@@ -4,15 +4,19 @@ Law: a picture is shown from the session's own record, by its place in the strip
 browser.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from ui.compare import Compare
 from ui.history import Entry, History
 from ui.literal import literal
 
 ITS_ORIGINAL = "its original"
+QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Of events that are over at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -107,12 +111,69 @@ class Screen:
             **{button: gr.Button(interactive=True) for button in self.actions},
         }
 
+    def choose(self, history: History, event: gr.SelectData) -> dict[Any, Any]:
+        """Show an earlier result."""
+        place = int(event.index)
+        return {**self.showing(history, place), self.status: told(history.entries[place])}
+
+    def against(self, history: History, shown: int | None, versus: int | None) -> Any:
+        """Compare the result that is shown with another one, or with its original."""
+        if shown is None or versus is None:
+            return gr.skip()
+        entry = history.entries[shown]
+        other = entry.original if versus < 0 else history.entries[versus].edited
+        return (other, entry.edited, entry.caption)
+
+
+def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) -> Screen:
+    """Lay out the right column and wire what only looks at results.
+
+    Args:
+        stop: The button that stops what runs.
+        begin: What the status line says at first.
+        actions: Buttons for what can be done with a result.
+        name: Of the tab, for what is found by its id.
+    """
+    compare = Compare()
+    status = gr.Markdown(begin, elem_id=f"{name}-status", elem_classes="status", latex_delimiters=[])
+    versus = gr.Dropdown(label="Compare with", visible=False)
+    with gr.Row():
+        buttons = [gr.Button(one, size="sm", interactive=False, min_width=100) for one in actions]
+        download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
+    strip = gr.Gallery(
+        label="History",
+        elem_id=f"{name}-history",
+        format="png",
+        columns=4,
+        fit_columns=False,
+        show_label=False,
+        object_fit="contain",
+        allow_preview=False,
+        buttons=[],
+        interactive=False,
+        visible=False,
+    )
+    screen = Screen(
+        compare=compare,
+        status=status,
+        download=download,
+        stop=stop,
+        clock=gr.Timer(1, active=False),
+        strip=strip,
+        versus=versus,
+        actions=tuple(buttons),
+        history=gr.State(History(), delete_callback=History.discard),
+        shown=gr.State(None),
+    )
+    screen.strip.select(screen.choose, screen.history, screen.outputs, **QUIET)
+    screen.versus.input(screen.against, [screen.history, screen.shown, screen.versus], compare, **QUIET)
+    return screen
+
 
 def told(entry: Entry) -> str:
     """Say how a result was made, in Markdown."""
     asked = entry.settings
-    return (
-        f"“{literal(asked['edit_prompt'])}”: follow {asked['guidance_scale']:g}, "
-        f"keep {asked['image_guidance_scale']:g}, "
-        f"{asked['num_inference_steps']} steps, seed {asked['seed']}."
-    )
+    scales = f"follow {asked['guidance_scale']:g}"
+    if (keep := asked.get("image_guidance_scale")) is not None:
+        scales += f", keep {keep:g}"
+    return f"“{literal(entry.words)}”: {scales}, {asked['num_inference_steps']} steps, seed {asked['seed']}."

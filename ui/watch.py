@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from editors import EditResult, InstructionEdit
-from editors.edits import Editor
+from editors import EditResult
+from editors.edits import Editor, EditT
 from editors.picture import Picture
 
 PREVIEW_SIDE = 512
@@ -30,12 +30,12 @@ class Frame(NamedTuple):
     pictures: tuple[Image.Image, Image.Image] | None
 
 
-def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Generator[Frame, None, EditResult]:
+def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, EditResult]:
     """Carry out an edit.
 
     Args:
         editor: What carries it out.
-        request: One whose picture is decoded.
+        request: One whose picture, if it has one, is decoded.
 
     Yields:
         A frame per step that takes its time; where they are fast, not for each.
@@ -46,9 +46,10 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
     Raises:
         EditorError: As the editor does.
     """
-    assert isinstance(request.original_image, Picture)
-    before = request.original_image.with_alpha()
-    before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    before = None
+    if isinstance(request.original_image, Picture):
+        before = request.original_image.with_alpha()
+        before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     stream = editor.stream(request)
     began, told_at, shown_at = time.monotonic(), 0.0, 0.0
     try:
@@ -64,8 +65,7 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
                 continue
             told_at, pictures = now, None
             if now - shown_at >= PREVIEW_SECONDS:
-                after = step.preview().convert(before.mode)
-                pictures = (before, after.resize(before.size, Image.Resampling.BICUBIC))
+                pictures = _beside(before, step.preview())
                 shown_at = time.monotonic()
             left = (now - began) / done * (step.num_steps - done)
             so_far = f"Step {done} of {step.num_steps}, "
@@ -74,6 +74,13 @@ def watched(editor: Editor[InstructionEdit], request: InstructionEdit) -> Genera
             )
     finally:
         stream.close()
+
+
+def _beside(before: Image.Image | None, preview: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return a preview beside its original, or beside itself where that is only being drawn."""
+    if before is None:
+        return preview, preview
+    return before, preview.convert(before.mode).resize(before.size, Image.Resampling.BICUBIC)
 
 
 def duration(seconds: float) -> str:

@@ -18,6 +18,10 @@ def ui(
     model: Annotated[
         str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")
     ] = "pocket",
+    prompt_model: Annotated[
+        str,
+        typer.Option("--prompt-model", help="Model of the Prompts tab, which draws from words; as --model."),
+    ] = "pocket",
     auth: Annotated[
         str | None,
         typer.Option("--auth", help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH"),
@@ -43,13 +47,19 @@ def ui(
             f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
         )
     require_free(host, port)
-    from editors import InstructPix2PixEditor  # torch and gradio: not for --help
+    from editors import InstructPix2PixEditor, PromptToPromptEditor  # torch and gradio: not for --help
 
     with without_proxies():
         from ui.app import build_app, serve
+        from ui.shelf import Shelf
 
     typer.echo(f"Loading {model} ...", err=True)
-    page = build_app(InstructPix2PixEditor.from_pretrained(model), model=model)
+    page = build_app(
+        InstructPix2PixEditor.from_pretrained(model),
+        model=model,
+        prompt_editor=Shelf(PromptToPromptEditor.from_pretrained),
+        prompt_model=prompt_model,
+    )
     try:
         address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)

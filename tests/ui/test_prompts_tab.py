@@ -1,0 +1,110 @@
+"""The Prompts tab: what the board says is what is asked for, and a change is drawn on the same noise."""
+
+import pytest
+
+from editors import LocalBlend, PromptEdit, PromptToPromptEditor
+from editors.alignment import refinement_mapper, replacement_mapper, word_links
+from tests.ui.fakes import NegativeEditor
+from tests.ui.test_page import SECONDS, Visit, browser, needs_chromium  # noqa: F401  # a fixture
+from ui.app import build_app, serve
+from ui.board import BoardState
+from ui.shelf import Shelf
+
+EMPTY = BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0.1, 0.4), steps=12)
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return PromptToPromptEditor.from_pretrained("pocket")
+
+
+def prompts(pocket, *texts):
+    return [pocket.model.text.tokenize("prompt", text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("a cat in the snow", "a dog in the snow"),
+        ("a cat in the snow", "a cat in the deep snow at night"),
+        ("a red cat and a red dog", "a red dog"),
+    ],
+)
+def test_words_are_linked_where_attention_goes(pocket, texts):
+    original, edited = prompts(pocket, *texts)
+    links = word_links(original, edited)
+    same_length = len(original.words) == len(edited.words)
+    mapper = (replacement_mapper if same_length else refinement_mapper)(original, edited)
+    for i, ours in enumerate(original.words):
+        for j, theirs in enumerate(edited.words):
+            attended = mapper[list(ours.tokens)][:, list(theirs.tokens)].any()
+            assert bool(attended) == ((i, j) in links)
+
+
+def test_the_board_is_a_request_and_comes_back_from_the_browser(pocket):
+    state = EMPTY.with_prompts(*prompts(pocket, "a cat in the snow", "a dog in the snow"))
+    told = state.told()
+    told["weights"], told["blend"]["edited"] = {"snow": 1.5}, ["dog"]
+    back = BoardState.read(told)
+    edit = PromptEdit(original_prompt="a cat in the snow", edited_prompt="a dog in the snow", **back.fields)
+    assert edit.word_weights == {"snow": 1.5}
+    assert edit.local_blend == LocalBlend(edited=("dog",))
+    assert (edit.cross_replace_steps, edit.self_replace_steps) == ((0, 0.8), (0.1, 0.4))
+    later = back.with_prompts(*prompts(pocket, "a cat in the snow", "a fox in the snow"))
+    assert later.weights == {"snow": 1.5} and later.blend_edited == ()
+
+
+def test_a_shelf_loads_once_and_lets_the_oldest_go():
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return name.upper()
+
+    shelf = Shelf(load, room=2)
+    assert [shelf(name) for name in "abba"] == list("ABBA") and loaded == ["a", "b"]
+    shelf("c")
+    shelf("a")
+    assert loaded == ["a", "b", "c"]
+    shelf("b")
+    assert loaded == ["a", "b", "c", "b"]
+
+
+@pytest.fixture
+def visit(browser, pocket):  # noqa: F811
+    page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(lambda _: pocket))
+    url = serve(page, host="127.0.0.1", port=None)
+    tab = browser.new_page(viewport={"width": 1200, "height": 1000})
+    try:
+        yield Visit(tab, url)
+    finally:
+        tab.close()
+        page.close()
+
+
+@needs_chromium
+def test_a_change_is_drawn_at_once_on_the_same_noise(visit):
+    def drawn(number):
+        visit.tab.locator("#prompts-history button img").nth(number - 1).wait_for(timeout=60 * SECONDS)
+        visit.says("Done in")
+
+    visit.tab.get_by_role("tab", name="Prompts").click()
+    visit.tab.get_by_label("Steps in which the layout is kept: to").wait_for()
+    visit.tab.get_by_label("What the picture shows").fill("a red elephant in the desert")
+    visit.tab.get_by_label("What its edit shows").fill("a blue elephant in the desert")
+    visit.tab.get_by_label("Weight of blue").wait_for()
+    visit.tab.get_by_label("What its edit shows").press("Enter")
+    drawn(1)
+    visit.tab.get_by_label("Weight of blue").press("ArrowRight")
+    drawn(2)
+    visit.tab.get_by_role("button", name="blue", exact=True).click()
+    drawn(3)
+    captions = visit.tab.locator("#prompts-history button img").evaluate_all("all => all.map(one => one.alt)")
+    assert len(set(captions)) == 1  # the words, and the seed
+    assert visit.tab.get_by_label("Weight of blue").input_value() == "1.1"
+    assert visit.tab.get_by_role("button", name="blue", exact=True).get_attribute("aria-pressed") == "true"
+    visit.press("Edit this picture further")
+    visit.says("This is now the picture")
+    visit.ask("make it night")
+    visit.says("“make it night”")
+    assert (visit.complaints, visit.strangers) == ([], [])

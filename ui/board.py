@@ -1,0 +1,254 @@
+"""The board of the Prompts tab: which word goes to which, how much each counts, where and when the edit acts.
+
+Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
+2208.01626): word swap and refinement are the lines between the words, re-weighting the slider below each,
+local editing the words that are pressed, the two schedules the bars of the timeline.
+
+Law: the board decides nothing. What it tells are fields of `PromptEdit`, which judges them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+
+from editors import LocalBlend
+from editors.alignment import TokenizedPrompt, word_links
+
+WEIGHTS = (-2, 4)
+"""What a word's slider spans; Python and the command line take -100 to 100."""
+
+TEMPLATE = """<div class="board"></div>"""
+STYLE = """
+.board { position: relative; display: flex; flex-direction: column; gap: 10px; font-size: 14px; }
+.board .row { display: flex; flex-wrap: wrap; gap: 6px; position: relative; z-index: 1; }
+.board .edited { margin-top: 26px; }
+.board .word { display: flex; flex-direction: column; align-items: center; gap: 2px; }
+.board .word button { padding: 3px 9px; border-radius: 6px; cursor: pointer; color: var(--body-text-color);
+  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+.board .word.new button { border-color: var(--color-accent); border-style: dashed; }
+.board .word button[aria-pressed=true] { background: var(--color-accent); color: white; }
+.board .word input { width: 64px; }
+.board .word output { font-size: 11px; color: var(--body-text-color-subdued); }
+.board svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
+.board line { stroke: var(--body-text-color-subdued); stroke-width: 1.5; }
+.board line.swap { stroke: var(--color-accent); stroke-width: 2.5; }
+.board .track { display: grid; grid-template-columns: 1fr; position: relative; }
+.board .bar { position: relative; height: 22px; border-radius: 4px; overflow: hidden;
+  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+.board .bar .ticks { position: absolute; inset: 0; opacity: 0.35; background: repeating-linear-gradient(
+  to right, var(--body-text-color-subdued) 0 1px, transparent 1px calc(100% / var(--steps))); }
+.board .bar .on { position: absolute; top: 0; bottom: 0; background: var(--color-accent); opacity: 0.55;
+  left: calc(var(--start) * 100%); right: calc(100% - var(--end) * 100%); }
+.board .ends { display: flex; gap: 10px; } .board .ends input { flex: 1; min-width: 0; }
+.board .ends label { display: flex; flex: 1; gap: 6px; align-items: center; font-size: 12px; min-width: 0; }
+.board .hint { margin: 0; color: var(--body-text-color-subdued); font-size: 12px; }
+"""
+SCRIPT = """
+const make = (tag, more = {}, ...inside) => {
+  const one = document.createElement(tag);
+  for (const [name, value] of Object.entries(more)) one.setAttribute(name, value);
+  one.append(...inside);
+  return one;
+};
+const tell = change => {
+  const focus = document.activeElement?.dataset?.key;
+  props.value = {...props.value, ...change};
+  build();
+  if (focus) element.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+  trigger('input');
+};
+const chips = (row, links, side) => props.value[row].map((text, place) => {
+  const linked = links.some(link => link[side] === place);
+  const chip = make('div', {class: 'word' + (linked ? '' : ' new')});
+  const chosen = props.value.blend[row].includes(text);
+  const press = make('button', {type: 'button', 'aria-pressed': chosen, 'data-key': row + place,
+    title: 'Change the picture only where this word is'}, text);
+  press.onclick = () => tell({blend: {...props.value.blend,
+    [row]: chosen ? props.value.blend[row].filter(one => one !== text) : [...props.value.blend[row], text]}});
+  chip.append(press);
+  if (side === 1 && /[\\p{L}\\p{N}]/u.test(text)) {
+    const weight = props.value.weights[text] ?? 1;
+    const said = make('output', {}, '×' + weight);
+    const slide = make('input', {type: 'range', min: props.value.span[0], max: props.value.span[1], step: 0.1,
+      value: weight, 'data-key': 'weight' + place, 'aria-label': 'Weight of ' + text});
+    slide.value = weight;
+    slide.oninput = () => { said.textContent = '×' + slide.value; };
+    slide.onchange = () => {
+      const {[text]: gone, ...others} = props.value.weights;
+      tell({weights: slide.value == 1 ? others : {...others, [text]: Number(slide.value)}});
+    };
+    chip.append(slide, said);
+  }
+  return chip;
+});
+const timeline = (name, words) => {
+  const [start, end] = props.value[name];
+  const bar = make('div', {class: 'bar', style: `--start:${start};--end:${end};--steps:${props.value.steps}`},
+    make('div', {class: 'on'}), make('div', {class: 'ticks'}));
+  const ends = [['from', start, 0], ['to', end, 1]].map(([text, value, which]) => {
+    const slide = make('input', {type: 'range', min: 0, max: 1, step: 0.05, value, 'data-key': name + which,
+      'aria-label': words + ': ' + text});
+    slide.value = value;
+    slide.oninput = () => bar.style.setProperty(which ? '--end' : '--start', slide.value);
+    slide.onchange = () => {
+      const now = Number(slide.value), [a, b] = props.value[name];
+      tell({[name]: which ? [Math.min(a, now), now] : [now, Math.max(b, now)]});
+    };
+    return make('label', {}, text, slide);
+  });
+  return make('div', {class: 'track'}, make('span', {}, words), bar, make('div', {class: 'ends'}, ...ends));
+};
+const draw = () => {
+  const board = element.querySelector('.board'), svg = board?.querySelector('svg');
+  if (!svg) return;
+  svg.replaceChildren();
+  const box = board.getBoundingClientRect();
+  const at = (row, place) => board.querySelectorAll(row + ' button')[place].getBoundingClientRect();
+  for (const [from, to] of props.value.links) {
+    const a = at('.original', from), b = at('.edited', to);
+    const line = document.createElementNS('http://www.w3.org/2000/svg', 'line');
+    for (const [name, value] of [['x1', a.left + a.width / 2 - box.left], ['y1', a.bottom - box.top],
+      ['x2', b.left + b.width / 2 - box.left], ['y2', b.top - box.top]]) line.setAttribute(name, value);
+    if (props.value.original[from] !== props.value.edited[to]) line.classList.add('swap');
+    svg.append(line);
+  }
+};
+const build = () => {
+  const board = element.querySelector('.board');
+  board.replaceChildren();
+  if (!props.value) return;
+  const {original, links} = props.value;
+  if (original.length) {
+    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    svg.setAttribute('aria-hidden', 'true');
+    board.append(svg,
+      make('div', {class: 'row original', role: 'group', 'aria-label': 'Words of the picture'},
+        ...chips('original', links, 0)),
+      make('div', {class: 'row edited', role: 'group', 'aria-label': 'Words of its edit'},
+        ...chips('edited', links, 1)),
+      make('p', {class: 'hint'}, 'Press words to change the picture only where they are. '
+        + 'The slider below a word says how much it counts.'));
+  }
+  board.append(timeline('cross', 'Steps in which words keep their places'),
+    timeline('self', 'Steps in which the layout is kept'));
+  draw();
+};
+watch('value', build);
+build();
+new ResizeObserver(draw).observe(element);
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardState:
+    """What stands on the board.
+
+    Attributes:
+        original: Words of the original prompt.
+        edited: Words of the edited prompt.
+        links: Places of words that go together, see `word_links`.
+        weights: Word -> factor, those that are not 1.
+        blend_original: Words of the original prompt that the edit keeps to.
+        blend_edited: Words of the edited prompt that it keeps to.
+        cross_replace_steps: (start, end) of the steps in which the original's cross-attention is used, as
+            fractions.
+        self_replace_steps: The same of its self-attention.
+        steps: How many steps the timeline shows.
+    """
+
+    original: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    links: tuple[tuple[int, int], ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    blend_original: tuple[str, ...] = ()
+    blend_edited: tuple[str, ...] = ()
+    cross_replace_steps: tuple[float, float]
+    self_replace_steps: tuple[float, float]
+    steps: int
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "BoardState":
+        """Return what a browser tells.
+
+        Raises:
+            gr.Error: It is not what `told` has told it, with some of its values changed.
+        """
+        try:
+            return cls._read(told)
+        except (KeyError, TypeError, ValueError):
+            raise gr.Error("The words were not understood: reload the page.", print_exception=False) from None
+
+    @classmethod
+    def _read(cls, told: Mapping[str, Any]) -> "BoardState":
+        blend = told["blend"]
+        return cls(
+            original=tuple(told["original"]),
+            edited=tuple(told["edited"]),
+            links=tuple((a, b) for a, b in told["links"]),
+            weights=dict(told["weights"]),
+            blend_original=tuple(blend["original"]),
+            blend_edited=tuple(blend["edited"]),
+            cross_replace_steps=_window(told["cross"]),
+            self_replace_steps=_window(told["self"]),
+            steps=int(told["steps"]),
+        )
+
+    def told(self) -> dict[str, Any]:
+        """Return it as `SCRIPT` takes it."""
+        return {
+            "original": list(self.original),
+            "edited": list(self.edited),
+            "links": [list(link) for link in self.links],
+            "weights": dict(self.weights),
+            "blend": {"original": list(self.blend_original), "edited": list(self.blend_edited)},
+            "cross": list(self.cross_replace_steps),
+            "self": list(self.self_replace_steps),
+            "steps": self.steps,
+            "span": list(WEIGHTS),
+        }
+
+    def with_prompts(self, original: TokenizedPrompt, edited: TokenizedPrompt) -> "BoardState":
+        """Return it for other prompts; what was said of words that are still there stays."""
+        ours, theirs = ([word.text for word in one.words] for one in (original, edited))
+        return replace(
+            self,
+            original=tuple(ours),
+            edited=tuple(theirs),
+            links=word_links(original, edited),
+            weights={word: weight for word, weight in self.weights.items() if word in theirs},
+            blend_original=_still(self.blend_original, ours),
+            blend_edited=_still(self.blend_edited, theirs),
+        )
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of `PromptEdit` that it stands for."""
+        blends = self.blend_original or self.blend_edited
+        blend = LocalBlend(original=self.blend_original, edited=self.blend_edited) if blends else None
+        return {
+            "word_weights": dict(self.weights),
+            "local_blend": blend,
+            "cross_replace_steps": self.cross_replace_steps,
+            "self_replace_steps": self.self_replace_steps,
+        }
+
+
+def _still(chosen: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in chosen if word in words)
+
+
+def _window(told: Sequence[float]) -> tuple[float, float]:
+    start, end = map(float, told)
+    return start, end
+
+
+def board(state: BoardState) -> Any:
+    """Lay out the board; its `input` event comes when a person has changed something."""
+    return gr.HTML(
+        value=state.told(),
+        html_template=TEMPLATE,
+        css_template=STYLE,
+        js_on_load=SCRIPT,
+    )
