@@ -5,7 +5,8 @@ Law: looking changes nothing; a verdict changes the overlay alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,6 +22,8 @@ from dataset_builder.overlay import Verdict, add_verdict, read_overlay
 from dataset_builder.tars import read_columns
 from editors.files import user_path
 
+Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Original and edited, (H, W, 3) uint8."""
 Shown = Literal["all", "open", "keep", "reject"]
 AS_WRITTEN: Final = "as written"
 ORDERS: Final = (AS_WRITTEN, *SCORES, records.SELF_REPLACE_STEPS)
@@ -70,25 +73,36 @@ class Catalogue:
         self, *, order: str = AS_WRITTEN, descending: bool = False, shown: Shown = "all"
     ) -> list[str]:
         """Return the names of pairs in an order: those shown that a person decided so about."""
-        overlay = read_overlay(self.folder)
-        entries = [one for one in self.entries.values() if shown in ("all", overlay.get(one.key, "open"))]
+        entries = list(self.entries.values())
+        if shown != "all":
+            overlay = read_overlay(self.folder)
+            entries = [one for one in entries if overlay.get(one.key, "open") == shown]
         if order != AS_WRITTEN:
             entries.sort(key=lambda one: one.rank(order), reverse=descending)
         elif descending:
             entries.reverse()
         return [one.key for one in entries]
 
-    def pictures(self, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return the two pictures of a pair, (H, W, 3) uint8.
+    def pictures(self, keys: Iterable[str]) -> dict[str, Pictures]:
+        """Return the two pictures of some pairs, by their names; no other picture is decoded.
 
         Raises:
             UnreadableDataset: One of them is not there.
         """
-        path = self.folder / f"{self.entries[key].shard}.tar"
-        for sample in read_columns(path, frozenset(_PICTURES)):
-            if sample["__key__"] == key and all(name in sample for name in _PICTURES):
-                return sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]
-        raise UnreadableDataset(f"{path} lacks a picture of {key}; run the command that made it again.")
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for key in keys:
+            wanted[self.entries[key].shard].add(key)
+        found: dict[str, Pictures] = {}
+        for shard, names in wanted.items():
+            path = self.folder / f"{shard}.tar"
+            for sample in read_columns(path, frozenset(_PICTURES), keys=names):
+                if all(name in sample for name in _PICTURES):
+                    found[sample["__key__"]] = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]
+            if lacking := min(names - found.keys(), default=None):
+                raise UnreadableDataset(
+                    f"{path} lacks a picture of {lacking}; run the command that made it again."
+                )
+        return found
 
     def verdict(self, key: str) -> Verdict:
         """Return what was decided about a pair."""

@@ -14,7 +14,7 @@ import json
 import re
 import tarfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -65,14 +65,23 @@ def read_both(path: Path) -> Iterator[tuple[str, dict[str, bytes], dict[str, Any
         yield key, parts, columns
 
 
-def read_columns(path: Path, columns: frozenset[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Walk through a tar, decoded: see `shards.DatasetInfo.samples`.
+def read_columns(
+    path: Path, columns: frozenset[str] | None = None, *, keys: Collection[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Walk through a tar, decoded: see `dataset.DatasetInfo.samples`.
+
+    Args:
+        path: The tar.
+        columns: Columns to decode, or None for all.
+        keys: Names of the samples to read (the others cost nothing), or None for all.
 
     Raises:
         UnreadableDataset: It is missing, damaged, or holds what is no sample of ours.
     """
     sample: dict[str, Any] = {}
     for name, ending, file in _members(path):
+        if keys is not None and name not in keys:
+            continue
         if sample and sample["__key__"] != name:
             yield sample
             sample = {}

@@ -28,6 +28,8 @@ from dataset_builder.writer import read_manifest
 from editors.files import user_path
 from evaluation.plot import Series, line_plot
 
+STAGES: Final = ("prompts", "triplets", "asked", "rendered", "kept", "triplets_kept")
+"""Of the funnel, in their order; the last one counts what has a kept pair."""
 BINS: Final = 24
 P_BINS: Final = 8
 
@@ -123,14 +125,15 @@ def pair_stats(folder: Path | str) -> PairStats:
     if written is not None:
         funnel = {"prompts": written["prompts"], **funnel}
         not_written = {reason: n for reason, n in written["outcomes"].items() if reason != ACCEPTED}
-    rejects = funnel.pop("rejects")
+    rejects = Counter(funnel.pop("rejects"))
+    funnel = {stage: funnel[stage] for stage in STAGES if stage in funnel}
     kept = [line for line in lines if line["outcome"] == KEPT]
     kinds = Counter(str(line.get(records.KIND, "")) for line in lines)
     kinds_kept = Counter(str(line.get(records.KIND, "")) for line in kept)
     return PairStats(
         funnel=funnel,
         not_written=not_written,
-        rejects=rejects,
+        rejects=dict(rejects.most_common()),
         kinds={kind: (number, kinds_kept[kind]) for kind, number in sorted(kinds.items())},
         rendered={name: _spread(lines, name) for name in SCORES},
         kept={name: _spread(kept, name) for name in SCORES},

@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from editors.edits import InstructionEditor
 from ui.api import offer_edit
+from ui.data_tab import data_tab
 from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
@@ -51,6 +52,7 @@ def build_app(
     model: str,
     prompt_editor: Callable[[str], "PromptToPromptEditor"] | None = None,
     prompt_model: str = "pocket",
+    data: Path | None = None,
 ) -> gr.Blocks:
     """Build the page around an editor; `serve` puts it on the network.
 
@@ -59,6 +61,7 @@ def build_app(
         model: Its name, shown to the user.
         prompt_editor: Returns what draws from prompts, by the name of its model; None leaves that tab out.
         prompt_model: The name of that model.
+        data: Folder below which datasets may be looked through; None leaves that tab out.
     """
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
@@ -81,6 +84,10 @@ def build_app(
                         tabs=tabs,
                         panel=panel,
                     )
+                tab.select(None, js=SPOKEN)
+            if data is not None:
+                with gr.Tab("Data", id="data") as tab:
+                    data_tab(data, tab)
                 tab.select(None, js=SPOKEN)
         offer_edit(editor)
         page.load(None, js=SPOKEN)

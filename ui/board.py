@@ -15,6 +15,7 @@ import gradio as gr
 
 from editors import LocalBlend
 from editors.alignment import TokenizedPrompt, word_links
+from ui.elements import MAKE
 
 WEIGHTS = (-2, 4)
 """What a word's slider spans; Python and the command line take -100 to 100."""
@@ -46,12 +47,6 @@ STYLE = """
 .board .hint { margin: 0; color: var(--body-text-color-subdued); font-size: 12px; }
 """
 SCRIPT = """
-const make = (tag, more = {}, ...inside) => {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(more)) one.setAttribute(name, value);
-  one.append(...inside);
-  return one;
-};
 const tell = change => {
   const focus = document.activeElement?.dataset?.key;
   props.value = {...props.value, ...change};
@@ -250,5 +245,5 @@ def board(state: BoardState) -> Any:
         value=state.told(),
         html_template=TEMPLATE,
         css_template=STYLE,
-        js_on_load=SCRIPT,
+        js_on_load=MAKE + SCRIPT,
     )

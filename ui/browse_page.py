@@ -106,12 +106,12 @@ def _shown(catalogue: Catalogue, keys: Sequence[str], place: int) -> list[Any]:
     known = dict(catalogue.entries[key].facts)
     words = [str(known.pop(name, "")) for name in (records.ORIGINAL_PROMPT, records.EDITED_PROMPT)]
     instruction = str(known.pop(records.EDIT_PROMPT, ""))
-    before, after = (_enlarged(picture) for picture in catalogue.pictures(key))
+    before, after = (enlarged(picture) for picture in catalogue.pictures([key])[key])
     status = f"**{place + 1}** of {len(keys)}: `{key}`, {catalogue.verdict(key)}"
     return [status, instruction, before, after, *words, known]
 
 
-def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Enlarge a small picture by a whole number."""
     times = max(1, SIDE // max(picture.shape[:2]))
     return picture.repeat(times, axis=0).repeat(times, axis=1)

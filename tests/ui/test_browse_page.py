@@ -57,7 +57,7 @@ def test_pairs_are_sorted_by_a_score_and_chosen_by_verdict(folder):
 
 
 def test_pictures_are_those_of_the_pair(folder):
-    before, after = Catalogue(folder).pictures("c")
+    before, after = Catalogue(folder).pictures(["c"])["c"]
     assert (before == 10).all() and (after == 245).all()
 
 

@@ -93,11 +93,10 @@ class Visit:
 
     def compared(self):
         """Return (width, height) of the two pictures of the slider, once both have arrived."""
-        pictures = self.tab.locator(".compare img")
+        pictures = self.tab.locator(".compare:visible img")
         pictures.nth(1).wait_for()
-        self.tab.wait_for_function(
-            "() => [...document.querySelectorAll('.compare img')]"
-            ".every(one => one.complete && one.naturalWidth > 0)"
+        self.until(
+            lambda: pictures.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
         )
         return pictures.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
 

@@ -22,6 +22,12 @@ def ui(
         str,
         typer.Option("--prompt-model", help="Model of the Prompts tab, which draws from words; as --model."),
     ] = "pocket",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder of datasets, to look through in the Data tab; nothing above it is read."
+        ),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option("--auth", help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH"),
@@ -46,6 +52,7 @@ def ui(
             f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
             f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
         )
+    data = None if data is None else folder_of("--data", data)
     require_free(host, port)
     from editors import InstructPix2PixEditor, PromptToPromptEditor  # torch and gradio: not for --help
 
@@ -59,6 +66,7 @@ def ui(
         model=model,
         prompt_editor=Shelf(PromptToPromptEditor.from_pretrained),
         prompt_model=prompt_model,
+        data=data,
     )
     try:
         address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)
@@ -66,6 +74,18 @@ def ui(
         until_told_to_end()
     finally:
         page.close(verbose=False)
+
+
+def folder_of(option: str, given: Path) -> Path:
+    """Return the folder that an option names.
+
+    Raises:
+        UnusablePlace: There is none.
+    """
+    folder = user_path(given)
+    if not folder.is_dir():
+        raise UnusablePlace(f"{option}: {str(given)!r} is no folder; check the path.")
+    return folder
 
 
 def _root_path(given: str) -> str:

@@ -1,0 +1,83 @@
+"""The pairs of a job with what became of each: kept, or left out for a reason.
+
+Law: every pair that was rendered is there, with the outcome that the filter wrote down; none is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dataset_builder.browse import AS_WRITTEN, Catalogue
+from dataset_builder.dataset import INDEX_FILE, read_index
+from dataset_builder.filter_pairs import DECISIONS_FILE
+from dataset_builder.filters import KEPT
+from editors.files import user_path
+from evaluation.stats import PairStats, job_folders, pair_stats, read_decisions
+
+ALL: Final = "all"
+DEPTH: Final = 3
+"""How far below a folder datasets are looked for: a job among others has its stages two folders below."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobPairs:
+    """Pairs to look through.
+
+    Attributes:
+        catalogue: All pairs that were rendered, where they are at hand; else those of the dataset.
+        outcomes: Pair -> "kept", "surplus" or the score it fails by; empty where nothing was filtered.
+        thresholds: Score -> the least that a kept pair has; empty where nothing was filtered.
+        stats: What became of everything that was asked for; None where nothing was filtered.
+    """
+
+    catalogue: Catalogue
+    outcomes: Mapping[str, str]
+    thresholds: Mapping[str, float]
+    stats: PairStats | None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Outcome -> pairs that have it: all of them, the kept ones, then reasons, the commonest first."""
+        found = Counter(self.outcomes.values())
+        kept = {KEPT: found.pop(KEPT, 0)} if self.outcomes else {}
+        return {ALL: len(self.catalogue.entries), **kept, **dict(found.most_common())}
+
+    def ordered(self, *, order: str = AS_WRITTEN, descending: bool = False, outcome: str = ALL) -> list[str]:
+        """Return the names of the pairs with an outcome, in an order of `browse.ORDERS`."""
+        keys = self.catalogue.ordered(order=order, descending=descending)
+        return keys if outcome == ALL else [key for key in keys if self.outcomes[key] == outcome]
+
+
+def read_job_pairs(folder: Path | str) -> JobPairs:
+    """Open a dataset of pairs, or the folder of a whole job.
+
+    Raises:
+        UnreadableDataset: There is none, or its samples are no pairs.
+    """
+    places = job_folders(folder)
+    if not (places.filtered / DECISIONS_FILE).is_file():
+        return JobPairs(catalogue=Catalogue(folder), outcomes={}, thresholds={}, stats=None)
+    catalogue = Catalogue(places.rendered or places.filtered)
+    decided = {line["key"]: str(line["outcome"]) for line in read_decisions(folder)}
+    return JobPairs(
+        catalogue=catalogue,
+        outcomes={key: decided.get(key, KEPT) for key in catalogue.entries},
+        thresholds=(read_index(places.filtered) or {}).get("config", {}).get("thresholds", {}),
+        stats=pair_stats(folder),
+    )
+
+
+def datasets_below(folder: Path | str) -> list[str]:
+    """Return the datasets at and below a folder, as paths from there; "." is the folder itself."""
+    root = user_path(folder)
+    found = [
+        path.parent.relative_to(root).as_posix()
+        for depth in range(DEPTH + 1)
+        for path in root.glob("*/" * depth + INDEX_FILE)
+    ]
+    # What was filtered first: it tells of what was rendered, too.
+    return sorted(found, key=lambda name: (not (root / name / DECISIONS_FILE).is_file(), name))

@@ -1,0 +1,90 @@
+"""The Data tab: every pair with its outcome, nothing above the folder, and nothing written."""
+
+import gradio as gr
+import pytest
+
+from dataset_builder.errors import DatasetError
+from dataset_builder.filters import KEPT
+from dataset_builder.tars import read_columns
+from evaluation.job_pairs import ALL, datasets_below, read_job_pairs
+from evaluation.stats import read_decisions
+from tests.evaluation.test_job_report import job  # noqa: F401  # a fixture
+from tests.ui.fakes import NegativeEditor
+from tests.ui.test_page import Visit, browser, needs_chromium  # noqa: F401  # a fixture
+from ui.app import build_app, serve
+from ui.commands.page import folder_of
+from ui.data_tab import PAGE, data_tab
+from ui.errors import UnusablePlace
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_rendered_pair_has_the_outcome_that_was_decided(job):  # noqa: F811
+    found = read_job_pairs(job)
+    decided = {line["key"]: line["outcome"] for line in read_decisions(job)}
+    assert found.outcomes == decided and set(found.catalogue.entries) == set(decided)
+    assert found.counts[ALL] == len(decided) == sum(found.counts.values()) - found.counts[ALL]
+    for outcome, number in found.counts.items():
+        keys = found.ordered(order="direction", descending=True, outcome=outcome)
+        assert len(keys) == number and (outcome == ALL or {found.outcomes[key] for key in keys} == {outcome})
+        scores = [found.catalogue.entries[key].rank("direction") for key in keys]
+        assert scores == sorted(scores, reverse=True)
+    assert found.stats is not None and found.counts[KEPT] == found.stats.funnel["kept"]
+
+
+def test_chosen_samples_are_those_of_the_whole_walk(job):  # noqa: F811
+    path = next((job / "rendered").glob("*.tar"))
+    everything = {sample["__key__"]: sample for sample in read_columns(path)}
+    wanted = list(everything)[1::2]
+    some = {sample["__key__"]: sample for sample in read_columns(path, keys=wanted)}
+    assert list(some) == wanted
+    assert all(str(some[key]) == str(everything[key]) for key in wanted)
+
+
+def test_datasets_are_found_below_and_nothing_above_is_opened(job):  # noqa: F811
+    assert datasets_below(job)[0] == "pairs" and set(datasets_below(job)) == {"pairs", "rendered"}
+    assert datasets_below(job / "pairs") == ["."]
+    with gr.Blocks(), gr.Tabs(), gr.Tab("Data") as tab:
+        here = data_tab(job / "rendered", tab)
+    for name in ("../pairs", str(job / "pairs"), "", None, "nowhere"):
+        shown = here.open(name, "as written", False)
+        assert shown[here.pairs] == [] and "no longer there" in shown[here.status]
+        assert here.arrange(name, "as written", False, ALL)[here.pairs] == []
+        assert here.turn(1, name, ["a"], 0)[here.pairs] == []
+
+
+def test_a_folder_that_is_none_is_one_sentence(tmp_path):
+    with pytest.raises(UnusablePlace, match=r"--data: '.*' is no folder"):
+        folder_of("--data", tmp_path / "nowhere")
+    with pytest.raises(DatasetError):
+        read_job_pairs(tmp_path)
+
+
+@needs_chromium
+def test_a_person_looks_through_a_job(job, browser):  # noqa: F811
+    before = content(job)
+    found = read_job_pairs(job)
+    reason = next(outcome for outcome in found.counts if outcome == "direction")
+    page = build_app(NegativeEditor(), model="negative", data=job)
+    url = serve(page, host="127.0.0.1", port=None)
+    tab = browser.new_page(viewport={"width": 1200, "height": 1000})
+    try:
+        visit = Visit(tab, url)
+        tab.get_by_role("tab", name="Data").click()
+        visit.says(f"1 to {min(PAGE, found.counts[ALL])} of {found.counts[ALL]} pairs")
+        tab.get_by_role("img", name=f"kept {found.counts[KEPT]}").wait_for()
+        tab.get_by_label("Show", exact=True).click()
+        tab.get_by_role("option", name=f"it did not change as told: {found.counts[reason]}").click()
+        visit.says(f"of {found.counts[reason]} pairs")
+        tab.locator("#data-pairs button").first.click()
+        visit.says("left out: it did not change as told")
+        key = found.ordered(outcome=reason)[0]
+        visit.says(f"{found.catalogue.entries[key].facts['scores'][reason]:.3f} ✗")
+        assert len(visit.compared()) == 2
+        assert (visit.complaints, visit.strangers) == ([], [])
+    finally:
+        tab.close()
+        page.close()
+    assert content(job) == before
