@@ -32,7 +32,7 @@ FACTS_STYLE = """
 .facts th { font-weight: normal; color: var(--body-text-color-subdued); }
 .facts th, .facts td { padding: 3px 6px !important; text-align: right; white-space: nowrap; }
 .facts th:first-child, .facts td:first-child { text-align: left; }
-.facts .missed { color: var(--error-icon-color); }
+.facts .missed td { color: var(--error-icon-color); }
 """
 FUNNEL_STYLE = """
 .funnel { display: grid; grid-template-columns: minmax(0, auto) auto; gap: 2px 10px; font-size: 14px; }
