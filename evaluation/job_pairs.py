@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from dataset_builder.browse import AS_WRITTEN, Catalogue
@@ -69,6 +69,16 @@ def read_job_pairs(folder: Path | str) -> JobPairs:
         thresholds=(read_index(places.filtered) or {}).get("config", {}).get("thresholds", {}),
         stats=pair_stats(folder),
     )
+
+
+def dataset_below(folder: Path | str, name: str | None) -> Path | None:
+    """Return the folder of a dataset that `datasets_below` names; None where the name is no such one."""
+    if not name or PurePosixPath(name).as_posix() != name:
+        return None
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        return None
+    place = user_path(folder) / name
+    return place if (place / INDEX_FILE).is_file() else None
 
 
 def datasets_below(folder: Path | str) -> list[str]:

@@ -17,8 +17,7 @@ from dataset_builder.browse import AS_WRITTEN, ORDERS
 from dataset_builder.dataset import INDEX_FILE
 from dataset_builder.errors import DatasetError
 from dataset_builder.filter_pairs import DECISIONS_FILE
-from editors.files import user_path
-from evaluation.job_pairs import ALL, JobPairs, datasets_below, read_job_pairs
+from evaluation.job_pairs import ALL, JobPairs, dataset_below, datasets_below, read_job_pairs
 from ui.browse_page import enlarged
 from ui.compare import Compare
 from ui.literal import literal
@@ -33,7 +32,7 @@ OPEN = 4
 """Datasets whose words and scores stay in memory."""
 Update = dict[Any, Any]
 NOTHING = "There is no dataset below {}; make one with `wordbrush data build`."
-GONE = "This dataset is no longer there, or has changed; choose it again."
+GONE = "This dataset is no longer there, or has changed; reload the page."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -95,17 +94,20 @@ class DataTab:
         return {self.dataset: gr.Dropdown(choices=names, value=chosen if chosen in names else names[0])}
 
     def open(self, name: str | None, order: str, descending: bool) -> Update:
-        """Show the funnel of a dataset, and its first pairs."""
+        """Show the funnel of a dataset, and its first pairs; the chosen pair of another one goes."""
+        gone = {self.compare: gr.update(value=None), self.facts: ""}
         try:
             job = self._job(name)
         except DatasetError as error:
             return {
+                **gone,
                 self.funnel: "",
                 self.outcome: gr.Dropdown(choices=[ALL], value=ALL),
                 **self._nothing(literal(str(error))),
             }
         choices = [(f"{said(outcome)}: {number}", outcome) for outcome, number in job.counts.items()]
         return {
+            **gone,
             self.funnel: drawn_funnel(job),
             self.outcome: gr.Dropdown(choices=choices, value=ALL),
             **self._shown(job, job.ordered(order=order, descending=descending), 0),
@@ -145,9 +147,9 @@ class DataTab:
         Raises:
             DatasetError: It is not there any more, or holds no pairs.
         """
-        if name not in datasets_below(self.root):
+        folder = dataset_below(self.root, name)
+        if folder is None:
             raise DatasetError(GONE)
-        folder = user_path(self.root) / name
         stamps = [
             path.stat().st_mtime_ns
             for path in (folder / INDEX_FILE, folder / DECISIONS_FILE)
@@ -173,9 +175,9 @@ class DataTab:
             self.place: place,
         }
 
-    def _nothing(self, said: str) -> Update:
+    def _nothing(self, words: str) -> Update:
         return {
-            self.status: said,
+            self.status: words,
             self.pairs: [],
             self.previous: gr.Button(interactive=False),
             self.following: gr.Button(interactive=False),
@@ -228,7 +230,8 @@ def data_tab(root: Path, tab: Any) -> DataTab:
         opened=lru_cache(OPEN)(lambda folder, *_: read_job_pairs(folder)),
     )
     tab.select(here.look_around, dataset, [dataset, status], **QUIET)
-    dataset.change(here.open, [dataset, order, descending], [funnel, outcome, *here.page], **QUIET)
+    all_of = [funnel, outcome, compare, facts, *here.page]
+    dataset.change(here.open, [dataset, order, descending], all_of, **QUIET)
     gr.on([order.input, descending.input, outcome.input], here.arrange, here.choice, here.page, **QUIET)
     for button, by in ((previous, -1), (following, 1)):
         button.click(partial(here.turn, by), [dataset, here.keys, here.place], here.page, **QUIET)

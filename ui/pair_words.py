@@ -10,8 +10,8 @@ from PIL import Image
 from dataset_builder import records
 from dataset_builder.browse import Pictures
 from dataset_builder.filters import KEPT, SURPLUS
+from dataset_builder.render import NOT_NEEDED
 from evaluation.job_pairs import JobPairs
-from ui.browse_page import enlarged
 from ui.sheet import Card
 
 MEANINGS: Mapping[str, str] = {
@@ -20,7 +20,7 @@ MEANINGS: Mapping[str, str] = {
     "edited_image_text": "the edited picture is not what its caption says",
     "direction": "it did not change as told",
     SURPLUS: "it passes, others of its triplet are better",
-    "enough_passed": "not drawn: enough of its triplet passed",
+    NOT_NEEDED: "not drawn: enough of its triplet passed",
 }
 """Why a pair was left out, in words."""
 SIDE = 256
@@ -63,7 +63,7 @@ def card(job: JobPairs, key: str, pictures: Pictures) -> Card:
 
 
 def _small(picture: NDArray[np.uint8]) -> Image.Image:
-    small = Image.fromarray(enlarged(picture))
+    small = Image.fromarray(picture)
     small.thumbnail((SIDE, SIDE))
     return small
 

@@ -78,15 +78,24 @@ def request_of(values: tuple[Any, ...]) -> PromptEdit:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Drawings:
-    """The handlers; their inputs are the form's, then the states: history, shown result."""
+    """The handlers; their inputs are the form's, then the states: history, shown result.
+
+    Attributes:
+        editor: Returns what draws, by the name of its model.
+        runs: How drawings are run.
+        form: What is asked for.
+        model: The name of the model.
+        ready: State: whether the form has what the model recommends.
+    """
 
     editor: Callable[[str], "PromptToPromptEditor"]
     runs: Runs[PromptEdit]
     form: PromptForm
     model: str
+    ready: Any
 
-    def prepare(self, ready: bool, *values: Any) -> Update:
-        """Take what the model recommends, when the tab is first opened."""
+    def prepare(self, ready: bool) -> Update:
+        """Take what the model recommends, when the tab is opened: once, or until it could be loaded."""
         if ready:
             return {}
         try:
@@ -99,6 +108,7 @@ class Drawings:
             steps=settings.num_inference_steps,
         )
         return {
+            self.ready: True,
             self.form.guidance_scale: settings.guidance_scale,
             self.form.num_inference_steps: settings.num_inference_steps,
             self.form.board: state.told(),
@@ -159,15 +169,14 @@ def prompts_tab(
         with gr.Column(min_width=300):
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
     runs = Runs(page=page, editor=editor, root=root, screen=screen, check=check)
-    drawings = Drawings(editor=editor, runs=runs, form=form, model=model)
-    ready, states = gr.State(False), [screen.history, screen.shown]
-    opened = tab.select(
+    drawings = Drawings(editor=editor, runs=runs, form=form, model=model, ready=gr.State(False))
+    states = [screen.history, screen.shown]
+    tab.select(
         drawings.prepare,
-        ready,
-        [form.guidance_scale, form.num_inference_steps, form.board, screen.status],
+        drawings.ready,
+        [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status],
         **QUIET,
     )
-    opened.success(lambda: True, None, ready, **QUIET)
     prompts = [form.original_prompt, form.edited_prompt]
     gr.on(
         [one.change for one in prompts],

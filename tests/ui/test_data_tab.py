@@ -10,8 +10,8 @@ from evaluation.job_pairs import ALL, datasets_below, read_job_pairs
 from evaluation.stats import read_decisions
 from tests.evaluation.test_job_report import job  # noqa: F401  # a fixture
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import Visit, browser, needs_chromium  # noqa: F401  # a fixture
-from ui.app import build_app, serve
+from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from ui.app import build_app
 from ui.commands.page import folder_of
 from ui.data_tab import PAGE, data_tab
 from ui.errors import UnusablePlace
@@ -66,25 +66,22 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path):
 def test_a_person_looks_through_a_job(job, browser):  # noqa: F811
     before = content(job)
     found = read_job_pairs(job)
-    reason = next(outcome for outcome in found.counts if outcome == "direction")
     page = build_app(NegativeEditor(), model="negative", data=job)
-    url = serve(page, host="127.0.0.1", port=None)
-    tab = browser.new_page(viewport={"width": 1200, "height": 1000})
-    try:
-        visit = Visit(tab, url)
+    with visiting(browser, page) as visit:
+        tab = visit.tab
         tab.get_by_role("tab", name="Data").click()
         visit.says(f"1 to {min(PAGE, found.counts[ALL])} of {found.counts[ALL]} pairs")
         tab.get_by_role("img", name=f"kept {found.counts[KEPT]}").wait_for()
         tab.get_by_label("Show", exact=True).click()
-        tab.get_by_role("option", name=f"it did not change as told: {found.counts[reason]}").click()
-        visit.says(f"of {found.counts[reason]} pairs")
+        tab.get_by_role("option", name=f"it did not change as told: {found.counts['direction']}").click()
+        visit.says(f"of {found.counts['direction']} pairs")
         tab.locator("#data-pairs button").first.click()
         visit.says("left out: it did not change as told")
-        key = found.ordered(outcome=reason)[0]
-        visit.says(f"{found.catalogue.entries[key].facts['scores'][reason]:.3f} ✗")
+        key = found.ordered(outcome="direction")[0]
+        visit.says(f"{found.catalogue.entries[key].facts['scores']['direction']:.3f} ✗")
         assert len(visit.compared()) == 2
+        tab.get_by_label("Dataset", exact=True).click()
+        tab.get_by_role("option", name="rendered").click()
+        tab.locator(".compare").last.wait_for(state="hidden")  # it was a pair of the other one
         assert (visit.complaints, visit.strangers) == ([], [])
-    finally:
-        tab.close()
-        page.close()
     assert content(job) == before

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from PIL.PngImagePlugin import PngImageFile
@@ -101,14 +102,9 @@ class Visit:
         return pictures.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
 
 
-@pytest.fixture
-def editor():
-    return NegativeEditor(seconds_a_step=0.05)
-
-
-@pytest.fixture
-def visit(browser, editor):
-    page = build_app(editor, model="negative")
+@contextmanager
+def visiting(browser, page):
+    """Serve a page and visit it."""
     url = serve(page, host="127.0.0.1", port=None)
     tab = browser.new_page(viewport={"width": 1200, "height": 900})
     try:
@@ -116,6 +112,17 @@ def visit(browser, editor):
     finally:
         tab.close()
         page.close()
+
+
+@pytest.fixture
+def editor():
+    return NegativeEditor(seconds_a_step=0.05)
+
+
+@pytest.fixture
+def visit(browser, editor):
+    with visiting(browser, build_app(editor, model="negative")) as visit:
+        yield visit
 
 
 @pytest.fixture

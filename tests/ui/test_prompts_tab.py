@@ -5,8 +5,8 @@ import pytest
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
 from editors.alignment import refinement_mapper, replacement_mapper, word_links
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import SECONDS, Visit, browser, needs_chromium  # noqa: F401  # a fixture
-from ui.app import build_app, serve
+from tests.ui.test_page import SECONDS, browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from ui.app import build_app
 from ui.board import BoardState
 from ui.shelf import Shelf
 
@@ -73,13 +73,8 @@ def test_a_shelf_loads_once_and_lets_the_oldest_go():
 @pytest.fixture
 def visit(browser, pocket):  # noqa: F811
     page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(lambda _: pocket))
-    url = serve(page, host="127.0.0.1", port=None)
-    tab = browser.new_page(viewport={"width": 1200, "height": 1000})
-    try:
-        yield Visit(tab, url)
-    finally:
-        tab.close()
-        page.close()
+    with visiting(browser, page) as visit:
+        yield visit
 
 
 @needs_chromium
