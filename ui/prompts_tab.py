@@ -6,7 +6,7 @@ nothing else; once there is a picture, each change is drawn at once.
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import gradio as gr
 from editors import EditorError, PromptEdit
 from editors.edits import WordWindows
 from editors.images import read_picture
+from editors.settings import Settings
 from ui.board import BoardState, board
 from ui.edits import MAX_SEED
 from ui.form import PROMPT_LABELS, SLIDERS, plain, refusal, verdict
@@ -94,39 +95,52 @@ class Drawings:
     model: str
     ready: Any
 
-    def prepare(self, ready: bool) -> Update:
+    def prepare(self, ready: bool, original: str, edited: str) -> Update:
         """Take what the model recommends, when the tab is opened: once, or until it could be loaded."""
         if ready:
-            return {}
+            return {self.ready: True}
         try:
             settings = self.editor(self.model).recommended
         except EditorError as error:
             return {self.runs.screen.status: refusal(error, "This tab has no model.")}
-        state = BoardState(
-            cross_replace_steps=_pair(settings.cross_replace_steps),
-            self_replace_steps=_pair(settings.self_replace_steps),
-            steps=settings.num_inference_steps,
-        )
+        state = BoardState(**_timeline(settings))
         return {
             self.ready: True,
             self.form.guidance_scale: settings.guidance_scale,
             self.form.num_inference_steps: settings.num_inference_steps,
             self.form.board: state.told(),
+            **self._linked(state, original, edited),
         }
 
-    def align(self, original: str, edited: str, told: Any) -> Update:
+    def align(self, original: str, edited: str, told: Any, ready: bool) -> Update:
         """Draw which word goes to which, as soon as both prompts say something."""
         state, screen = BoardState.read(told), self.runs.screen
-        if not original.strip() or not edited.strip():
-            return {screen.status: BEGIN}
-        text = self.editor(self.model).model.text
         try:
+            if not ready:  # what was told is older than what the model recommends
+                state = replace(state, **_timeline(self.editor(self.model).recommended))
+        except EditorError as error:
+            return {screen.status: refusal(error, "This tab has no model.")}
+        linked = self._linked(state, original, edited)
+        if self.form.board in linked:
+            return {**linked, screen.status: "Press Draw or Enter."}
+        return {screen.status: BEGIN, **linked}
+
+    def relink(self, original: str, edited: str, told: Any) -> Update:
+        """Draw the words again that were written while the model was loaded."""
+        return {self.form.board: gr.skip(), **self._linked(BoardState.read(told), original, edited)}
+
+    def _linked(self, state: BoardState, original: str, edited: str) -> Update:
+        """Return the board with two prompts linked, or why it is not; nothing unless both say something."""
+        if not original.strip() or not edited.strip():
+            return {}
+        try:
+            text = self.editor(self.model).model.text
             prompts = [
                 text.tokenize(name, words) for name, words in zip(VALID, (original, edited), strict=True)
             ]
         except EditorError as error:
-            return {screen.status: refusal(error, "Too much.")}
-        return {self.form.board: state.with_prompts(*prompts).told(), screen.status: "Press Draw or Enter."}
+            return {self.runs.screen.status: refusal(error, "Too much.")}
+        return {self.form.board: state.with_prompts(*prompts).told()}
 
     def draw(self, *values: Any) -> Iterator[Update]:
         """Draw the picture and its edit."""
@@ -171,17 +185,14 @@ def prompts_tab(
     runs = Runs(page=page, editor=editor, root=root, screen=screen, check=check)
     drawings = Drawings(editor=editor, runs=runs, form=form, model=model, ready=gr.State(False))
     states = [screen.history, screen.shown]
-    tab.select(
-        drawings.prepare,
-        drawings.ready,
-        [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status],
-        **QUIET,
-    )
+    settled = [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status]
     prompts = [form.original_prompt, form.edited_prompt]
+    opened = tab.select(drawings.prepare, [drawings.ready, *prompts], settled, **QUIET)
+    opened.success(drawings.relink, [*prompts, form.board], [form.board, screen.status], **QUIET)
     gr.on(
         [one.change for one in prompts],
         drawings.align,
-        [*prompts, form.board],
+        [*prompts, form.board, drawings.ready],
         [form.board, screen.status],
         trigger_mode="always_last",
         **QUIET,
@@ -193,7 +204,10 @@ def prompts_tab(
         form.board,
         **QUIET,
     )
-    asked = gr.on([go.click, *(one.submit for one in prompts)], lambda: None, **QUIET)
+    starts = [go.click, *(one.submit for one in prompts)]
+    asked = gr.on(
+        starts, drawings.prepare, [drawings.ready, *prompts], settled, **QUIET
+    )  # who is faster than the model
     changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
     again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
     rolled = another.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
@@ -201,11 +215,11 @@ def prompts_tab(
         runs.wire(drawings.draw, ready_, inputs=form.inputs, states=states, outputs=[form.seed], name=name)
         for ready_, name in ((asked, "page_draw"), (again, None), (rolled, None))
     ]
-    runs.wire_ends([go.click, another.click, *(one.submit for one in prompts), *changed], running)
+    runs.wire_ends([*starts, another.click, *changed], running)
 
     def go_on(history: History, shown: int | None, *values: Any) -> Update:
         if shown is None:
-            return {}
+            return {tabs: gr.skip()}
         filled = panel.fill(values[:-1], values[-1], {"original_image": str(history.entries[shown].edited)})
         words = "This is now the picture. What should change next?"
         return {
@@ -225,6 +239,15 @@ def _require_shown(shown: int | None) -> None:
     """Let a change be drawn where there is a picture already."""
     if shown is None:
         raise gr.Error("Nothing is drawn yet.", visible=False, print_exception=False)
+
+
+def _timeline(settings: Settings) -> dict[str, Any]:
+    """Return the fields of the board that a model recommends."""
+    return {
+        "cross_replace_steps": _pair(settings.cross_replace_steps),
+        "self_replace_steps": _pair(settings.self_replace_steps),
+        "steps": settings.num_inference_steps,
+    }
 
 
 def _pair(window: WordWindows) -> tuple[float, float]:

@@ -13,7 +13,10 @@ from editors.settings import STANDARD, resolve
 
 
 class NegativeEditor:
-    """Turns pictures into their negatives, slowly, and keeps count of the steps it took."""
+    """Turns pictures into their negatives, slowly, and keeps count of the steps it took.
+
+    While it is `held`, an edit stays at its third step, whatever the time: it can be stopped, and may fail.
+    """
 
     recommended = STANDARD["edit"]
     instructions: tuple[str, ...] = ("make it night", "turn it into its negative")
@@ -23,6 +26,7 @@ class NegativeEditor:
         self.steps_taken = 0
         self.closed_early = 0
         self.fails = False
+        self.held = False
         self.edits: list[InstructionEdit] = []
 
     def edit(self, edit: InstructionEdit) -> EditResult:
@@ -43,11 +47,10 @@ class NegativeEditor:
         try:
             for index in range(num_steps):
                 time.sleep(self.seconds_a_step)
-                if self.fails:
-                    raise EditFailed("The device ran out of memory; choose a smaller picture.")
+                self._require_memory()
                 self.steps_taken += 1
                 latents = torch.zeros(1, 4, 8, 8)
-                yield Step(
+                step = Step(
                     index=index,
                     num_steps=num_steps,
                     timestep=0,
@@ -55,6 +58,11 @@ class NegativeEditor:
                     clean=latents,
                     render=lambda clean: edited.resize((64, 64)),
                 )
+                yield step
+                while self.held and index == 2:
+                    time.sleep(0.05)
+                    self._require_memory()
+                    yield step
             finished = True
         finally:
             self.closed_early += not finished
@@ -68,3 +76,7 @@ class NegativeEditor:
             model="negative",
             scheduler="none",
         )
+
+    def _require_memory(self) -> None:
+        if self.fails:
+            raise EditFailed("The device ran out of memory; choose a smaller picture.")

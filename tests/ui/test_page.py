@@ -154,7 +154,7 @@ def test_upload_type_enter_gives_the_edit_at_the_uploads_size(visit, editor, pho
 
 
 def test_stop_acts_within_a_step_and_the_page_goes_on(visit, editor, photo):
-    editor.seconds_a_step = 0.5
+    editor.held = True
     visit.upload(photo)
     visit.instruction.fill("make it night")
     visit.instruction.press("Enter")
@@ -164,7 +164,7 @@ def test_stop_acts_within_a_step_and_the_page_goes_on(visit, editor, photo):
     visit.says("Stopped.")
     visit.until(lambda: editor.closed_early == 1)
     assert taken <= editor.steps_taken < 20
-    editor.seconds_a_step = 0.0
+    editor.held = False
     visit.go.click()
     visit.says("Done in")
     assert visit.complaints == []
@@ -172,7 +172,7 @@ def test_stop_acts_within_a_step_and_the_page_goes_on(visit, editor, photo):
 
 def test_who_waits_in_line_is_told_so_and_can_leave_it(visit, editor, photo, browser):
     visit.upload(photo)
-    editor.seconds_a_step = 0.5
+    editor.held = True
     visit.ask("make it night")
     visit.says("of 20, ")
     other = Visit(browser.new_page(), visit.url)
@@ -190,13 +190,13 @@ def test_who_waits_in_line_is_told_so_and_can_leave_it(visit, editor, photo, bro
 
 
 def test_an_enter_while_an_edit_runs_takes_its_place(visit, editor, photo):
-    editor.seconds_a_step = 0.3
+    editor.held = True
     visit.upload(photo)
     visit.ask("make it night")
     visit.says("of 20, ")
     visit.ask("make it *day*")
     visit.until(lambda: len(editor.edits) == 2)
-    editor.seconds_a_step = 0.0
+    editor.held = False
     visit.says("“make it *day*”")  # as it was typed, whatever Markdown would make of it
     assert [edit.edit_prompt for edit in editor.edits] == ["make it night", "make it *day*"]
     assert editor.closed_early == 1
@@ -293,7 +293,7 @@ def test_no_result_stands_beside_a_picture_that_is_not_its_own(visit, editor, ph
     visit.ask("make it night")
     visit.says("Done in")
     finished = addresses()
-    editor.seconds_a_step = 0.3
+    editor.held = True
     for leave, words in (
         (lambda: visit.stop.click(), "Stopped."),
         (lambda: setattr(editor, "fails", True), "The device ran out of memory"),

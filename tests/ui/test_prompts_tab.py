@@ -1,5 +1,7 @@
 """The Prompts tab: what the board says is what is asked for, and a change is drawn on the same noise."""
 
+from threading import Event
+
 import pytest
 
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
@@ -75,6 +77,35 @@ def visit(browser, pocket):  # noqa: F811
     page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(lambda _: pocket))
     with visiting(browser, page) as visit:
         yield visit
+
+
+@needs_chromium
+def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket):  # noqa: F811
+    loaded = Event()
+
+    def load(_):
+        assert loaded.wait(60)
+        return pocket
+
+    page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(load))
+    with visiting(browser, page) as visit:
+        visit.tab.get_by_role("tab", name="Prompts").click()
+        visit.tab.get_by_label("What the picture shows").fill("a cat in a meadow")
+        visit.tab.get_by_label("What its edit shows").fill("a dog in a meadow")
+        visit.tab.get_by_label("What its edit shows").press("Enter")
+        loaded.set()
+        asked = pocket.recommended
+        visit.says(f"{asked.num_inference_steps} steps, seed")
+        for name, window in (
+            ("Steps in which words keep their places", asked.cross_replace_steps),
+            ("Steps in which the layout is kept", asked.self_replace_steps),
+        ):
+            assert float(visit.tab.get_by_label(f"{name}: to").input_value()) == window
+        visit.tab.get_by_role("tab", name="Edit").click()
+        visit.tab.get_by_role("tab", name="Prompts").click()  # again: what was chosen stays
+        visit.tab.get_by_label("Weight of dog").press("ArrowRight")
+        visit.tab.locator("#prompts-history button img").nth(1).wait_for()
+        assert (visit.complaints, visit.strangers) == ([], [])
 
 
 @needs_chromium
