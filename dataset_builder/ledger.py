@@ -9,7 +9,6 @@ Law: exactly one line of a prompt is final; a kill loses no line that was added.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -107,12 +106,6 @@ class Ledger:
         """Yield all lines, by prompt and attempt."""
         for number in sorted(self._lines):
             yield from sorted(self._lines[number], key=lambda line: line.attempt)
-
-
-def peek(path: Path) -> list[Any]:
-    """Return the whole lines of a file that another run may be writing to, and change nothing."""
-    content = path.read_bytes() if path.exists() else b""
-    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
 
 
 def settled(ledger: Ledger) -> list[Line]:

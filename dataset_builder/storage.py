@@ -120,6 +120,12 @@ def read_lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
+def peek(path: Path) -> list[Any]:
+    """Return the whole lines of a file that another run may be writing to, and change nothing."""
+    content = path.read_bytes() if path.exists() else b""
+    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+
 def hash_file(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:

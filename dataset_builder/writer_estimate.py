@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from dataset_builder.captions import read_prompts
-from dataset_builder.ledger import Ledger, Line, peek
+from dataset_builder.ledger import Ledger, Line
 from dataset_builder.records import EditTriplet
+from dataset_builder.storage import peek
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import LEDGER_FILE
 from dataset_builder.writer_messages import drawn_examples, messages

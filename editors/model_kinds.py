@@ -104,12 +104,12 @@ def find_model(name: str) -> Path:
     """Return the place that a model's name means: of the folder of a finished training run, its model."""
     path = user_path(name)
     exported = path / "model"
-    return exported if _task_of(path) is not None and exported.is_dir() else path
+    return exported if task_of(path) is not None and exported.is_dir() else path
 
 
 def hint_on_folder(folder: Path, name: str) -> str | None:
     """Say what a folder without `model_index.json` is, and what to give instead; None where nobody knows."""
-    task = _task_of(folder)
+    task = task_of(folder)
     if task is not None:
         return (
             f"is the run folder of a training that is not done; go on with `wordbrush train {task} --resume`"
@@ -132,7 +132,7 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
     return None if file is None else f"holds a model in a single file; give {Path(name) / file}"
 
 
-def _task_of(folder: Path) -> str | None:
+def task_of(folder: Path) -> str | None:
     """Return what a training run trains; None where the folder is none of a run."""
     config = _fields(folder / "config.json").get("config")
     task = config.get("task") if isinstance(config, dict) else None

@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from dataset_builder.browse import AS_WRITTEN, Catalogue
 from dataset_builder.dataset import INDEX_FILE, read_index
 from dataset_builder.filter_pairs import DECISIONS_FILE
 from dataset_builder.filters import KEPT
+from editors.below import folder_below, found_below
 from editors.files import user_path
 from evaluation.stats import PairStats, job_folders, pair_stats, read_decisions
 
 ALL: Final = "all"
-DEPTH: Final = 3
-"""How far below a folder datasets are looked for: a job among others has its stages two folders below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,21 +72,13 @@ def read_job_pairs(folder: Path | str) -> JobPairs:
 
 def dataset_below(folder: Path | str, name: str | None) -> Path | None:
     """Return the folder of a dataset that `datasets_below` names; None where the name is no such one."""
-    if not name or PurePosixPath(name).as_posix() != name:
-        return None
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        return None
-    place = user_path(folder) / name
-    return place if (place / INDEX_FILE).is_file() else None
+    return folder_below(folder, name, lambda place: (place / INDEX_FILE).is_file())
 
 
 def datasets_below(folder: Path | str) -> list[str]:
     """Return the datasets at and below a folder, as paths from there; "." is the folder itself."""
     root = user_path(folder)
-    found = [
-        path.parent.relative_to(root).as_posix()
-        for depth in range(DEPTH + 1)
-        for path in root.glob("*/" * depth + INDEX_FILE)
-    ]
     # What was filtered first: it tells of what was rendered, too.
-    return sorted(found, key=lambda name: (not (root / name / DECISIONS_FILE).is_file(), name))
+    return sorted(
+        found_below(root, INDEX_FILE), key=lambda name: not (root / name / DECISIONS_FILE).is_file()
+    )

@@ -11,16 +11,16 @@ import logging
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from dataset_builder.storage import hash_file
 from editors.files import TEMPORARY_MARK, sync_file, sync_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor  # torch only where tensors are read: who watches a run needs none
 
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _log = logging.getLogger(__name__)
@@ -54,7 +54,10 @@ def save(run: Path, state: State, *, keep: int) -> Path:
         OSError, RuntimeError, SafetensorError: The system refused, as told by itself, torch or safetensors;
             nothing is left of the new checkpoint.
     """
-    final = run / "checkpoints" / f"checkpoint-{state.step:08d}"
+    import torch
+    from safetensors.torch import save_file
+
+    final = _folder(run, state.step)
     for abandoned in final.parent.glob(f"*{TEMPORARY_MARK}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
     partial = final.with_name(f"{final.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
@@ -83,12 +86,12 @@ def save(run: Path, state: State, *, keep: int) -> Path:
 
 def newest(run: Path) -> State | None:
     """Return the newest checkpoint whose files are what its state file says, or None where there is none."""
+    import torch
+    from safetensors.torch import load_file
+
     for folder in reversed(_folders(run)):
         try:
-            record = json.loads((folder / "state.json").read_text())
-            damaged = [name for name, digest in record["files"].items() if hash_file(folder / name) != digest]
-            if damaged:
-                raise ValueError(f"{', '.join(damaged)} changed since it was written")
+            record = _whole_record(folder)
             return State(
                 step=record["step"],
                 weights=load_file(folder / "model.safetensors"),
@@ -101,9 +104,52 @@ def newest(run: Path) -> State | None:
     return None
 
 
+def average_at(run: Path, step: int) -> dict[str, Tensor] | None:
+    """Return the moving average of one checkpoint, or None where that is gone or damaged."""
+    from safetensors.torch import load_file
+
+    folder = _folder(run, step)
+    try:
+        _whole_record(folder, "ema.safetensors")
+        return load_file(folder / "ema.safetensors")
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def reached(run: Path) -> int:
     """Return the step of the newest checkpoint there is, 0 where there is none."""
     return max((int(folder.name.rpartition("-")[2]) for folder in _folders(run)), default=0)
+
+
+def seconds_at(run: Path, step: int) -> float | None:
+    """Return how long a run had trained at a checkpoint, in seconds; None where that is not known."""
+    try:
+        return float(_record(_folder(run, step))["extra"]["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _folder(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"checkpoint-{step:08d}"
+
+
+def _record(folder: Path) -> Mapping[str, Any]:
+    record: Mapping[str, Any] = json.loads((folder / "state.json").read_text())
+    return record
+
+
+def _whole_record(folder: Path, *names: str) -> Mapping[str, Any]:
+    """Return what the state file says, if the files are as they were written; all of them, or those named.
+
+    Raises:
+        OSError, ValueError, KeyError: They are not.
+    """
+    record = _record(folder)
+    written: Mapping[str, str] = record["files"]
+    damaged = [name for name in names or written if hash_file(folder / name) != written[name]]
+    if damaged:
+        raise ValueError(f"{', '.join(damaged)} changed since it was written")
+    return record
 
 
 def _folders(run: Path) -> list[Path]:

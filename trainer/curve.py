@@ -7,6 +7,7 @@ file is there whole or not at all.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,27 @@ class Curve:
         write_atomically(self.path, text.encode())
 
 
-def _drawn(lines: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Draw one plot over another: names up to a colon share one."""
+def grouped(figures: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names of figures by the plot that they share: what stands before a colon."""
     groups: dict[str, list[str]] = {}
-    for name in lines[-1]:
+    for name in figures:
         if name != "step":
             groups.setdefault(name.partition(":")[0], []).append(name)
+    return groups
+
+
+def series_name(figure: str) -> str:
+    """Return what a figure is called within its plot."""
+    return figure.partition(":")[2].strip() or figure
+
+
+def _drawn(lines: list[dict[str, Any]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Draw one plot over another: names up to a colon share one."""
     plots = []
-    for group, names in groups.items():
+    for group, names in grouped(lines[-1]).items():
         series = [
             Series(
-                name=name.partition(":")[2].strip() or name,
+                name=series_name(name),
                 points=tuple((float(line["step"]), float(line[name])) for line in lines if name in line),
             )
             for name in names

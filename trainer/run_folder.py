@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
-from torch import Tensor
 
 from dataset_builder.errors import StorageFailed
 from dataset_builder.storage import make_folder, write_json
@@ -22,6 +22,9 @@ from editors.files import TEMPORARY_MARK
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.errors import ConfigChanged, CorruptRun
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NAMES = (
     "model",

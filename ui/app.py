@@ -30,6 +30,7 @@ from ui.late_cancel import LateCancel
 from ui.looks import SPOKEN, STYLE, theme
 from ui.prompts_tab import prompts_tab
 from ui.proxies import without_proxies
+from ui.train_tab import train_tab
 
 if TYPE_CHECKING:
     from editors.prompt_to_prompt import PromptToPromptEditor
@@ -53,6 +54,7 @@ def build_app(
     prompt_editor: Callable[[str], "PromptToPromptEditor"] | None = None,
     prompt_model: str = "pocket",
     data: Path | None = None,
+    runs: Path | None = None,
 ) -> gr.Blocks:
     """Build the page around an editor; `serve` puts it on the network.
 
@@ -62,6 +64,7 @@ def build_app(
         prompt_editor: Returns what draws from prompts, by the name of its model; None leaves that tab out.
         prompt_model: The name of that model.
         data: Folder below which datasets may be looked through; None leaves that tab out.
+        runs: Folder below which training runs may be watched; None leaves that tab out.
     """
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
@@ -88,6 +91,10 @@ def build_app(
             if data is not None:
                 with gr.Tab("Data", id="data") as tab:
                     data_tab(data, tab)
+                tab.select(None, js=SPOKEN)
+            if runs is not None:
+                with gr.Tab("Train", id="train") as tab:
+                    train_tab(runs, tab)
                 tab.select(None, js=SPOKEN)
         offer_edit(editor)
         page.load(None, js=SPOKEN)

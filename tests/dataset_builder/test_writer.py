@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dataset_builder.errors import ConfigChanged, FolderBusy, InvalidJob, StorageFailed, UnreadableDataset
-from dataset_builder.ledger import Ledger, Line, peek, settled
+from dataset_builder.ledger import Ledger, Line, settled
 from dataset_builder.scenes import Scene, caption
-from dataset_builder.storage import hash_file, locked
+from dataset_builder.storage import hash_file, locked, peek
 from dataset_builder.triplets import read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import WriteReport, write_finetune_file, write_triplets

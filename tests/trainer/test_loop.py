@@ -178,8 +178,8 @@ class FullDisk:
         def refuse(*_: object, **__: object) -> None:
             raise errors[kind]
 
-        name = "torch.save" if kind == "torch" else "save_file" if kind == "safetensors" else "hash_file"
-        patch.setattr(f"trainer.checkpoint.{name}", refuse)
+        writers = {"torch": "torch.save", "safetensors": "safetensors.torch.save_file"}
+        patch.setattr(writers.get(kind, "trainer.checkpoint.hash_file"), refuse)
 
 
 @pytest.mark.parametrize("kind", ["torch", "safetensors", "system"])
@@ -206,7 +206,7 @@ def test_a_bug_while_a_checkpoint_is_written_keeps_its_traceback(
     def broken(*_: object) -> None:
         raise RuntimeError("shape mismatch")
 
-    monkeypatch.setattr("trainer.checkpoint.torch.save", broken)
+    monkeypatch.setattr("torch.save", broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
 

@@ -28,6 +28,12 @@ def ui(
             "--data", help="Folder of datasets, to look through in the Data tab; nothing above it is read."
         ),
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", help="Folder of training runs, to watch in the Train tab; nothing above it is read."
+        ),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option("--auth", help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH"),
@@ -53,6 +59,7 @@ def ui(
             f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
         )
     data = None if data is None else folder_of("--data", data)
+    runs = None if runs is None else folder_of("--runs", runs)
     require_free(host, port)
     from editors import InstructPix2PixEditor, PromptToPromptEditor  # torch and gradio: not for --help
 
@@ -67,6 +74,7 @@ def ui(
         prompt_editor=Shelf(PromptToPromptEditor.from_pretrained),
         prompt_model=prompt_model,
         data=data,
+        runs=runs,
     )
     try:
         address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)

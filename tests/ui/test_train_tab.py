@@ -1,0 +1,109 @@
+"""The Train tab: a run as it goes on, looked at by a person."""
+
+import json
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from tests.ui.fakes import NegativeEditor
+from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from trainer import InstructPix2PixConfig
+from ui.app import build_app
+from ui.train_tab import train_tab
+
+
+class Run:
+    """What a run of ours writes, step by step."""
+
+    def __init__(self, folder, steps=100):
+        self.folder = folder
+        (folder / "samples").mkdir(parents=True)
+        config = InstructPix2PixConfig(data=folder, out=folder, steps=steps, base="pocket")
+        (folder / "config.json").write_text(json.dumps({"config": config.to_dict()}))
+
+    def log(self, *steps):
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.writelines(json.dumps({"step": step, "loss": 1 / step}) + "\n" for step in steps)
+
+    def measure(self, step):
+        line = {"step": step, "loss on held-out pairs": 0.5, "nearer than doing nothing": step / 100}
+        with (self.folder / "validation.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def draw(self, step):
+        Image.new("RGB", (64, 48), (step, 0, 0)).save(self.folder / "samples" / f"step-{step:08d}.png")
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "runs" / "mine")
+    run.log(10, 20)
+    run.draw(10)
+    run.draw(20)
+    return run
+
+
+@pytest.fixture
+def here(run):
+    with gr.Blocks(), gr.Tabs(), gr.Tab("Train") as tab:
+        return train_tab(run.folder.parent, tab)
+
+
+def test_who_looks_at_the_newest_grid_follows_the_run(here, run):
+    shown = here.open("mine")
+    assert shown[here.newest] == 20 and "step 20" in shown[here.caption]
+    run.draw(30)
+    following = here.look_again("mine", None, 20, None, 20)
+    assert "step 30" in following[here.caption] and following[here.newest] == 30
+    staying = here.look_again("mine", None, 10, None, 20)
+    assert here.caption not in staying and staying[here.newest] == 30
+
+
+def test_what_has_not_changed_is_not_sent_again(here):
+    seen = here.open("mine")[here.seen]
+    assert here.losses not in here.look_again("mine", None, 20, seen, 20)
+
+
+def test_held_out_losses_stand_beside_the_others_and_figures_apart(here, run):
+    run.measure(20)
+    shown = here.open("mine")
+    table = shown[here.losses].value["data"]
+    assert {row[2] for row in table} == {"training", "on held-out pairs"}
+    assert shown[here.figures].visible and not shown[here.figure].visible
+
+
+@pytest.mark.parametrize("name", ["../mine", "nowhere", "mine/samples"])
+def test_what_is_no_run_below_the_folder_is_not_read(here, name):
+    shown = here.open(name)
+    assert "no longer there" in shown[here.status] and shown[here.settings] is None
+
+
+def test_a_damaged_run_is_one_sentence(here, run):
+    (run.folder / "log.jsonl").write_text("no line of ours\n")
+    assert "cannot be read" in here.open("mine")[here.status]
+
+
+def test_settings_tell_of_no_folder(here, run):
+    assert str(run.folder) not in json.dumps(here.open("mine")[here.settings])
+
+
+@needs_chromium
+def test_a_person_watches_a_run(run, browser):  # noqa: F811
+    page = build_app(NegativeEditor(), model="negative", runs=run.folder.parent)
+    with visiting(browser, page) as visit:
+        visit.tab.get_by_role("tab", name="Train").click()
+        visit.says("Step 20 of 100; last heard of")
+        visit.says("Drawn at step 20. Rows: original, the model's edit, what it should be.")
+        visit.tab.locator("svg.marks, canvas.marks").first.wait_for()
+        run.log(30)
+        run.draw(30)
+        visit.says("Step 30 of 100")  # without a click
+        visit.says("Drawn at step 30.")
+        slider = visit.tab.get_by_role("slider").last
+        slider.focus()
+        slider.press("Home")
+        visit.says("Drawn at step 10.")
+        (run.folder / "done.json").write_text("{}")
+        visit.says("Finished after 100 steps.")
+        assert (visit.complaints, visit.strangers) == ([], [])

@@ -1,0 +1,294 @@
+"""The tab to watch training runs: losses, what was measured on held-out samples, the grids over time.
+
+Law: it only reads, and only below the folder that it was given; a run that is going on does not notice.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from PIL import Image
+
+from trainer.curve import grouped, series_name
+from trainer.errors import InvalidConfig
+from trainer.watching import RunFacts, heard_of, run_below, runs_below, thinned, watch
+from ui.literal import literal
+from ui.screen import QUIET
+from ui.watch import duration
+
+POINTS = 100
+"""Of a curve: more than a screen can show would only be sent."""
+LOOK_SECONDS = 3
+LOSS = "loss"
+TRAINING = "training"
+NOTHING = "There is no training run below {}; start one with `wordbrush train`."
+DAMAGED = "{}: its settings or figures cannot be read; look at the files of the run."
+GONE = "This run is no longer there; reload the page."
+ROWS = {
+    "instruct-pix2pix": "Rows: original, the model's edit, what it should be.",
+    "autoencoder": "Rows: original, how it comes back.",
+}
+"""Task -> what is seen in its grids."""
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrainTab:
+    """Components and states, and what they do.
+
+    Attributes:
+        root: The folder below which runs are read.
+        run: Which of them.
+        status: One line.
+        losses: Plot.
+        figure: Which figures the second plot shows.
+        figures: Plot.
+        grid: Pictures that the model drew.
+        caption: What is seen in them.
+        step: When it drew them.
+        settings: Of the run.
+        clock: Looks again.
+        seen: State: what stood there when it was last read.
+        newest: State: the step of the newest grid then; who looks at that one follows the run.
+    """
+
+    root: Path
+    run: Any
+    status: Any
+    losses: Any
+    figure: Any
+    figures: Any
+    grid: Any
+    caption: Any
+    step: Any
+    settings: Any
+    clock: Any
+    seen: Any
+    newest: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that a run changes."""
+        plots = [self.losses, self.figure, self.figures]
+        grids = [self.grid, self.caption, self.step]
+        return [self.status, *plots, *grids, self.settings, self.clock, self.seen, self.newest]
+
+    def look_around(self, chosen: str | None) -> Update:
+        """Find the runs there are now; what changed last is opened where none is yet."""
+        names = runs_below(self.root)
+        if not names:
+            return {
+                self.run: gr.Dropdown(choices=[], value=None),
+                self.status: NOTHING.format(literal(str(self.root))),
+            }
+        return {self.run: gr.Dropdown(choices=names, value=chosen if chosen in names else names[0])}
+
+    def open(self, name: str | None) -> Update:
+        """Show a run: its newest grid first."""
+        return self._read(name, None, None, None)
+
+    def look_again(
+        self, name: str | None, figure: str | None, step: float, seen: Any, newest: int | None
+    ) -> Update:
+        """Show what has changed since it was last read."""
+        folder = run_below(self.root, name)
+        if folder is None or heard_of(folder) != seen:
+            return self._read(name, figure, step, newest)
+        facts = _facts(folder)
+        return {self.status: gr.skip() if facts is None else told(facts)}
+
+    def plot(self, name: str | None, figure: str | None) -> Any:
+        """Show other figures."""
+        facts = _facts(run_below(self.root, name))
+        return gr.skip() if facts is None else self._figures(facts, figure)[self.figures]
+
+    def scrub(self, name: str | None, step: float) -> Update:
+        """Show the grid that was drawn at a step, or last before it."""
+        facts = _facts(run_below(self.root, name))
+        return {self.grid: gr.skip()} if facts is None else self._grid(facts, step)
+
+    def _read(self, name: str | None, figure: str | None, step: float | None, newest: int | None) -> Update:
+        folder = run_below(self.root, name)
+        if folder is None:
+            return self._nothing(GONE if name else "")
+        seen = heard_of(folder)  # before it is read: what comes in between is read again
+        facts = _facts(folder)
+        if facts is None:
+            return self._nothing(DAMAGED.format(literal(str(name))))
+        follows = step is None or newest is None or step >= newest
+        there = facts.samples
+        return {
+            self.status: told(facts),
+            self.losses: gr.LinePlot(value=loss_table(facts), visible=bool(facts.losses)),
+            **self._figures(facts, figure),
+            **(self._grid(facts, there[-1] if there else 0) if follows else {}),
+            self.step: gr.Slider(
+                minimum=there[0] if there else 0,
+                maximum=there[-1] if there else 1,
+                step=math.gcd(*(there or [1])),
+                visible=len(there) > 1,
+                **({"value": there[-1] if there else 0} if follows else {}),
+            ),
+            self.settings: facts.config.card(),
+            self.clock: gr.Timer(active=not facts.is_finished),
+            self.seen: seen,
+            self.newest: there[-1] if there else None,
+        }
+
+    def _figures(self, facts: RunFacts, chosen: str | None) -> Update:
+        """Return the plot of what was measured besides losses, and the choice of what it shows."""
+        names = {name: None for line in facts.figures for name in line if not name.startswith(LOSS)}
+        groups = grouped(names)
+        if not groups:
+            return {self.figure: gr.Dropdown(visible=False), self.figures: gr.LinePlot(visible=False)}
+        chosen = chosen if chosen in groups else next(iter(groups))
+        rows = [
+            (line["step"], line[name], series_name(name))
+            for name in groups[chosen]
+            for line in facts.figures
+            if name in line
+        ]
+        return {
+            self.figure: gr.Dropdown(choices=list(groups), value=chosen, visible=len(groups) > 1),
+            self.figures: gr.LinePlot(value=_table(rows), y_title=chosen, visible=True),
+        }
+
+    def _grid(self, facts: RunFacts, step: float) -> Update:
+        """Return the grid of a step, or the last one before it."""
+        drawn = [one for one in facts.samples if one <= step]
+        if not drawn:
+            return {self.grid: gr.Image(value=None, visible=False), self.caption: ""}
+        try:
+            picture = Image.open(facts.sample(drawn[-1]))
+            picture.load()
+        except OSError:  # it went while it was looked for
+            return {self.grid: gr.skip()}
+        rows = ROWS.get(facts.config.task, "")
+        return {
+            self.grid: gr.Image(value=picture, label=f"Grid of step {drawn[-1]}", visible=True),
+            self.caption: f"Drawn at step {drawn[-1]}. {rows}",
+        }
+
+    def _nothing(self, words: str) -> Update:
+        return {
+            self.status: words,
+            self.losses: gr.LinePlot(visible=False),
+            self.figure: gr.Dropdown(visible=False),
+            self.figures: gr.LinePlot(visible=False),
+            self.grid: gr.Image(value=None, visible=False),
+            self.caption: "",
+            self.step: gr.Slider(visible=False),
+            self.settings: None,
+            self.clock: gr.Timer(active=False),
+            self.seen: None,
+            self.newest: None,
+        }
+
+
+def _facts(folder: Path | None) -> RunFacts | None:
+    """Read a run; None where it is damaged, or gone."""
+    try:
+        return None if folder is None else watch(folder)
+    except (InvalidConfig, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def told(facts: RunFacts) -> str:
+    """Say how far a run is."""
+    if facts.is_finished:
+        return f"Finished after {facts.config.steps} steps."
+    ago = time.time() - max(when for _, when in heard_of(facts.folder)) / 1e9
+    left = facts.seconds_left
+    words = f"Step {facts.step} of {facts.config.steps}"
+    words += "" if left is None else f", about {duration(left)} of training left"
+    return f"{words}; last heard of {duration(max(0.0, ago))} ago."
+
+
+def loss_table(facts: RunFacts) -> pd.DataFrame:
+    """Return the curves of the losses, in training and on held-out samples."""
+    return _table([*_training(facts), *_held_out(facts)])
+
+
+def _training(facts: RunFacts) -> Iterator[tuple[float, float, str]]:
+    for step, loss in thinned(facts.losses, POINTS):
+        yield step, loss, TRAINING
+
+
+def _held_out(facts: RunFacts) -> Iterator[tuple[float, float, str]]:
+    for line in facts.figures:
+        for name, value in line.items():
+            if name.startswith(LOSS):
+                yield line["step"], value, name.removeprefix(LOSS).strip() or name
+
+
+def _table(rows: Sequence[tuple[float, float, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["step", "value", "of"])
+
+
+def train_tab(root: Path, tab: Any) -> TrainTab:
+    """Lay out the tab and wire it.
+
+    Args:
+        root: The folder below which runs are read.
+        tab: The `gr.Tab` that it is laid out in: runs are looked for when it is opened.
+
+    Returns:
+        What it is made of.
+    """
+    with gr.Row():
+        run = gr.Dropdown([], label="Run", min_width=200)
+        figure = gr.Dropdown([], label="Measured on held-out samples", min_width=200, visible=False)
+    status = gr.Markdown(elem_id="train-status", elem_classes="status", latex_delimiters=[])
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            losses, figures = (
+                gr.LinePlot(
+                    x="step",
+                    y="value",
+                    color="of",
+                    color_title=" ",
+                    y_title=name,
+                    show_label=False,
+                    height=260,
+                    visible=False,
+                )
+                for name in (LOSS, "figures")
+            )
+        with gr.Column(min_width=300):
+            caption = gr.Markdown(latex_delimiters=[])
+            grid = gr.Image(
+                format="png",
+                interactive=False,
+                show_label=False,
+                buttons=["fullscreen", "download"],
+                visible=False,
+            )
+            step = gr.Slider(0, 1, label="Step", visible=False)
+    with gr.Accordion("Settings of this run", open=False):
+        settings = gr.JSON(show_label=False)
+    here = TrainTab(
+        root=root,
+        run=run,
+        status=status,
+        losses=losses,
+        figure=figure,
+        figures=figures,
+        grid=grid,
+        caption=caption,
+        step=step,
+        settings=settings,
+        clock=gr.Timer(LOOK_SECONDS, active=False),
+        seen=gr.State(None),
+        newest=gr.State(None),
+    )
+    tab.select(here.look_around, run, [run, status], **QUIET)
+    run.change(here.open, run, here.outputs, **QUIET)
+    here.clock.tick(here.look_again, [run, figure, step, here.seen, here.newest], here.outputs, **QUIET)
+    figure.input(here.plot, [run, figure], figures, **QUIET)
+    step.input(here.scrub, [run, step], [grid, caption], trigger_mode="always_last", **QUIET)
+    return here
