@@ -194,18 +194,22 @@ def _read_folder(path: Path, name: str) -> Parts:
     )
 
 
-def read_recommended(path: Path) -> Recommended:
-    """Return the settings that a folder of models recommends, none where it says nothing of them.
+def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...]]:
+    """Return what a folder of models recommends, and what it says it is good at: no weight is read.
 
     Raises:
-        IncompatibleModel: They are none.
+        IncompatibleModel: The first are no settings, or the second no words.
     """
-    for file, key in (("pocket.json", "recommended"), ("model_index.json", RECOMMENDED_KEY)):
+    for file, settings, words in (
+        ("pocket.json", "recommended", "instructions"),
+        ("model_index.json", RECOMMENDED_KEY, INSTRUCTIONS_KEY),
+    ):
         if (path / file).is_file():
             with explained(str(path), file):
                 facts = json.loads((path / file).read_text(encoding="utf-8"))
-            return recommended_of(facts, key, str(path))
-    return {}
+            name = str(path)
+            return recommended_of(facts, settings, name), instructions_of(facts, words, name)
+    return {}, ()
 
 
 def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -1,8 +1,13 @@
 """Which device and which number format, where the user does not say."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
 from editors.errors import InvalidEdit
+
+if TYPE_CHECKING:
+    from editors.models import DiffusionModel
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
@@ -41,6 +46,28 @@ def choose_dtype(device: torch.device, dtype: torch.dtype | None) -> torch.dtype
         return dtype
     # On the CPU bfloat16 is faster on some chips, but differs visibly from diffusers' own result.
     return {"cuda": torch.bfloat16, "mps": torch.float16}.get(device.type, torch.float32)
+
+
+def placed(
+    model: "DiffusionModel", device: torch.device, dtype: torch.dtype | None = None
+) -> "DiffusionModel":
+    """Bring a model's parts to a device, ready to edit with; they are the same objects afterwards.
+
+    Args:
+        model: The model.
+        device: Where to.
+        dtype: As for `load`.
+    """
+    model.unet.to(device, choose_dtype(device, dtype)).eval()
+    for encoder in model.text.text_encoders:
+        encoder.to(device, dtype or torch.float32).eval()
+    model.vae.to(device, torch.float32 if overflows(model.vae, dtype) else dtype or torch.float32).eval()
+    return model
+
+
+def overflows(vae: Any, dtype: torch.dtype | None) -> bool:
+    """Tell whether a VAE says of itself that float16 is too narrow for its activations."""
+    return dtype == torch.float16 and bool(getattr(vae.config, "force_upcast", False))
 
 
 def _devices() -> list[str]:

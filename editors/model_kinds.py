@@ -107,6 +107,17 @@ def find_model(name: str) -> Path:
     return exported if task_of(path) is not None and exported.is_dir() else path
 
 
+def is_edit_model(folder: Path) -> bool:
+    """Tell by a folder's configurations whether its model, or one of its family, is told a picture."""
+    if (folder / "pocket.json").is_file():
+        return (folder / "edit").is_dir()
+    if not (folder / "model_index.json").is_file():
+        return False
+    taken = _fields(folder / "unet" / "config.json").get("in_channels")
+    latent = _fields(folder / "vae" / "config.json").get("latent_channels")
+    return isinstance(taken, int) and isinstance(latent, int) and taken == 2 * latent
+
+
 def hint_on_folder(folder: Path, name: str) -> str | None:
     """Say what a folder without `model_index.json` is, and what to give instead; None where nobody knows."""
     task = task_of(folder)

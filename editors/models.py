@@ -20,7 +20,7 @@ from torch import Tensor
 from editors import rules
 from editors.checkpoints import NOISE_ONLY, SCHEDULERS, load_text_encoder, read
 from editors.conditioning import Conditioning
-from editors.devices import choose_device, choose_dtype
+from editors.devices import choose_device, overflows, placed
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.images import to_image
 from editors.loading import parts_of, require_latents_that_fit, require_text_that_fits
@@ -302,10 +302,7 @@ def load(
     target = choose_device(device)
     model = DiffusionModel(**read(str(name_or_path), kind)._asdict(), name=str(name_or_path))
     require_kind(model, kind)
-    model.unet.to(target, choose_dtype(target, dtype)).eval()
-    for encoder in model.text.text_encoders:
-        encoder.to(target, dtype or torch.float32).eval()
-    model.vae.to(target, torch.float32 if _overflows(model.vae, dtype) else dtype or torch.float32).eval()
+    model = placed(model, target, dtype)
     return model if scheduler is None else model.with_scheduler(scheduler)
 
 
@@ -319,14 +316,9 @@ def from_pipeline(pipe: Any) -> DiffusionModel:
     """
     name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
     parts = parts_of(pipe, str(name))
-    if _overflows(parts.vae, parts.vae.dtype):
+    if overflows(parts.vae, parts.vae.dtype):
         parts = parts._replace(vae=copy.deepcopy(parts.vae).float())
     return DiffusionModel(**parts._asdict(), name=str(name))
-
-
-def _overflows(vae: Any, dtype: torch.dtype | None) -> bool:
-    """Tell whether a VAE says of itself that float16 is too narrow for its activations."""
-    return dtype == torch.float16 and bool(getattr(vae.config, "force_upcast", False))
 
 
 def require_kind(model: DiffusionModel, kind: Kind) -> None:

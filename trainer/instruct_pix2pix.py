@@ -23,14 +23,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors import InstructionEdit, InstructPix2PixEditor, models
+from editors.devices import choose_device, placed
 from editors.guidance import dual
-from trainer import draws
+from trainer import checkpoint, draws
 from trainer.conditioning import conditioning_dropout
-from trainer.config import InstructPix2PixConfig
+from trainer.config import InstructPix2PixConfig, read_config
 from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
 from trainer.data_pairs import PairLatents, Pairs, read_pairs
 from trainer.diffusion_tasks import DiffusionTask, denoise_grid
-from trainer.errors import InvalidConfig
+from trainer.errors import CorruptRun, InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
 from trainer.lora import add_lora, merged
@@ -62,7 +63,7 @@ class InstructPix2PixTask(DiffusionTask):
             pairs: To train on; those of `config.data` where none are given.
         """
         self.config = config
-        base = _start(config)
+        base = start_of(config)
         resolution, step = _resolution(config, base)
         cache = config.out / "cache"
         self.pairs = pairs or read_pairs(config.data, cache)
@@ -90,13 +91,10 @@ class InstructPix2PixTask(DiffusionTask):
         self.texts = encode_texts(
             base.encode_prompt, self.wordings.texts, cache, model=self.fingerprint["text_encoder"]
         )
-        unet = (base.unet if base.kind == "edit" else widen(base.unet)).requires_grad_(True)
-        if config.lora_rank is not None:
-            torch.manual_seed(config.seed)
-            add_lora(unet, config.lora_rank)
+        whole = to_train(base, config)
         if config.gradient_checkpointing:
-            unet.enable_gradient_checkpointing()
-        super().__init__(replace(base, unet=unet, name="in training"))
+            whole.unet.enable_gradient_checkpointing()
+        super().__init__(whole)
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
         self.held_out: HeldOut | None = None
         if config.validation_data is not None:
@@ -167,8 +165,7 @@ class InstructPix2PixTask(DiffusionTask):
     def export(self, folder: Path, card: dict[str, Any]) -> None:
         """Write a folder that diffusers' InstructPix2Pix pipeline loads."""
         card = card | {"data": self.pairs.facts() | {"sizes": [list(size) for size in self.latents.buckets]}}
-        whole = self.whole if self.config.lora_rank is None else replace(self.whole, unet=merged(self.model))
-        write_pipeline(folder, whole, StableDiffusionInstructPix2PixPipeline, card)
+        write_pipeline(folder, trained(self.whole, self.config), StableDiffusionInstructPix2PixPipeline, card)
 
 
 class HeldOut:
@@ -265,7 +262,49 @@ def _resolution(config: InstructPix2PixConfig, base: models.DiffusionModel) -> t
     return resolution, step
 
 
-def _start(config: InstructPix2PixConfig) -> models.DiffusionModel:
+def to_train(base: models.DiffusionModel, config: InstructPix2PixConfig) -> models.DiffusionModel:
+    """Return the model in training as it is before the first step: told a picture, with LoRA if asked for."""
+    unet = (base.unet if base.kind == "edit" else widen(base.unet)).requires_grad_(True)
+    if config.lora_rank is not None:
+        torch.manual_seed(config.seed)
+        add_lora(unet, config.lora_rank)
+    return replace(base, unet=unet, name="in training")
+
+
+def trained(whole: models.DiffusionModel, config: InstructPix2PixConfig) -> models.DiffusionModel:
+    """Return a model in training as one like any other: what LoRA has learnt is part of its weights."""
+    return whole if config.lora_rank is None else replace(whole, unet=merged(whole.unet))
+
+
+def editor_at(run: Path, step: int, *, device: str | torch.device | None = None) -> InstructPix2PixEditor:
+    """Return an editor with the averaged weights of a checkpoint: those that a run would export.
+
+    Args:
+        run: The folder of the run, which may be going on.
+        step: Of the checkpoint.
+        device: Where to edit; None takes CUDA, else Apple's GPU, else the CPU.
+
+    Raises:
+        InvalidConfig: The folder is no run of an edit model, or what it began with is gone.
+        CorruptRun: The checkpoint is gone, as older ones go, or damaged.
+        InvalidEdit: The device is not to be had.
+    """
+    config = read_config(run)
+    if not isinstance(config, InstructPix2PixConfig):
+        raise InvalidConfig(f"task: {run.name} trains {config.task}, which follows no instructions.")
+    target, base = choose_device(device), start_of(config)
+    whole = to_train(base, config)
+    average = checkpoint.average_at(run, step)
+    if average is None:
+        raise CorruptRun(
+            f"{run.name}: its checkpoint of step {step} is gone or damaged; take the newest one."
+        )
+    whole.unet.load_state_dict(average, strict=False)  # what is no parameter is as it was built
+    whole = replace(trained(whole, config), name=f"{run.name}, step {step}")
+    return InstructPix2PixEditor(placed(whole, target))
+
+
+def start_of(config: InstructPix2PixConfig) -> models.DiffusionModel:
     """Return the model to start from, in float32: a base to widen, or an edit model to continue."""
     if config.init is not None:
         return load_for_training("init", config.init, "edit")

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from editors import models
-from editors.checkpoints import read_recommended
+from editors.checkpoints import read_advice
 from editors.errors import EditorError
 from editors.guidance import cfg
 from editors.models import DiffusionModel, load_text_encoder
@@ -168,7 +168,7 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
         unet=build(config, vae, text_encoder.config.hidden_size, sample_size=sample_size),
         scheduler=sampling_scheduler(config.prediction_type),
         name="in training",
-        recommends=read_recommended(config.autoencoder) or {"base": {"guidance_scale": GUIDANCE_SCALE}},
+        recommends=read_advice(config.autoencoder)[0] or {"base": {"guidance_scale": GUIDANCE_SCALE}},
     )
 
 

@@ -6,7 +6,8 @@ Law: what can be refused is refused before anything heavy is loaded; importing t
 import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from signal import SIGTERM, signal
 from threading import Event
 from typing import Annotated
@@ -62,8 +63,23 @@ def require_free(host: str, port: int) -> None:
         ) from None
 
 
-def until_told_to_end() -> None:
-    """Wait for Ctrl-C, or for SIGTERM, by which servers are told: then, too, no pictures stay behind."""
-    over = Event()
-    signal(SIGTERM, lambda *_: over.set())
-    over.wait()
+class _Over(BaseException):
+    """The server was told to end."""
+
+
+@contextmanager
+def until_told_to_end() -> Iterator[None]:
+    """Carry out a block, then wait; SIGTERM, by which servers are told, ends both: no pictures stay behind.
+
+    Ctrl-C does so too, and is passed on.
+    """
+
+    def end(*_: object) -> None:
+        raise _Over
+
+    signal(SIGTERM, end)
+    try:
+        yield
+        Event().wait()
+    except _Over:
+        pass

@@ -18,15 +18,15 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from editors import EditorError, InstructionEdit
-from editors.edits import InstructionEditor
 from editors.recipe import record, save_png
+from ui.models import Models
 from ui.uploads import uploaded
 
 LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 """Everything that takes the accelerator stands in one lane."""
 
 
-def offer_edit(editor: InstructionEditor) -> None:
+def offer_edit(models: Models) -> None:
     """Offer the endpoint `/edit` inside the current `gr.Blocks`."""
 
     def edit(
@@ -37,14 +37,17 @@ def offer_edit(editor: InstructionEditor) -> None:
         num_inference_steps: int | None = None,
         seed: int | None = None,
         mask: gr.FileData | None = None,
+        model: str | None = None,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Edit a picture by an instruction; what is left out is the model's own, and a seed is drawn.
+
+        A model is one of those that the page offers; the page's first where none is named.
 
         Returns:
             The edited picture, a PNG that carries its recipe, and the recipe.
         """
         try:
-            result = editor.edit(
+            result = models(models.first if model is None else model).edit(
                 InstructionEdit(
                     original_image=_file(original_image),
                     edit_prompt=edit_prompt,

@@ -27,9 +27,13 @@ from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
 from ui.late_cancel import LateCancel
+from ui.literal import literal
 from ui.looks import SPOKEN, STYLE, theme
+from ui.models import Models, Opener
 from ui.prompts_tab import prompts_tab
 from ui.proxies import without_proxies
+from ui.shelf import Shelf
+from ui.switch import model_choice
 from ui.train_tab import train_tab
 
 if TYPE_CHECKING:
@@ -51,6 +55,9 @@ def build_app(
     editor: InstructionEditor,
     *,
     model: str,
+    opener: Opener | None = None,
+    models: Path | None = None,
+    hub: bool = False,
     prompt_editor: Callable[[str], "PromptToPromptEditor"] | None = None,
     prompt_model: str = "pocket",
     data: Path | None = None,
@@ -61,6 +68,9 @@ def build_app(
     Args:
         editor: Whatever carries out the edits.
         model: Its name, shown to the user.
+        opener: Loads other models; None leaves the choice of a model out.
+        models: Folder below which more models lie.
+        hub: Whether a visitor may name a model of the Hub, which is then fetched: not where others come in.
         prompt_editor: Returns what draws from prompts, by the name of its model; None leaves that tab out.
         prompt_model: The name of that model.
         data: Folder below which datasets may be looked through; None leaves that tab out.
@@ -70,17 +80,24 @@ def build_app(
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
     gr.set_static_paths([results.name])
     with gr.Blocks(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
-        gr.Markdown(
-            f"# Wordbrush\nEdit a picture by saying what to change. Model: **{model}**, on this machine."
-        )
+        known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
+        with gr.Row(equal_height=True):
+            alone = "" if known.can_change else f" Model: **{literal(model)}**."
+            with gr.Column(min_width=300):
+                gr.Markdown(
+                    f"# Wordbrush\nEdit a picture by saying what to change, on this machine.{alone}",
+                    latex_delimiters=[],
+                )
+            with gr.Column(min_width=300):
+                choice = model_choice(known)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel = edit_tab(page, lambda _: editor, model, Path(results.name))
+                panel, switch = edit_tab(page, known, choice, Path(results.name))
             if prompt_editor is not None:
                 with gr.Tab("Prompts", id="prompts") as tab:
                     prompts_tab(
                         page,
-                        prompt_editor,
+                        Shelf(prompt_editor),
                         prompt_model,
                         Path(results.name),
                         tab=tab,
@@ -94,9 +111,9 @@ def build_app(
                 tab.select(None, js=SPOKEN)
             if runs is not None:
                 with gr.Tab("Train", id="train") as tab:
-                    train_tab(runs, tab)
+                    train_tab(runs, tab, switch=switch, tabs=tabs)
                 tab.select(None, js=SPOKEN)
-        offer_edit(editor)
+        offer_edit(known)
         page.load(None, js=SPOKEN)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)

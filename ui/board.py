@@ -9,13 +9,15 @@ Law: the board decides nothing. What it tells are fields of `PromptEdit`, which 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from editors import LocalBlend
-from editors.alignment import TokenizedPrompt, word_links
 from ui.elements import MAKE
+
+if TYPE_CHECKING:
+    from editors.alignment import TokenizedPrompt
 
 WEIGHTS = (-2, 4)
 """What a word's slider spans; Python and the command line take -100 to 100."""
@@ -151,6 +153,7 @@ class BoardState:
             fractions.
         self_replace_steps: The same of its self-attention.
         steps: How many steps the timeline shows.
+        advised: Whether the timeline began as the model recommends, and not before that was known.
     """
 
     original: tuple[str, ...] = ()
@@ -162,6 +165,7 @@ class BoardState:
     cross_replace_steps: tuple[float, float]
     self_replace_steps: tuple[float, float]
     steps: int
+    advised: bool = False
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> "BoardState":
@@ -188,6 +192,7 @@ class BoardState:
             cross_replace_steps=_window(told["cross"]),
             self_replace_steps=_window(told["self"]),
             steps=int(told["steps"]),
+            advised=bool(told["advised"]),
         )
 
     def told(self) -> dict[str, Any]:
@@ -201,11 +206,14 @@ class BoardState:
             "cross": list(self.cross_replace_steps),
             "self": list(self.self_replace_steps),
             "steps": self.steps,
+            "advised": self.advised,
             "span": list(WEIGHTS),
         }
 
-    def with_prompts(self, original: TokenizedPrompt, edited: TokenizedPrompt) -> "BoardState":
+    def with_prompts(self, original: "TokenizedPrompt", edited: "TokenizedPrompt") -> "BoardState":
         """Return it for other prompts; what was said of words that are still there stays."""
+        from editors.alignment import word_links  # torch, which the page does not wait for
+
         ours, theirs = ([word.text for word in one.words] for one in (original, edited))
         return replace(
             self,

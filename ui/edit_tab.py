@@ -12,18 +12,19 @@ from typing import Any
 
 import gradio as gr
 
-from editors.edits import InstructionEditor
 from editors.settings import Settings
 from ui.edits import MAX_SEED, Edits
 from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, SLIDERS, Form, check
 from ui.grid import lay_out_grid, wire_choice
 from ui.history_panel import Panel, wire_nudges, wire_panel
+from ui.models import Models
 from ui.painter import painted, painter
 from ui.photo import Photo
 from ui.reload import wire_reload
 from ui.runs import Runs, Update
 from ui.screen import QUIET, lay_out_screen
+from ui.switch import MOST_CHIPS, Switch
 
 BEGIN = "Drop a picture, say what should change, press Enter."
 
@@ -42,23 +43,24 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(page: gr.Blocks, editor: Callable[[str], InstructionEditor], model: str, root: Path) -> Panel:
+def edit_tab(page: gr.Blocks, models: Models, choice: Any, root: Path) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
     Args:
         page: The `gr.Blocks` that is being laid out.
-        editor: Returns what edits, by the name of its model.
-        model: The name of the one that edits at first.
+        models: What can edit.
+        choice: Where a person says which of them does.
         root: Folder below which sessions keep their results.
 
     Returns:
-        What fills the form from elsewhere.
+        What fills the form from elsewhere, and what changes the model from elsewhere.
     """
+    first = models(models.first)
     held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             examples, drawing = lay_out_examples(root)
-            form, buttons = _form(editor(model).recommended, editor(model).instructions)
+            form, buttons, chips = _form(first.recommended, first.instructions)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
             screen = lay_out_screen(
@@ -73,9 +75,18 @@ def edit_tab(page: gr.Blocks, editor: Callable[[str], InstructionEditor], model:
     buttons.roll.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
-    wire_reload(page, panel, root)
-    runs = Runs(page=page, editor=editor, root=root, screen=screen, check=check)
-    edits = Edits(runs=runs, held=held, cells=grid.cells, model=gr.State(model), show_cells=grid.showing)
+    switch = Switch(
+        models=models,
+        choice=choice,
+        model=gr.State(models.first),
+        form=form,
+        chips=chips,
+        status=screen.status,
+    )
+    switch.wire()
+    wire_reload(page, panel, switch, root)
+    runs = Runs(page=page, editors=models, root=root, screen=screen, check=check)
+    edits = Edits(runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing)
 
     def wire(
         handler: Callable[..., Iterator[Update]], ready: Any, *more: Any, name: str | None = None
@@ -94,7 +105,7 @@ def edit_tab(page: gr.Blocks, editor: Callable[[str], InstructionEditor], model:
     ]
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
-    return panel
+    return panel, switch
 
 
 def _strokes(panel: Panel) -> dict[str, Any]:
@@ -108,8 +119,8 @@ def _strokes(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons]:
-    """Lay out the left column."""
+def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons, Any]:
+    """Lay out the left column; return the form, the buttons, the chips."""
     photo = Photo(
         label=LABELS["original_image"],
         type="filepath",
@@ -125,7 +136,7 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
     with gr.Row():
         go = gr.Button("Edit", variant="primary", min_width=120)
         stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
-    _chips(instruction, instructions)
+    chips = _chips(instruction, instructions)
     sliders = {
         name: gr.Slider(
             *SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info
@@ -165,21 +176,22 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
         mask=gr.State(None),
         **sliders,
     )
-    return form, Buttons(
+    buttons = Buttons(
         go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, painter=surface
     )
+    return form, buttons, chips
 
 
-def _chips(instruction: Any, instructions: Sequence[str]) -> None:
+def _chips(instruction: Any, instructions: Sequence[str]) -> Any:
     """Lay out what the model says it is good at: a click writes it into the field, to be sent or changed."""
-    if not instructions:
-        return
     chips = gr.Dataset(
         label="This model is good at",
         components=[instruction],
         samples=[[text] for text in instructions],
         type="values",
-        samples_per_page=len(instructions),
+        samples_per_page=MOST_CHIPS,
+        visible=bool(instructions),
         elem_id="chips",
     )
     chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET)
+    return chips

@@ -92,7 +92,7 @@ class Edits:
         made: tuple[Entry, ...] = ()
         yield self.show_cells(made)
         seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-        asked = resolve(request, self.runs.editor(model)).settings
+        asked = resolve(request, self.runs.editors(model)).settings
         for scales in (strengths := Strength(asked.guidance_scale, asked.image_guidance_scale).around()):
             prefix = f"Cell {len(made) + 1} of {len(strengths)}. "
             cell = replace(request, seed=seed, **scales._asdict())

@@ -15,6 +15,10 @@ INSTRUCTIONS = ("make it night", "make it sunset", "an old sepia photograph")
 """What was asked for the panels of the shipped picture, after the first, which is the drawing itself."""
 
 
+SHOWN_ALONE = "picture => ({__type__: 'update', visible: picture === null})"
+"""In the browser: what moves up when they leave must not move a round trip later, below a finger."""
+
+
 def lay_out_examples(folder: Path) -> tuple[Any, Path]:
     """Lay out the examples; return their gallery, and the file of the drawing they start from.
 
@@ -61,4 +65,4 @@ def wire_examples(gallery: Any, drawing: Path, panel: Panel) -> None:
 
     gallery.select(choose, [*panel.form.inputs, panel.past], panel.outputs, **QUIET)
     photo = panel.form.original_image
-    photo.change(lambda picture: gr.Gallery(visible=picture is None), photo, gallery, **QUIET)
+    photo.change(None, photo, gallery, js=SHOWN_ALONE)

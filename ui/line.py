@@ -4,6 +4,9 @@ gradio tells a waiting browser its place, but shows it only over a component tha
 asks its queue.
 """
 
+from collections.abc import Collection
+from itertools import chain
+
 import gradio as gr
 
 
@@ -23,6 +26,21 @@ def ahead(page: gr.Blocks, lane: str, session: str | None) -> int | None:
     if line is None or session not in waiting:
         return None
     return line.current_concurrency + waiting.index(session)
+
+
+def in_hand(page: gr.Blocks, session: str | None, listeners: Collection[int]) -> list[str]:
+    """Return the ids of a session's edits that wait or run.
+
+    Args:
+        page: The page whose queue it is.
+        session: The `session_hash` of who asks.
+        listeners: The `id` of each listener that edits.
+    """
+    line = page._queue.event_queue_per_concurrency_id.values()
+    waiting = chain.from_iterable(tuple(one.queue) for one in line)
+    running = chain.from_iterable(filter(None, tuple(page._queue.active_jobs)))
+    events = (one for one in chain(waiting, running) if one.session_hash == session)
+    return [one._id for one in events if one.fn._id in listeners]
 
 
 def words(number: int) -> str:

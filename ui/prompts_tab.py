@@ -5,7 +5,7 @@ nothing else; once there is a picture, each change is drawn at once.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from ui.history_panel import Panel
 from ui.photo import Photo
 from ui.runs import Ending, Runs, Update
 from ui.screen import QUIET, lay_out_screen, told
+from ui.shelf import Shelf
 
 if TYPE_CHECKING:
     from editors.prompt_to_prompt import PromptToPromptEditor
@@ -82,14 +83,14 @@ class Drawings:
     """The handlers; their inputs are the form's, then the states: history, shown result.
 
     Attributes:
-        editor: Returns what draws, by the name of its model.
+        editors: Give what draws, by the name of its model.
         runs: How drawings are run.
         form: What is asked for.
         model: The name of the model.
         ready: State: whether the form has what the model recommends.
     """
 
-    editor: Callable[[str], "PromptToPromptEditor"]
+    editors: Shelf["PromptToPromptEditor"]
     runs: Runs[PromptEdit]
     form: PromptForm
     model: str
@@ -100,10 +101,10 @@ class Drawings:
         if ready:
             return {self.ready: True}
         try:
-            settings = self.editor(self.model).recommended
+            settings = self.editors(self.model).recommended
         except EditorError as error:
             return {self.runs.screen.status: refusal(error, "This tab has no model.")}
-        state = BoardState(**_timeline(settings))
+        state = BoardState(**_advice(settings))
         return {
             self.ready: True,
             self.form.guidance_scale: settings.guidance_scale,
@@ -112,12 +113,12 @@ class Drawings:
             **self._linked(state, original, edited),
         }
 
-    def align(self, original: str, edited: str, told: Any, ready: bool) -> Update:
+    def align(self, original: str, edited: str, told: Any) -> Update:
         """Draw which word goes to which, as soon as both prompts say something."""
         state, screen = BoardState.read(told), self.runs.screen
         try:
-            if not ready:  # what was told is older than what the model recommends
-                state = replace(state, **_timeline(self.editor(self.model).recommended))
+            if not state.advised:
+                state = replace(state, **_advice(self.editors(self.model).recommended))
         except EditorError as error:
             return {screen.status: refusal(error, "This tab has no model.")}
         linked = self._linked(state, original, edited)
@@ -134,7 +135,7 @@ class Drawings:
         if not original.strip() or not edited.strip():
             return {}
         try:
-            text = self.editor(self.model).model.text
+            text = self.editors(self.model).model.text
             prompts = [
                 text.tokenize(name, words) for name, words in zip(VALID, (original, edited), strict=True)
             ]
@@ -158,7 +159,7 @@ class Drawings:
 
 def prompts_tab(
     page: gr.Blocks,
-    editor: Callable[[str], "PromptToPromptEditor"],
+    editors: Shelf["PromptToPromptEditor"],
     model: str,
     root: Path,
     *,
@@ -170,7 +171,7 @@ def prompts_tab(
 
     Args:
         page: The `gr.Blocks` that is being laid out.
-        editor: Returns what draws, by the name of its model; asked when the tab is first opened.
+        editors: Give what draws, by the name of its model; asked when the tab is first opened.
         model: The name of the model.
         root: Folder below which sessions keep their results.
         tab: The tab itself.
@@ -182,8 +183,8 @@ def prompts_tab(
             form, go, stop, another, examples = _form()
         with gr.Column(min_width=300):
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
-    runs = Runs(page=page, editor=editor, root=root, screen=screen, check=check)
-    drawings = Drawings(editor=editor, runs=runs, form=form, model=model, ready=gr.State(False))
+    runs = Runs(page=page, editors=editors, root=root, screen=screen, check=check)
+    drawings = Drawings(editors=editors, runs=runs, form=form, model=model, ready=gr.State(False))
     states = [screen.history, screen.shown]
     settled = [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status]
     prompts = [form.original_prompt, form.edited_prompt]
@@ -192,7 +193,7 @@ def prompts_tab(
     gr.on(
         [one.change for one in prompts],
         drawings.align,
-        [*prompts, form.board, drawings.ready],
+        [*prompts, form.board],
         [form.board, screen.status],
         trigger_mode="always_last",
         **QUIET,
@@ -241,12 +242,13 @@ def _require_shown(shown: int | None) -> None:
         raise gr.Error("Nothing is drawn yet.", visible=False, print_exception=False)
 
 
-def _timeline(settings: Settings) -> dict[str, Any]:
+def _advice(settings: Settings) -> dict[str, Any]:
     """Return the fields of the board that a model recommends."""
     return {
         "cross_replace_steps": _pair(settings.cross_replace_steps),
         "self_replace_steps": _pair(settings.self_replace_steps),
         "steps": settings.num_inference_steps,
+        "advised": True,
     }
 
 

@@ -20,6 +20,7 @@ from ui.history import History
 from ui.history_panel import Panel, Update
 from ui.painter import surface
 from ui.screen import QUIET
+from ui.switch import Switch
 from ui.uploads import uploaded
 
 KEPT = tuple(name for name in LABELS if name != "mask")
@@ -66,12 +67,13 @@ class Tokens:
         return session
 
 
-def wire_reload(page: gr.Blocks, panel: Panel, root: Path) -> None:
+def wire_reload(page: gr.Blocks, panel: Panel, switch: Switch, root: Path) -> None:
     """Connect the page's load and the form's changes.
 
     Args:
         page: The page.
         panel: What is filled again.
+        switch: What the model is changed by.
         root: Folder below which sessions keep their results.
     """
     screen, tokens = panel.screen, Tokens()
@@ -81,7 +83,7 @@ def wire_reload(page: gr.Blocks, panel: Panel, root: Path) -> None:
         told = told if isinstance(told, Mapping) else {}
         session = tokens.take(told.get("token"), request.username)
         token = tokens.give(str(request.session_hash), request.username)
-        history, shown, past = _states(page, session, panel)
+        history, shown, past, model = _states(page, session, panel, switch)
         form = _form(told.get("form"), panel.form.original_image.GRADIO_CACHE)
         back: Update = {kept: {"token": token}, **panel.form.filled(form)}
         if photo := form.get("original_image"):
@@ -90,11 +92,13 @@ def wire_reload(page: gr.Blocks, panel: Panel, root: Path) -> None:
             history = history.copied(root)
             shown = None if shown is None else min(shown, len(history.entries) - 1)
             back |= screen.with_new(history, shown or 0)
+        if model != switch.models.first and switch.models.is_ready(model):
+            back |= switch.restored(model, switch.models(model))
         if past:
             back |= {panel.past: past, panel.undo: gr.Button(interactive=True)}
         return back
 
-    outputs = [kept, *screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
+    outputs = [kept, *dict.fromkeys([*screen.outputs, *panel.outputs, *switch.outputs])]
     load = page.load(come_back, kept, outputs, js=READ, **QUIET)
     load.then(None, kept, None, js=WRITE_TOKEN)
     fields = [getattr(panel.form, name) for name in KEPT]
@@ -102,17 +106,16 @@ def wire_reload(page: gr.Blocks, panel: Panel, root: Path) -> None:
 
 
 def _states(
-    page: gr.Blocks, session: str | None, panel: Panel
-) -> tuple[History, int | None, tuple[Any, ...]]:
-    """Return the history, the place shown and the past of a session, empty where it is forgotten."""
+    page: gr.Blocks, session: str | None, panel: Panel, switch: Switch
+) -> tuple[History, int | None, tuple[Any, ...], str]:
+    """Return the history, the place shown, the past and the model of a session; as at first if forgotten."""
     states = page.app.state_holder
     if session is None or session not in states:
-        return History(), None, ()
+        return History(), None, (), switch.models.first
     known = states[session]
-    history, shown, past = (
-        known.get(one._id, one.value) for one in (panel.screen.history, panel.screen.shown, panel.past)
-    )
-    return history, shown, past
+    states_of = (panel.screen.history, panel.screen.shown, panel.past, switch.model)
+    history, shown, past, model = (known.get(one._id, one.value) for one in states_of)
+    return history, shown, past, model
 
 
 def _form(values: Any, cache: str) -> dict[str, Any]:

@@ -4,24 +4,30 @@ Law: whatever way a run ends (done, refused, failed, stopped, left), what was fi
 no preview passes for a result; closing the generator ends the edit in hand within a step.
 """
 
-from collections.abc import Callable, Generator, Iterator
+import asyncio
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 import gradio as gr
 
 from editors import EditorError, EditResult
-from editors.edits import Editor, EditT
+from editors.edits import Editor, EditT, EditT_contra
 from ui.api import LANE
 from ui.form import refusal
 from ui.history import Entry, History, keep
-from ui.line import ahead, words
+from ui.line import ahead, in_hand, words
 from ui.literal import literal
 from ui.screen import QUIET, Screen
 from ui.watch import watched
 
 IN_LINE = "In line ..."
+STOPPED = "Stopped."
+ROUNDS = 50
+"""How often in a second it is looked whether an edit has ended."""
+LONGEST_STOP = 30 * ROUNDS
+"""Rounds; it is a matter of a few unless the network is bad."""
 SHOW_RESULT = """() => {
   const one = [...document.querySelectorAll('.compare')].find(one => one.offsetParent);
   if (innerWidth <= 640) one?.scrollIntoView({behavior: 'smooth', block: 'center'});
@@ -32,20 +38,32 @@ Ending = Generator[Update, None, tuple[str, EditResult]]
 """What shows its progress, and returns what to say at the end and the last result."""
 
 
+class Editors(Protocol[EditT_contra]):
+    """Gives editors by the names of their models."""
+
+    def __call__(self, name: str) -> Editor[EditT_contra]:
+        """Return an editor; load its model if need be."""
+        ...
+
+    def is_ready(self, name: str) -> bool:
+        """Say whether its model is loaded."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Runs(Generic[EditT]):
     """How edits of one tab are run.
 
     Attributes:
         page: The page, whose line is waited in.
-        editor: Returns what edits, by the name of its model; loads it if need be.
+        editors: Give what edits, by the name of its model, and load it if need be.
         root: Folder below which sessions keep their results.
         screen: What is shown.
         check: Judges the form's values, one verdict an input.
     """
 
     page: gr.Blocks
-    editor: Callable[[str], Editor[EditT]]
+    editors: Editors[EditT]
     root: Path
     screen: Screen
     check: Callable[..., list[dict[str, Any]]]
@@ -58,6 +76,7 @@ class Runs(Generic[EditT]):
             self.screen.status: IN_LINE,
             self.screen.stop: gr.Button(interactive=True),
             self.screen.clock: gr.Timer(active=True),
+            self.screen.halted: None,
         }
 
     def tell_place(self, request: gr.Request) -> str | dict[str, Any]:
@@ -65,13 +84,21 @@ class Runs(Generic[EditT]):
         number = self._ahead(request)
         return gr.skip() if number is None else words(number)
 
-    def left_the_line(self, status: str, request: gr.Request) -> Update:
+    def left_the_line(self, status: str, halted: Sequence[str] | None, request: gr.Request) -> Update:
         """Say that an edit which waited did not come about: the line is full, as gradio says.
 
-        gradio comes here too when an edit was cancelled for another, which may be in line by now.
+        gradio comes here too when an edit was stopped, or cancelled for another, which may be in line by now.
         """
-        waited = status.startswith("In line") and self._ahead(request) is None
+        waited = halted is None and status.startswith("In line") and self._ahead(request) is None
         return self.screen.ended("Not edited.") if waited else {self.screen.stop: gr.skip()}
+
+    def still_halted(
+        self, halted: Sequence[str] | None, status: str, history: History, shown: int | None
+    ) -> Update:
+        """Say so again where the last steps of a stopped edit were on their way for longer than that."""
+        if halted is None or status == STOPPED:
+            return {self.screen.stop: gr.skip()}
+        return self.screen.given_up(STOPPED, history, shown)
 
     def guarded(
         self, run: Callable[[History], Ending], history: History, shown: int | None
@@ -88,7 +115,9 @@ class Runs(Generic[EditT]):
 
     def watched(self, model: str, request: EditT, prefix: str = "") -> Generator[Update, None, EditResult]:
         """Carry out one edit, and show how it comes about."""
-        stream = watched(self.editor(model), request)
+        if not self.editors.is_ready(model):
+            yield {self.screen.status: f"Loading {literal(model)} ..."}
+        stream = watched(self.editors(model), request)
         try:
             while True:
                 try:
@@ -132,10 +161,17 @@ class Runs(Generic[EditT]):
         """
         screen = self.screen
         ending = [screen.status, screen.stop, screen.clock]
-        line = ready.success(self.line_up, inputs, ending, **QUIET)
+        line = ready.success(self.line_up, inputs, [*ending, screen.halted], **QUIET)
+
+        def unless_halted(*values: Any) -> Iterator[Update]:
+            if values[-1] is not None:  # Stop came before this edit was in line
+                yield screen.ended(STOPPED)
+            else:
+                yield from handler(*values[:-1])
+
         edit = line.success(
-            handler,
-            inputs=[*inputs, *states],
+            unless_halted,
+            inputs=[*inputs, *states, screen.halted],
             outputs=[*screen.outputs, *outputs],
             api_name=name,
             validator=self.check,
@@ -144,8 +180,10 @@ class Runs(Generic[EditT]):
             trigger_mode="multiple",  # the one before is cancelled, but gradio still counts it for a moment
             **LANE,
         )
-        edit.failure(self.left_the_line, screen.status, ending, **QUIET)
+        edit.failure(self.left_the_line, [screen.status, screen.halted], ending, **QUIET)
         edit.success(None, js=SHOW_RESULT)
+        left = [screen.halted, screen.status, screen.history, screen.shown]
+        edit.then(self.still_halted, left, [*ending, screen.compare], **QUIET)
         return edit
 
     def wire_ends(self, starts: list[Any], running: list[Any]) -> None:
@@ -158,13 +196,32 @@ class Runs(Generic[EditT]):
         screen = self.screen
         screen.clock.tick(self.tell_place, None, screen.status, **QUIET)
         gr.on(starts, None, cancels=running)
-        screen.stop.click(
-            lambda history, shown: screen.given_up("Stopped.", history, shown),
-            inputs=[screen.history, screen.shown],
-            outputs=[screen.status, screen.stop, screen.clock, screen.compare],
-            cancels=running,
-            queue=False,
-            api_visibility="private",
+        listeners = frozenset(one["id"] for one in running)
+
+        def halt(request: gr.Request) -> Update:
+            edits = in_hand(self.page, request.session_hash, listeners)
+            return {screen.status: "Stopping ...", screen.halted: edits}
+
+        async def halted(
+            edits: Sequence[str], history: History, shown: int | None, request: gr.Request
+        ) -> Update:
+            for _ in range(LONGEST_STOP):
+                left = in_hand(self.page, request.session_hash, listeners)
+                if not set(left) & set(edits):
+                    break
+                await asyncio.sleep(1 / ROUNDS)
+            else:
+                return {screen.status: "It could not be stopped yet; press Stop again."}
+            # Who has asked for another edit meanwhile is shown that one.
+            return {screen.stop: gr.skip()} if left else screen.given_up(STOPPED, history, shown)
+
+        # Two listeners: the first answers at once, the second when no step comes any more.
+        told = screen.stop.click(halt, None, [screen.status, screen.halted], cancels=running, **QUIET)
+        told.then(
+            halted,
+            [screen.halted, screen.history, screen.shown],
+            [screen.status, screen.stop, screen.clock, screen.compare],
+            **QUIET,
         )
 
     def _ahead(self, request: gr.Request) -> int | None:

@@ -34,6 +34,7 @@ class Screen:
         actions: Buttons that make sense once there is a result.
         history: State: the session's `History`.
         shown: State: place of the result that is shown in the history, or None.
+        halted: State: the edits that Stop has ended since one was last asked for, None if it was not pressed.
     """
 
     compare: Any
@@ -46,12 +47,13 @@ class Screen:
     actions: tuple[Any, ...]
     history: Any
     shown: Any
+    halted: Any
 
     @property
     def outputs(self) -> list[Any]:
         """All that an edit may change."""
         parts = [self.compare, self.status, self.download, self.stop, self.clock, self.strip, self.versus]
-        return [*parts, *self.actions, self.history, self.shown]
+        return [*parts, *self.actions, self.history, self.shown, self.halted]
 
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
@@ -164,6 +166,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
         actions=tuple(buttons),
         history=gr.State(History(), delete_callback=History.discard),
         shown=gr.State(None),
+        halted=gr.State(None),
     )
     screen.strip.select(screen.choose, screen.history, screen.outputs, **QUIET)
     screen.versus.input(screen.against, [screen.history, screen.shown, screen.versus], compare, **QUIET)

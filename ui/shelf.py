@@ -38,6 +38,11 @@ class Shelf(Generic[T]):
                     self._there.popitem(last=False)
             return loaded
 
+    def is_ready(self, name: str) -> bool:
+        """Say whether what goes by a name is there, without loading it."""
+        with self._moving:
+            return name in self._there
+
     def _taken(self, name: str) -> T | None:
         with self._moving:
             if name in self._there:

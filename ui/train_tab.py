@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,16 @@ import gradio as gr
 import pandas as pd
 from PIL import Image
 
+from editors import EditorError
+from trainer.config import InstructPix2PixConfig
 from trainer.curve import grouped, series_name
 from trainer.errors import InvalidConfig
 from trainer.watching import RunFacts, heard_of, run_below, runs_below, thinned, watch
+from ui.form import refusal
 from ui.literal import literal
+from ui.models import name_of_run
 from ui.screen import QUIET
+from ui.switch import LANE, Switch
 from ui.watch import duration
 
 POINTS = 100
@@ -29,6 +35,7 @@ TRAINING = "training"
 NOTHING = "There is no training run below {}; start one with `wordbrush train`."
 DAMAGED = "{}: its settings or figures cannot be read; look at the files of the run."
 GONE = "This run is no longer there; reload the page."
+TRY = "Try this model"
 ROWS = {
     "instruct-pix2pix": "Rows: original, the model's edit, what it should be.",
     "autoencoder": "Rows: original, how it comes back.",
@@ -51,6 +58,7 @@ class TrainTab:
         grid: Pictures that the model drew.
         caption: What is seen in them.
         step: When it drew them.
+        trial: Button: edit with what the run has come to.
         settings: Of the run.
         clock: Looks again.
         seen: State: what stood there when it was last read.
@@ -66,6 +74,7 @@ class TrainTab:
     grid: Any
     caption: Any
     step: Any
+    trial: Any
     settings: Any
     clock: Any
     seen: Any
@@ -75,7 +84,7 @@ class TrainTab:
     def outputs(self) -> list[Any]:
         """All that a run changes."""
         plots = [self.losses, self.figure, self.figures]
-        grids = [self.grid, self.caption, self.step]
+        grids = [self.grid, self.caption, self.step, self.trial]
         return [self.status, *plots, *grids, self.settings, self.clock, self.seen, self.newest]
 
     def look_around(self, chosen: str | None) -> Update:
@@ -112,6 +121,27 @@ class TrainTab:
         facts = _facts(run_below(self.root, name))
         return {self.grid: gr.skip()} if facts is None else self._grid(facts, step)
 
+    def try_out(self, switch: Switch, tabs: Any, name: str | None, model: str) -> Iterator[Update]:
+        """Open the Edit tab with what a run has come to: its model, or its newest checkpoint."""
+        folder = run_below(self.root, name)
+        wanted = None if folder is None else name_of_run(folder, str(name))
+        if wanted is None:
+            yield {self.status: GONE}
+            return
+        yield {self.status: f"Loading {literal(wanted)} ..."}
+        try:
+            editor = switch.models(wanted)
+        except EditorError as error:
+            yield {self.status: refusal(error, f"{literal(model)} stays.")}
+            return
+        words = f"{literal(wanted)} edits from now on."
+        yield {
+            **switch.taken(wanted, editor),
+            switch.status: words,
+            self.status: words,
+            tabs: gr.Tabs(selected="edit"),
+        }
+
     def _read(self, name: str | None, figure: str | None, step: float | None, newest: int | None) -> Update:
         folder = run_below(self.root, name)
         if folder is None:
@@ -133,6 +163,9 @@ class TrainTab:
                 step=math.gcd(*(there or [1])),
                 visible=len(there) > 1,
                 **({"value": there[-1] if there else 0} if follows else {}),
+            ),
+            self.trial: gr.Button(
+                _trial_words(facts), interactive=name_of_run(folder, str(name)) is not None
             ),
             self.settings: facts.config.card(),
             self.clock: gr.Timer(active=not facts.is_finished),
@@ -183,6 +216,7 @@ class TrainTab:
             self.grid: gr.Image(value=None, visible=False),
             self.caption: "",
             self.step: gr.Slider(visible=False),
+            self.trial: gr.Button(TRY, interactive=False),
             self.settings: None,
             self.clock: gr.Timer(active=False),
             self.seen: None,
@@ -196,6 +230,15 @@ def _facts(folder: Path | None) -> RunFacts | None:
         return None if folder is None else watch(folder)
     except (InvalidConfig, OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _trial_words(facts: RunFacts) -> str:
+    """Return what the button says that tries a run."""
+    if not isinstance(facts.config, InstructPix2PixConfig):
+        return "Only models that follow instructions can be tried here"
+    if not facts.is_finished and not facts.saved:
+        return "No checkpoint is there yet"
+    return TRY if facts.is_finished else f"Try the checkpoint of step {facts.saved}"
 
 
 def told(facts: RunFacts) -> str:
@@ -230,12 +273,14 @@ def _table(rows: Sequence[tuple[float, float, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "value", "of"])
 
 
-def train_tab(root: Path, tab: Any) -> TrainTab:
+def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
     """Lay out the tab and wire it.
 
     Args:
         root: The folder below which runs are read.
         tab: The `gr.Tab` that it is laid out in: runs are looked for when it is opened.
+        switch: Changes the model of the Edit tab.
+        tabs: All tabs.
 
     Returns:
         What it is made of.
@@ -269,6 +314,7 @@ def train_tab(root: Path, tab: Any) -> TrainTab:
                 visible=False,
             )
             step = gr.Slider(0, 1, label="Step", visible=False)
+            trial = gr.Button(TRY, interactive=False)
     with gr.Accordion("Settings of this run", open=False):
         settings = gr.JSON(show_label=False)
     here = TrainTab(
@@ -281,6 +327,7 @@ def train_tab(root: Path, tab: Any) -> TrainTab:
         grid=grid,
         caption=caption,
         step=step,
+        trial=trial,
         settings=settings,
         clock=gr.Timer(LOOK_SECONDS, active=False),
         seen=gr.State(None),
@@ -290,5 +337,13 @@ def train_tab(root: Path, tab: Any) -> TrainTab:
     run.change(here.open, run, here.outputs, **QUIET)
     here.clock.tick(here.look_again, [run, figure, step, here.seen, here.newest], here.outputs, **QUIET)
     figure.input(here.plot, [run, figure], figures, **QUIET)
+    trial.click(
+        partial(here.try_out, switch, tabs),
+        [run, switch.model],
+        [status, *switch.outputs, switch.status, tabs],
+        show_progress="hidden",
+        api_visibility="private",
+        **LANE,
+    )
     step.input(here.scrub, [run, step], [grid, caption], trigger_mode="always_last", **QUIET)
     return here

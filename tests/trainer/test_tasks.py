@@ -13,7 +13,7 @@ from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPip
 from PIL import Image
 
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
-from editors.checkpoints import read_recommended
+from editors.checkpoints import read_advice
 from editors.models import load
 from tests.trainer import toy
 from trainer import autoencoder, instruct_pix2pix
@@ -154,7 +154,7 @@ def test_every_export_carries_the_guidance_of_its_family(
     again = tmp_path / "again"
     pack(*parts, again)
     standard = {"guidance_scale": 7.5, "image_guidance_scale": 1.5}
-    assert read_recommended(again) == {"base": {"guidance_scale": 4.0}, "edit": standard}
+    assert read_advice(again)[0] == {"base": {"guidance_scale": 4.0}, "edit": standard}
 
 
 def test_a_folder_that_recommends_no_scales_is_one_sentence(chain: Path, tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ from statistics import fmean
 
 import pytest
 
+from editors import InstructPix2PixEditor
 from tests.trainer import toy
 from trainer import checkpoint
+from trainer.errors import CorruptRun, InvalidConfig
+from trainer.instruct_pix2pix import editor_at
 from trainer.loop import train
 from trainer.watching import heard_of, run_below, runs_below, thinned, watch
 
@@ -87,3 +90,23 @@ def test_the_average_of_a_checkpoint_is_the_one_to_go_on_with(run: Path) -> None
         assert checkpoint.average_at(run, state.step) is None
     finally:
         weights.write_bytes(whole)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_a_checkpoint_edits_as_the_model_does_that_the_run_exports(
+    chain: Path, tmp_path: Path, rank: int | None
+) -> None:
+    config = toy.edit_config(chain, out=tmp_path / "run", steps=4, checkpoint_every=4, lora_rank=rank)
+    for _ in train(config):
+        pass
+    exported = InstructPix2PixEditor.from_pretrained(str(config.out), device="cpu").model.unet.state_dict()
+    tried = editor_at(config.out, 4, device="cpu").model.unet.state_dict()
+    assert tried.keys() == exported.keys()
+    assert all(tried[name].equal(exported[name]) for name in exported)
+
+
+def test_a_checkpoint_that_is_gone_and_a_run_of_another_kind_are_one_sentence(chain: Path, run: Path) -> None:
+    with pytest.raises(CorruptRun, match=r"^run: its checkpoint of step 1 is gone or damaged; take the"):
+        editor_at(run, 1, device="cpu")
+    with pytest.raises(InvalidConfig, match="trains text-to-image, which follows no instructions"):
+        editor_at(chain / "base", 2, device="cpu")

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from threading import Event
 
 import torch
 from PIL import ImageOps
 
-from editors import EditFailed, EditResult, InstructionEdit, Step
+from editors import EditFailed, EditResult, IncompatibleModel, InstructionEdit, Step
 from editors.images import read_picture
 from editors.settings import STANDARD, resolve
 
@@ -80,3 +81,25 @@ class NegativeEditor:
     def _require_memory(self) -> None:
         if self.fails:
             raise EditFailed("The device ran out of memory; choose a smaller picture.")
+
+
+class NegativeOpener:
+    """Opens models, notes which, and waits where it is told to."""
+
+    def __init__(self):
+        self.opened: list[str] = []
+        self.go_on = Event()
+        self.go_on.set()
+
+    def checkpoint(self, run, step):
+        return self.model(f"{run}@{step}")
+
+    def model(self, name):
+        self.opened.append(name)
+        self.go_on.wait(60)
+        if "broken" in name:
+            raise IncompatibleModel(f"{name}: lacks its unet; give a whole model.")
+        editor = NegativeEditor()
+        editor.instructions = (f"as {name.rpartition('/')[2]} does it",)
+        editor.recommended = replace(STANDARD["edit"], guidance_scale=3.5)
+        return editor

@@ -3,6 +3,7 @@
 import re
 import shutil
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from PIL.PngImagePlugin import PngImageFile
@@ -73,6 +74,11 @@ class Visit:
         self.tab.locator(
             "[aria-label='Remove Image'], button[title*='Clear'], .image-frame img"
         ).first.wait_for()
+        self.settles()
+
+    def settles(self):
+        """Wait until the examples have made room for a picture; what is below them moves up."""
+        self.tab.locator("#examples").wait_for(state="hidden")
 
     def press(self, name):
         self.tab.get_by_role("button", name=name, exact=True).click()
@@ -167,6 +173,25 @@ def test_stop_acts_within_a_step_and_the_page_goes_on(visit, editor, photo):
     editor.held = False
     visit.go.click()
     visit.says("Done in")
+    assert visit.complaints == []
+
+
+def test_steps_that_come_after_stop_do_not_stay_on_the_page(visit, editor, photo):
+    """The edit ends when its cancellation has arrived, which may be later than the answer to the button."""
+    editor.held = True
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("of 20, ")
+    cancellations: list[Any] = []
+    visit.tab.route("**/cancel", lambda route: cancellations.append(route))
+    visit.stop.click()
+    visit.until(lambda: cancellations)
+    visit.tab.wait_for_timeout(500)
+    assert visit.tab.get_by_text("Stopped.").count() == 0 and not editor.closed_early
+    cancellations[0].continue_()
+    visit.says("Stopped.")
+    visit.until(lambda: editor.closed_early == 1)
+    assert visit.stop.is_disabled() and visit.tab.locator(".compare:visible img").count() == 0
     assert visit.complaints == []
 
 

@@ -6,10 +6,14 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from tests.ui.fakes import NegativeEditor
+from tests import tiny
+from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from trainer import InstructPix2PixConfig
 from ui.app import build_app
+from ui.edit_tab import edit_tab
+from ui.models import Models
+from ui.switch import model_choice
 from ui.train_tab import train_tab
 
 
@@ -46,8 +50,12 @@ def run(tmp_path):
 
 @pytest.fixture
 def here(run):
-    with gr.Blocks(), gr.Tabs(), gr.Tab("Train") as tab:
-        return train_tab(run.folder.parent, tab)
+    with gr.Blocks() as page, gr.Tabs() as tabs:
+        models = Models("negative", NegativeEditor())
+        with gr.Tab("Edit"):
+            _, switch = edit_tab(page, models, model_choice(models), run.folder.parent)
+        with gr.Tab("Train") as tab:
+            return train_tab(run.folder.parent, tab, switch=switch, tabs=tabs)
 
 
 def test_who_looks_at_the_newest_grid_follows_the_run(here, run):
@@ -106,4 +114,25 @@ def test_a_person_watches_a_run(run, browser):  # noqa: F811
         visit.says("Drawn at step 10.")
         (run.folder / "done.json").write_text("{}")
         visit.says("Finished after 100 steps.")
+        assert (visit.complaints, visit.strangers) == ([], [])
+
+
+@needs_chromium
+def test_a_person_tries_a_run(run, browser, tmp_path):  # noqa: F811
+    opener = NegativeOpener()
+    page = build_app(NegativeEditor(), model="mine", opener=opener, runs=run.folder.parent)
+    photo = tmp_path / "photo.png"
+    tiny.photo((64, 48)).save(photo)
+    with visiting(browser, page) as visit:
+        visit.upload(photo)
+        visit.tab.get_by_role("tab", name="Train").click()
+        visit.says("No checkpoint is there yet")
+        (run.folder / "done.json").write_text("{}")
+        visit.press("Try this model")
+        visit.says("run mine edits from now on.")
+        visit.tab.get_by_text("as mine does it").click()  # the Edit tab is open, the photo still there
+        visit.press("Edit")
+        visit.says("Done in")
+        visit.says("“as mine does it”: follow 3.5")
+        assert opener.opened == [str(run.folder)]
         assert (visit.complaints, visit.strangers) == ([], [])

@@ -199,7 +199,8 @@ def browse(
     try:
         address = serve(page, host=host, port=port, head=HEAD, allow_hosts=names)
         typer.echo(f"The pairs are at {address} (Ctrl-C ends it)", err=True)
-        until_told_to_end()
+        with until_told_to_end():
+            pass
     finally:
         page.close(verbose=False)
 

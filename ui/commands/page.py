@@ -1,15 +1,27 @@
 """`wordbrush ui`: load a model, serve the page."""
 
 import re
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
+from editors.checkpoints import POCKET, read_advice
+from editors.edits import InstructionEditor
 from editors.files import user_path
+from editors.model_kinds import find_model, is_edit_model
+from editors.settings import recommended_settings
 from ui.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.errors import InvalidOption, UnusablePlace
+from ui.late import LateEditor
+from ui.models import Opener
+from ui.opener import OneAtATime
 from ui.proxies import without_proxies
+
+HEAD_START = 5.0
+"""Seconds that the model waits for somebody to open the page, which loading it would slow down."""
 
 
 def ui(
@@ -18,6 +30,12 @@ def ui(
     model: Annotated[
         str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")
     ] = "pocket",
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models", help="Folder of models that visitors may change to; nothing above it is read."
+        ),
+    ] = None,
     prompt_model: Annotated[
         str,
         typer.Option("--prompt-model", help="Model of the Prompts tab, which draws from words; as --model."),
@@ -58,30 +76,58 @@ def ui(
             f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
             f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
         )
+    models = None if models is None else folder_of("--models", models)
     data = None if data is None else folder_of("--data", data)
     runs = None if runs is None else folder_of("--runs", runs)
     require_free(host, port)
-    from editors import InstructPix2PixEditor, PromptToPromptEditor  # torch and gradio: not for --help
-
+    opener = OneAtATime()
+    editor = _first(model, opener)
     with without_proxies():
-        from ui.app import build_app, serve
-        from ui.shelf import Shelf
+        from ui.app import build_app, serve  # gradio: not for --help
 
-    typer.echo(f"Loading {model} ...", err=True)
     page = build_app(
-        InstructPix2PixEditor.from_pretrained(model),
+        editor,
         model=model,
-        prompt_editor=Shelf(PromptToPromptEditor.from_pretrained),
+        opener=opener,
+        models=models,
+        hub=host in LOCAL and visitors is None and not root_path and not names,  # nobody else comes in
+        prompt_editor=opener.drawing,
         prompt_model=prompt_model,
         data=data,
         runs=runs,
     )
+    is_open = Event()
+    with page:
+        page.load(is_open.set, queue=False, api_visibility="private")
     try:
         address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
-        until_told_to_end()
+        with until_told_to_end():
+            if isinstance(editor, LateEditor):
+                is_open.wait(HEAD_START)
+                typer.echo(f"Loading {model} ...", err=True)
+                editor.load()
+                typer.echo(f"{model} is ready.", err=True)
     finally:
         page.close(verbose=False)
+
+
+def _first(model: str, opener: Opener) -> InstructionEditor:
+    """Return the editor of a model: before the model is loaded, where its files say what the page shows.
+
+    Raises:
+        IncompatibleModel: There is no such model, or its files say what cannot be.
+    """
+    place = POCKET if model == "pocket" else find_model(model)
+    if not is_edit_model(place):
+        typer.echo(f"Loading {model} ...", err=True)
+        return opener.model(model)
+    recommends, instructions = read_advice(place)
+    return LateEditor(
+        open=partial(opener.model, model),
+        recommended=recommended_settings("edit", recommends),
+        instructions=instructions,
+    )
 
 
 def folder_of(option: str, given: Path) -> Path:
