@@ -13,9 +13,10 @@ from typing import Any
 import gradio as gr
 
 from editors.settings import Settings
+from ui.dial import Dial
 from ui.edits import MAX_SEED, Edits
 from ui.examples import lay_out_examples, wire_examples
-from ui.form import LABELS, SLIDERS, Form, check
+from ui.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.grid import lay_out_grid, wire_choice
 from ui.history_panel import Panel, wire_nudges, wire_panel
 from ui.models import Models
@@ -24,6 +25,7 @@ from ui.photo import Photo
 from ui.reload import wire_reload
 from ui.runs import Runs, Update
 from ui.screen import QUIET, lay_out_screen
+from ui.shelf import Shelf
 from ui.switch import MOST_CHIPS, Switch
 
 BEGIN = "Drop a picture, say what should change, press Enter."
@@ -66,8 +68,15 @@ def edit_tab(page: gr.Blocks, models: Models, choice: Any, root: Path) -> tuple[
             screen = lay_out_screen(
                 buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
             )
+    problems = Shelf(picture_problem, room=MOST_PICTURES)
     panel = Panel(
-        form=form, screen=screen, painter=buttons.painter, held=held, past=gr.State(()), undo=buttons.undo
+        form=form,
+        screen=screen,
+        painter=buttons.painter,
+        held=held,
+        past=gr.State(()),
+        undo=buttons.undo,
+        problem=problems,
     )
     use, reuse = screen.actions[:2]
     wire_panel(panel, use=use, reuse=reuse)
@@ -85,7 +94,7 @@ def edit_tab(page: gr.Blocks, models: Models, choice: Any, root: Path) -> tuple[
     )
     switch.wire()
     wire_reload(page, panel, switch, root)
-    runs = Runs(page=page, editors=models, root=root, screen=screen, check=check)
+    runs = Runs(page=page, editors=models, root=root, screen=screen, check=with_picture(check, 0, problems))
     edits = Edits(runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing)
 
     def wire(
@@ -138,9 +147,7 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
         stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
     chips = _chips(instruction, instructions)
     sliders = {
-        name: gr.Slider(
-            *SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info
-        )
+        name: Dial(*SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info)
         for name, step, info in (
             ("guidance_scale", 0.1, "Raise it if too little changes."),
             ("image_guidance_scale", 0.05, "Raise it if too much changes."),
@@ -152,7 +159,7 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
         vary = gr.Button("Four variations", size="sm", min_width=120)
         undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=80)
     with gr.Accordion("Fine-tune", open=False):
-        steps = gr.Slider(
+        steps = Dial(
             *SLIDERS["num_inference_steps"],
             value=recommended.num_inference_steps,
             step=1,

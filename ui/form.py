@@ -38,6 +38,8 @@ PROMPT_LABELS = {
 """The fields that the Prompts tab asks for besides its board, in the order of its inputs."""
 SLIDERS = {"guidance_scale": (0, 20), "image_guidance_scale": (0, 5), "num_inference_steps": (1, 100)}
 """Field -> what its slider spans; a value from elsewhere that lies beyond makes the slider longer."""
+MOST_PICTURES = 256
+"""Of so many uploads it is remembered whether they can be read; one is looked into at a time."""
 NO_PICTURE = "Choose a picture first: drop one here, or click to upload."
 VALID = {"original_image": Image.new("RGB", (64, 64)), "edit_prompt": "make it night"}
 """Stands in for the fields that have no default while another field is checked alone."""
@@ -89,6 +91,47 @@ def check(*values: Any) -> list[dict[str, Any]]:
     return [*verdicts, *(gr.validate(True, "") for _ in values[len(verdicts) :])]
 
 
+def picture_problem(path: str) -> str:
+    """Return what is wrong with an uploaded picture, as it stands under its field; nothing if it is sound."""
+    try:
+        read_picture("original_image", path)
+    except InvalidEdit as error:
+        return _sentence(error)
+    return ""
+
+
+def with_picture(
+    check: Callable[..., list[dict[str, Any]]], place: int, problem: Callable[[str], str]
+) -> Callable[..., list[dict[str, Any]]]:
+    """Return a check that also looks into the picture at a place of the values."""
+
+    def checked(*values: Any) -> list[dict[str, Any]]:
+        verdicts = check(*values)
+        if values[place] is not None and verdicts[place]["is_valid"] and (says := problem(values[place])):
+            verdicts[place] = gr.validate(False, says)
+        return verdicts
+
+    return checked
+
+
+def wire_problem(photo: Any, problem: Callable[[str], str]) -> None:
+    """Say at a picture what is wrong with it, as soon as it has come; after what else its upload brings."""
+
+    def check(path: str | None) -> dict[str, Any]:
+        says = "" if path is None else problem(path)
+        return gr.validate(not says, says)
+
+    photo.upload(
+        lambda _: None,
+        photo,
+        None,
+        validator=check,
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
 def _verdict(name: str, value: Any) -> dict[str, Any]:
     if name == "mask":  # it is judged with its picture, when both are read
         return gr.validate(True, "")
@@ -111,9 +154,13 @@ def verdict(
     try:
         request(**{**valid, name: value})
     except InvalidEdit as error:
-        # It stands under the field's label.
-        return gr.validate(False, error.problem[0].upper() + error.problem[1:])
+        return gr.validate(False, _sentence(error))
     return gr.validate(True, "")
+
+
+def _sentence(error: InvalidEdit) -> str:
+    """Return what is wrong with a field, as it stands under its label."""
+    return error.problem[0].upper() + error.problem[1:]
 
 
 def refusal(error: EditorError, what: str = "Not edited.") -> str:

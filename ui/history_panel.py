@@ -11,9 +11,8 @@ from typing import Any
 import gradio as gr
 
 from editors import InvalidEdit
-from editors.images import read_picture
 from editors.recipe import read_recipe
-from ui.form import DEFAULTS, LABELS, Form, named, refusal
+from ui.form import DEFAULTS, LABELS, Form, named, wire_problem
 from ui.history import Entry
 from ui.painter import surface
 from ui.screen import QUIET, Screen, told
@@ -35,6 +34,7 @@ class Panel:
         held: State: the seed of the next edit where the form names none, or None.
         past: State: the forms that Undo brings back, the newest last.
         undo: Its button.
+        problem: Says what is wrong with an uploaded picture, nothing if it is sound.
     """
 
     form: Form
@@ -43,6 +43,7 @@ class Panel:
     held: Any
     past: Any
     undo: Any
+    problem: Callable[[str], str]
 
     @property
     def outputs(self) -> list[Any]:
@@ -100,10 +101,8 @@ class Panel:
         """Look at a picture that came: say if it cannot be read; take its settings if it was made here."""
         form, past = values[: len(LABELS)], values[len(LABELS)]
         photo = form[0]
-        try:
-            read_picture("original_image", photo)
-        except InvalidEdit as error:
-            return {**self._fresh(None), self.screen.status: refusal(error, "Not taken.")}
+        if photo is not None and self.problem(photo):  # which then stands at the picture
+            return {**self._fresh(None), self.screen.status: "This picture cannot be edited."}
         try:
             settings = read_recipe(photo).settings
         except InvalidEdit:
@@ -148,6 +147,7 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     panel.undo.click(panel.take_back, panel.past, panel.outputs, **QUIET)
     beside = [one for one in screen.outputs if one not in panel.outputs]
     form.original_image.upload(panel.dropped, [*form.inputs, panel.past], [*panel.outputs, *beside], **QUIET)
+    wire_problem(form.original_image, panel.problem)
     form.original_image.clear(
         lambda: {panel.painter: None, form.mask: None, **screen.cleared()},
         None,

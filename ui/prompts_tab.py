@@ -17,8 +17,19 @@ from editors.edits import WordWindows
 from editors.images import read_picture
 from editors.settings import Settings
 from ui.board import BoardState, board
+from ui.dial import Dial
 from ui.edits import MAX_SEED
-from ui.form import PROMPT_LABELS, SLIDERS, plain, refusal, verdict
+from ui.form import (
+    MOST_PICTURES,
+    PROMPT_LABELS,
+    SLIDERS,
+    picture_problem,
+    plain,
+    refusal,
+    verdict,
+    wire_problem,
+    with_picture,
+)
 from ui.history import History
 from ui.history_panel import Panel
 from ui.photo import Photo
@@ -35,6 +46,8 @@ EXAMPLES = (
     ("a cat in a meadow", "a dog in a meadow"),
     ("a house on a beach", "a house on a beach at night"),
 )
+PHOTO = list(PROMPT_LABELS).index("original_image")
+"""Its place among the inputs."""
 VALID = {"original_prompt": "a cat", "edited_prompt": "a dog"}
 """Stands in for the prompts while another field is checked alone."""
 
@@ -183,11 +196,15 @@ def prompts_tab(
             form, go, stop, another, examples = _form()
         with gr.Column(min_width=300):
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
-    runs = Runs(page=page, editors=editors, root=root, screen=screen, check=check)
+    problems = Shelf(picture_problem, room=MOST_PICTURES)
+    runs = Runs(
+        page=page, editors=editors, root=root, screen=screen, check=with_picture(check, PHOTO, problems)
+    )
     drawings = Drawings(editors=editors, runs=runs, form=form, model=model, ready=gr.State(False))
     states = [screen.history, screen.shown]
     settled = [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status]
     prompts = [form.original_prompt, form.edited_prompt]
+    wire_problem(form.original_image, problems)
     opened = tab.select(drawings.prepare, [drawings.ready, *prompts], settled, **QUIET)
     opened.success(drawings.relink, [*prompts, form.board], [form.board, screen.status], **QUIET)
     gr.on(
@@ -280,9 +297,7 @@ def _form() -> tuple[PromptForm, Any, Any, Any, Any]:
     words = board(
         BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0, 0.4), steps=50)  # until it is known
     )
-    guidance = gr.Slider(
-        *SLIDERS["guidance_scale"], value=7.5, step=0.1, label=PROMPT_LABELS["guidance_scale"]
-    )
+    guidance = Dial(*SLIDERS["guidance_scale"], value=7.5, step=0.1, label=PROMPT_LABELS["guidance_scale"])
     with gr.Accordion(PROMPT_LABELS["original_image"], open=False):
         gr.Markdown("The first prompt then says what the photo shows.")
         photo = Photo(
@@ -293,7 +308,7 @@ def _form() -> tuple[PromptForm, Any, Any, Any, Any]:
             height=240,
         )
     with gr.Accordion("Fine-tune", open=False):
-        steps = gr.Slider(
+        steps = Dial(
             *SLIDERS["num_inference_steps"], value=50, step=1, label=PROMPT_LABELS["num_inference_steps"]
         )
         seed = gr.Textbox(

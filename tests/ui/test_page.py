@@ -384,13 +384,14 @@ def test_errors_can_be_read_by_day_and_night(visit, browser, scheme):
 def test_a_file_that_is_no_picture_is_one_sentence_and_the_words_stay(visit, editor, tmp_path):
     fake = tmp_path / "holiday.png"
     fake.write_text("<html>not found</html>")
-    visit.tab.locator("input[type=file]").first.set_input_files(fake)
     visit.instruction.fill("make it night")
-    visit.tab.wait_for_timeout(1000)
+    visit.tab.locator("input[type=file]").first.set_input_files(fake)
+    visit.says("'holiday.png' is a web page")  # at once, at the picture
+    visit.says("This picture cannot be edited.")
     visit.go.click()
-    visit.says("Not edited. Your picture: 'holiday.png'")
+    visit.says("'holiday.png' is a web page")
     assert visit.instruction.input_value() == "make it night"
-    assert editor.edits == []
+    assert editor.edits == [] and visit.tab.get_by_text("Not edited.").count() == 0
 
 
 def test_nobody_goes_round_the_queue(visit):
