@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import finalize
@@ -129,6 +129,7 @@ def serve(
     auth: tuple[str, str] | None = None,
     root_path: str = "",
     allow_hosts: Collection[str] = (),
+    routes: Sequence[Route] = (),
 ) -> str:
     """Start serving the page in the background and return its address; `page.close()` ends it.
 
@@ -140,6 +141,7 @@ def serve(
         auth: Name and password that visitors must give; None lets everyone in who can reach the address.
         root_path: Path under which a web server in front shows the page, such as /wordbrush.
         allow_hosts: Names that the page answers to besides `host` and this machine's own.
+        routes: What else is served there; a page's password does not guard it, the door does.
 
     Raises:
         UnusablePlace: The address or port cannot be listened on.
@@ -160,7 +162,8 @@ def serve(
                 auth=auth,
                 root_path=root_path or None,
                 app_kwargs={
-                    "routes": [Route("/health", _health)],  # before the page's own, which take any path
+                    # Before the page's own, which take any path.
+                    "routes": [Route("/health", _health), *routes],
                     "middleware": [
                         Middleware(Door, hosts=Hosts.of(host, allow_hosts)),
                         Middleware(LateCancel),

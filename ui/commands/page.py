@@ -2,9 +2,10 @@
 
 import re
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,10 @@ from ui.late import LateEditor
 from ui.models import Opener
 from ui.opener import OneAtATime
 from ui.proxies import without_proxies
+
+if TYPE_CHECKING:
+    import gradio as gr
+    from starlette.routing import Route
 
 HEAD_START = 5.0
 """Seconds that the model waits for somebody to open the page, which loading it would slow down."""
@@ -52,6 +57,14 @@ def ui(
             "--runs", help="Folder of training runs, to watch in the Train tab; nothing above it is read."
         ),
     ] = None,
+    mcp: Annotated[
+        Path | None,
+        typer.Option(
+            "--mcp",
+            help="Folder of pictures that assistants may edit, by the Model Context Protocol at /mcp; "
+            "nothing above it is read, and nothing in it is overwritten.",
+        ),
+    ] = None,
     auth: Annotated[
         str | None,
         typer.Option("--auth", help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH"),
@@ -79,6 +92,15 @@ def ui(
     models = None if models is None else folder_of("--models", models)
     data = None if data is None else folder_of("--data", data)
     runs = None if runs is None else folder_of("--runs", runs)
+    mcp = None if mcp is None else folder_of("--mcp", mcp)
+    if mcp is not None and find_spec("mcp") is None:
+        raise InvalidOption("--mcp: the package mcp is not installed; pip install 'wordbrush[mcp]'.")
+    alone = host in LOCAL and visitors is None and not root_path and not names  # nobody else comes in
+    if mcp is not None and not alone:
+        raise InvalidOption(
+            "--mcp: is for a page that only this machine reaches; leave out --host, --auth, --root-path and "
+            "--allow-host."
+        )
     require_free(host, port)
     opener = OneAtATime()
     editor = _first(model, opener)
@@ -90,7 +112,7 @@ def ui(
         model=model,
         opener=opener,
         models=models,
-        hub=host in LOCAL and visitors is None and not root_path and not names,  # nobody else comes in
+        hub=alone,
         prompt_editor=opener.drawing,
         prompt_model=prompt_model,
         data=data,
@@ -99,9 +121,20 @@ def ui(
     is_open = Event()
     with page:
         page.load(is_open.set, queue=False, api_visibility="private")
+    routes = [] if mcp is None else [_for_assistants(mcp, page)]
     try:
-        address = serve(page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names)
+        address = serve(
+            page,
+            host=host,
+            port=port,
+            auth=visitors,
+            root_path=root_path,
+            allow_hosts=names,
+            routes=routes,
+        )
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
+        if mcp is not None:
+            typer.echo(f"Assistants find it at {address.rstrip('/')}{routes[0].path}", err=True)
         with until_told_to_end():
             if isinstance(editor, LateEditor):
                 is_open.wait(HEAD_START)
@@ -110,6 +143,15 @@ def ui(
                 typer.echo(f"{model} is ready.", err=True)
     finally:
         page.close(verbose=False)
+
+
+def _for_assistants(folder: Path, page: "gr.Blocks") -> "Route":
+    """Return where assistants are answered, who may edit the pictures of a folder."""
+    from starlette.routing import Route
+
+    from ui.mcp import PATH, Endpoint, Tools
+
+    return Route(PATH, Endpoint(Tools(folder, lambda: str(page.local_url)).server()))
 
 
 def _first(model: str, opener: Opener) -> InstructionEditor:

@@ -1,0 +1,110 @@
+"""An assistant edits pictures of one folder over MCP: in the page's line, beside the original alone."""
+
+import asyncio
+import json
+from contextlib import contextmanager
+
+import pytest
+from mcp import Client
+from PIL import Image
+from starlette.routing import Route
+from typer.testing import CliRunner
+
+from editors.recipe import read_recipe
+from tests import tiny
+from tests.ui.fakes import NegativeEditor
+from ui.app import build_app, serve
+from ui.cli import app
+from ui.mcp import PATH, Endpoint, Tools
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "pictures"
+    (place / "trip").mkdir(parents=True)
+    tiny.photo((60, 40)).save(place / "trip" / "beach.png")
+    tiny.photo((60, 40)).save(tmp_path / "secret.png")
+    (place / "link.png").symlink_to(tmp_path / "secret.png")
+    (place / "notes.txt").write_text("no picture")
+    return place
+
+
+@contextmanager
+def served(folder, editor):
+    page = build_app(editor, model="negative")
+    tools = Tools(folder, lambda: str(page.local_url))
+    url = serve(page, host="127.0.0.1", port=None, routes=[Route(PATH, Endpoint(tools.server()))])
+    try:
+        yield url.rstrip("/") + PATH
+    finally:
+        page.close(verbose=False)
+
+
+def called(address, *calls):
+    """Make calls in one session; return (whether it failed, its parts) for each."""
+
+    async def all_of():
+        async with Client(address) as client:
+            return [await client.call_tool(name, arguments) for name, arguments in calls]
+
+    return [(one.is_error, one.content) for one in asyncio.run(all_of())]
+
+
+def test_a_picture_of_the_folder_is_edited_beside_itself(folder):
+    editor = NegativeEditor()
+    edit = ("edit_picture", {"picture": "trip/beach.png", "instruction": "make it night", "seed": 7})
+    with served(folder, editor) as address:
+        (_, listed), (failed, (told, shown)), (_, (again, _)) = called(
+            address, ("list_pictures", {}), edit, edit
+        )
+    assert not failed
+    assert [part.text for part in listed] == ["trip/beach.png"]
+    made = json.loads(told.text)
+    assert made["picture"] == "trip/beach-edited.png"
+    assert json.loads(again.text)["picture"] == "trip/beach-edited-2.png"  # over nothing
+    assert read_recipe(folder / made["picture"]).settings["edit_prompt"] == "make it night"
+    with Image.open(folder / made["picture"]) as picture:
+        assert picture.size == (60, 40)
+    assert shown.type == "image" and shown.mime_type == "image/png"
+    assert [one.seed for one in editor.edits] == [7, 7]
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "link.png", "no-such.png", "", ".", "trip", "/etc/hostname", "a\0b", "~/x.png"]
+)
+def test_nothing_outside_the_folder_is_read_or_told_of(folder, name):
+    with served(folder, NegativeEditor()) as address:
+        ((failed, (said,)),) = called(address, ("edit_picture", {"picture": name, "instruction": "night"}))
+    assert failed and said.text.endswith("is none of list_pictures; give one of these names.")
+    assert sorted(path.name for path in folder.rglob("*")) == ["beach.png", "link.png", "notes.txt", "trip"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"instruction": " "}, "edit_prompt: is empty"),
+        ({"seed": -1}, "seed: -1 is not allowed"),
+        ({"picture": "notes.txt"}, "no picture"),
+        ({"model": "another"}, "choose from negative"),
+    ],
+)
+def test_a_mistake_is_the_sentence_that_everybody_gets(folder, given, says):
+    asked = {"picture": "trip/beach.png", "instruction": "make it night", **given}
+    with served(folder, NegativeEditor()) as address:
+        ((failed, (said,)),) = called(address, ("edit_picture", asked))
+    assert failed and says in said.text
+
+
+@pytest.mark.parametrize("others", [["--auth", "me:secret"], ["--allow-host", "edit.example.org"]])
+def test_a_page_that_others_reach_lets_no_assistant_in(folder, others):
+    said = CliRunner().invoke(app, ["ui", "--mcp", str(folder), *others])
+    assert said.exit_code != 0
+
+
+def test_another_sites_page_is_no_assistant(folder):
+    import httpx
+
+    with served(folder, NegativeEditor()) as address:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            assert httpx.post(address, json=body, headers=headers, timeout=60).status_code in (400, 403)

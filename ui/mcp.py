@@ -1,0 +1,164 @@
+"""The page's edit for assistants: two tools over the Model Context Protocol, on pictures of one folder.
+
+    claude mcp add --transport http wordbrush http://127.0.0.1:7860/mcp
+
+Reference: Model Context Protocol, streamable HTTP transport. Law: an assistant stands in the page's line as
+any program does; it reads pictures below one folder that the page's owner has named, and what it makes is
+written beside them, over nothing.
+"""
+
+import asyncio
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp.server.mcpserver import Image as Shown
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from PIL import Image
+from starlette.types import Receive, Scope, Send
+
+from editors.files import replacing, user_path
+from ui.outputs import free_name
+
+PATH = "/mcp"
+"""Where it answers, on the page's own address."""
+KINDS = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".heic"}
+)
+MOST_LISTED = 200
+SEEN = 512
+"""Pixels of the longer side of what an assistant is shown of a result."""
+
+
+class Endpoint:
+    """Answers MCP requests as an ASGI application; the page's server gives it no start of its own."""
+
+    def __init__(self, server: MCPServer[Any]) -> None:
+        """Take a server whose tools are ready."""
+        server.streamable_http_app(streamable_http_path=PATH, stateless_http=True)  # makes the manager
+        self._manager = server.session_manager
+        self._ready = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await self._ready.wait()
+        await self._manager.handle_request(scope, receive, send)
+
+    async def _run(self) -> None:
+        async with self._manager.run():
+            self._ready.set()
+            await asyncio.Event().wait()  # until the page's own loop ends
+
+
+class Tools:
+    """What an assistant can do."""
+
+    def __init__(self, folder: Path, address: Callable[[], str]) -> None:
+        """Offer the pictures below a folder.
+
+        Args:
+            folder: The folder.
+            address: Returns the page's own, once it is served.
+        """
+        self._folder, self._address = user_path(folder).resolve(), address
+        self._writing = Lock()
+
+    def server(self) -> MCPServer[Any]:
+        """Return the server that offers them."""
+        server: MCPServer[Any] = MCPServer(
+            "wordbrush", instructions="Edits pictures by saying what to change.", log_level="WARNING"
+        )
+        server.tool()(self.list_pictures)
+        server.tool(structured_output=False)(self.edit_picture)
+        return server
+
+    def list_pictures(self) -> list[str]:
+        """Return the pictures that can be edited, the newest first."""
+        found = [
+            path
+            for path in self._folder.rglob("*")
+            if path.suffix.lower() in KINDS and not path.name.startswith(".") and self._picture(str(path))
+        ]
+        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        return [path.relative_to(self._folder).as_posix() for path in found[:MOST_LISTED]]
+
+    def edit_picture(
+        self,
+        picture: str,
+        instruction: str,
+        seed: int | None = None,
+        guidance_scale: float | None = None,
+        image_guidance_scale: float | None = None,
+        num_inference_steps: int | None = None,
+        model: str | None = None,
+    ) -> list[Any]:
+        """Edit a picture by an instruction such as "make it night"; write the result beside it.
+
+        Args:
+            picture: Its name, as list_pictures gives it, or its path.
+            instruction: What should change, in a few words.
+            seed: Draws the noise; another one gives another result. Drawn at random if left out.
+            guidance_scale: How strongly to follow the instruction: raise it if too little changes.
+            image_guidance_scale: How much to keep of the picture: raise it if too much changes.
+            num_inference_steps: More takes longer. These three are the model's own if left out.
+            model: One of the page's other models.
+
+        Returns:
+            The name of the new picture and how it was made, and the picture itself, small.
+        """
+        source = self._picture(picture)
+        if source is None:
+            raise ToolError(f"picture: {picture!r} is none of list_pictures; give one of these names.")
+        with tempfile.TemporaryDirectory() as folder:
+            page = Client(
+                self._address(), download_files=folder, verbose=False, httpx_kwargs={"trust_env": False}
+            )
+            try:
+                edited, recipe = page.predict(
+                    original_image=handle_file(source),
+                    edit_prompt=instruction,
+                    guidance_scale=guidance_scale,
+                    image_guidance_scale=image_guidance_scale,
+                    num_inference_steps=num_inference_steps,
+                    seed=seed,
+                    model=model,
+                    api_name="/edit",
+                )
+            except AppError as error:
+                raise ToolError(str(error)) from None
+            finally:
+                page.close()
+            content = Path(edited).read_bytes()
+        with self._writing:  # two edits of one picture take two names
+            place = free_name(source.with_name(f"{source.stem}-edited.png"))
+            try:
+                with replacing(place) as file:
+                    file.write(content)
+            except OSError as error:
+                raise ToolError(f"{place.name}: cannot be written ({error.strerror or error}).") from None
+        name = place.relative_to(self._folder).as_posix()
+        return [{"picture": name, "recipe": recipe}, Shown(data=_small(content), format="png")]
+
+    def _picture(self, name: str) -> Path | None:
+        """Return the file that a name means, links followed; None where that is none below the folder."""
+        if "\0" in name:
+            return None
+        place = (self._folder / user_path(name)).resolve()
+        return place if place.is_relative_to(self._folder) and place.is_file() else None
+
+
+def _small(content: bytes) -> bytes:
+    held = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.thumbnail((SEEN, SEEN))
+        picture.save(held, "PNG")
+    return held.getvalue()
