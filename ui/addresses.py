@@ -6,10 +6,10 @@ Law: what can be refused is refused before anything heavy is loaded; importing t
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
 from signal import SIGTERM, signal
-from threading import Event
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -63,23 +63,27 @@ def require_free(host: str, port: int) -> None:
         ) from None
 
 
-class _Over(BaseException):
-    """The server was told to end."""
+def until_told_to_end(work: Callable[[], None] = lambda: None) -> None:
+    """Work, and wait: for SIGTERM, by which servers are told to end, or for Ctrl-C, which is passed on.
 
+    Neither has to wait for the work, which is done beside: what a signal's handler raises can fall into a
+    place where Python drops it, such as a weak reference's end, of which there are many while a model loads.
 
-@contextmanager
-def until_told_to_end() -> Iterator[None]:
-    """Carry out a block, then wait; SIGTERM, by which servers are told, ends both: no pictures stay behind.
+    Args:
+        work: Done in a thread of its own, which ends with the program.
 
-    Ctrl-C does so too, and is passed on.
+    Raises:
+        Exception: What the work raised.
     """
+    told: SimpleQueue[Exception | None] = SimpleQueue()  # alone of its kind, a handler may fill it
 
-    def end(*_: object) -> None:
-        raise _Over
+    def carry_out() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - passed on to who waits
+            told.put(error)
 
-    signal(SIGTERM, end)
-    try:
-        yield
-        Event().wait()
-    except _Over:
-        pass
+    signal(SIGTERM, lambda *_: told.put(None))
+    Thread(target=carry_out, daemon=True).start()
+    if (failure := told.get()) is not None:
+        raise failure

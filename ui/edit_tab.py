@@ -45,13 +45,13 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(page: gr.Blocks, models: Models, choice: Any, root: Path) -> tuple[Panel, Switch]:
+def edit_tab(page: gr.Blocks, models: Models, choice: tuple[Any, Any], root: Path) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
     Args:
         page: The `gr.Blocks` that is being laid out.
         models: What can edit.
-        choice: Where a person says which of them does.
+        choice: Where a person says which of them does, and where that is answered.
         root: Folder below which sessions keep their results.
 
     Returns:
@@ -86,11 +86,11 @@ def edit_tab(page: gr.Blocks, models: Models, choice: Any, root: Path) -> tuple[
     wire_examples(examples, drawing, panel)
     switch = Switch(
         models=models,
-        choice=choice,
+        choice=choice[0],
         model=gr.State(models.first),
         form=form,
         chips=chips,
-        status=screen.status,
+        words=choice[1],
     )
     switch.wire()
     wire_reload(page, panel, switch, root)

@@ -12,7 +12,7 @@ STYLE = """
 }
 """
 SPOKEN = """() => {
-  document.querySelectorAll('.status').forEach(status => {
+  document.querySelectorAll('.status, .spoken').forEach(status => {
     status.setAttribute('role', 'status');
     status.setAttribute('aria-live', 'polite');
   });

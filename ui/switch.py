@@ -30,7 +30,7 @@ class Switch:
         model: State: the name of the one that edits.
         form: Takes what a model recommends.
         chips: What a model says it is good at.
-        status: One line.
+        words: One line of its own: an edit that goes on meanwhile writes to its status.
     """
 
     models: Models
@@ -38,7 +38,7 @@ class Switch:
     model: Any
     form: Form
     chips: Any
-    status: Any
+    words: Any
 
     @property
     def outputs(self) -> list[Any]:
@@ -48,18 +48,18 @@ class Switch:
     def change(self, name: str, model: str) -> Iterator[Update]:
         """Load a model, then edit with it; where it cannot be, the one before stays."""
         if name == model:
-            yield {self.status: f"{literal(model)} edits."}
+            yield {self.words: f"{literal(model)} edits."}
             return
-        yield {self.status: f"Loading {literal(name)} ..."}
+        yield {self.words: f"Loading {literal(name)} ..."}
         try:
             editor = self.models(name)
         except EditorError as error:
             yield {
-                self.status: refusal(error, f"{literal(model)} stays."),
+                self.words: refusal(error, f"{literal(model)} stays."),
                 self.choice: gr.Dropdown(value=model),
             }
             return
-        yield {**self.taken(name, editor), self.status: f"{literal(name)} edits from now on."}
+        yield {**self.taken(name, editor), self.words: f"{literal(name)} edits from now on."}
 
     def taken(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model: what it recommends, and what it is good at."""
@@ -81,7 +81,7 @@ class Switch:
         self.choice.input(
             self.change,
             [self.choice, self.model],
-            [*self.outputs, self.status],
+            [*self.outputs, self.words],
             show_progress="hidden",
             trigger_mode="multiple",  # one after the other: the last one chosen is the one that edits
             api_visibility="private",
@@ -89,10 +89,10 @@ class Switch:
         )
 
 
-def model_choice(models: Models) -> Any:
-    """Lay out where a model is chosen; hidden where there is but one."""
+def model_choice(models: Models) -> tuple[Any, Any]:
+    """Lay out where a model is chosen, hidden where there is but one, and where that is answered."""
     names = models.names()
-    return gr.Dropdown(
+    choice = gr.Dropdown(
         names,
         value=models.first,
         label="Model",
@@ -102,6 +102,10 @@ def model_choice(models: Models) -> Any:
         elem_id="model",
         min_width=220,
     )
+    words = gr.Markdown(
+        elem_id="model-words", elem_classes="spoken", latex_delimiters=[], visible=models.can_change
+    )
+    return choice, words
 
 
 def chips_of(instructions: tuple[str, ...]) -> Any:

@@ -137,7 +137,7 @@ class TrainTab:
         words = f"{literal(wanted)} edits from now on."
         yield {
             **switch.taken(wanted, editor),
-            switch.status: words,
+            switch.words: words,
             self.status: words,
             tabs: gr.Tabs(selected="edit"),
         }
@@ -340,7 +340,7 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
     trial.click(
         partial(here.try_out, switch, tabs),
         [run, switch.model],
-        [status, *switch.outputs, switch.status, tabs],
+        [status, *switch.outputs, switch.words, tabs],
         show_progress="hidden",
         api_visibility="private",
         **LANE,

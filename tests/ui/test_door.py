@@ -12,8 +12,10 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from editors import IncompatibleModel
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
+from ui.addresses import until_told_to_end
 from ui.app import build_app, serve
 from ui.cli import main
 from ui.door import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
@@ -173,6 +175,30 @@ def test_a_server_that_is_told_to_end_leaves_no_pictures_behind(tmp_path):
     finally:
         server.kill()
         server.communicate()
+
+
+@pytest.fixture
+def handler():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGTERM is how POSIX systems end a server")
+def test_what_tells_a_server_to_end_cannot_get_lost(handler):
+    """While a model loads, Python drops what a handler raises in a weak reference's end."""
+    for _ in range(2):
+        until_told_to_end(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        tell = signal.getsignal(signal.SIGTERM)
+        assert callable(tell) and tell(signal.SIGTERM, None) is None
+
+
+def test_work_that_fails_ends_the_server_with_its_reason(handler):
+    def load():
+        raise IncompatibleModel("It lacks its unet.")
+
+    with pytest.raises(IncompatibleModel, match="lacks its unet"):
+        until_told_to_end(load)
 
 
 def test_what_ended_by_itself_while_it_was_cancelled_is_cancelled():

@@ -199,8 +199,7 @@ def browse(
     try:
         address = serve(page, host=host, port=port, head=HEAD, allow_hosts=names)
         typer.echo(f"The pairs are at {address} (Ctrl-C ends it)", err=True)
-        with until_told_to_end():
-            pass
+        until_told_to_end()
     finally:
         page.close(verbose=False)
 

@@ -135,14 +135,18 @@ def ui(
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
         if mcp is not None:
             typer.echo(f"Assistants find it at {address.rstrip('/')}{routes[0].path}", err=True)
-        with until_told_to_end():
-            if isinstance(editor, LateEditor):
-                is_open.wait(HEAD_START)
-                typer.echo(f"Loading {model} ...", err=True)
-                editor.load()
-                typer.echo(f"{model} is ready.", err=True)
+        until_told_to_end(partial(_load, model, editor, is_open))
     finally:
         page.close(verbose=False)
+
+
+def _load(model: str, editor: InstructionEditor, is_open: Event) -> None:
+    """Load the model of an editor that is there before it, once somebody sees the page."""
+    if isinstance(editor, LateEditor):
+        is_open.wait(HEAD_START)
+        typer.echo(f"Loading {model} ...", err=True)
+        editor.load()
+        typer.echo(f"{model} is ready.", err=True)
 
 
 def _for_assistants(folder: Path, page: "gr.Blocks") -> "Route":
