@@ -32,6 +32,7 @@ from ui.looks import SPOKEN, STYLE, theme
 from ui.models import Models, Opener
 from ui.prompts_tab import prompts_tab
 from ui.proxies import without_proxies
+from ui.sessions import MAX_SESSIONS, wire_sessions
 from ui.shelf import Shelf
 from ui.switch import model_choice
 from ui.train_tab import train_tab
@@ -115,6 +116,7 @@ def build_app(
                 tab.select(None, js=SPOKEN)
         offer_edit(known)
         page.load(None, js=SPOKEN)
+        wire_sessions(page)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
@@ -158,6 +160,7 @@ def serve(
                 footer_links=[],
                 ssr_mode=False,
                 max_file_size=MAX_UPLOAD,
+                state_session_capacity=MAX_SESSIONS,
                 head=head,
                 auth=auth,
                 root_path=root_path or None,

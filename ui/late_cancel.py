@@ -1,9 +1,11 @@
-"""An edit that ends by itself while it is being stopped has been stopped.
+"""What ends while it is being ended, or with the person who wanted it, is no error.
 
 gradio's `/cancel` deletes what it cancels, and fails where that has ended in between: a traceback in the log
-and an error in the browser, of something that went as it was wanted.
+and an error in the browser, of something that went as it was wanted. A tab that is closed while it uploads
+is a traceback too.
 """
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,15 +13,17 @@ CANCEL = "/gradio_api/cancel"
 
 
 class LateCancel:
-    """Answers for gradio when what is to be cancelled is already gone."""
+    """Answers for gradio when what is to be cancelled is already gone, and nobody where the asker is."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; only a KeyError of a cancellation is caught, before an answer has begun."""
+        """Pass a request on; an error that is caught here came before an answer had begun."""
         try:
             await self._app(scope, receive, send)
+        except ClientDisconnect:
+            return
         except KeyError:
             if scope["type"] != "http" or not scope["path"].endswith(CANCEL):
                 raise

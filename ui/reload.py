@@ -1,8 +1,9 @@
 """A reload goes on where the tab was: its results, its picture, its words and settings.
 
 The browser keeps two things for as long as its tab is open (`sessionStorage`): what stands in the form, and a
-token. gradio keeps a session's states for an hour after its connection is gone, and the token, a secret of
-that tab, names the session. What comes back is a copy, with files of its own: two tabs never share one.
+token, a secret of that tab, which names the session. What comes back is a copy, with files of its own: two
+tabs never share one. gradio keeps a session's states for an hour after its connection is gone, `ui.sessions`
+those of the newest.
 
 Law: a token works once, and for the account that it was given to.
 """

@@ -1,5 +1,6 @@
 """The door over raw HTTP: other names, other sites' pages and other sites' frames stay outside."""
 
+import asyncio
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 from editors import IncompatibleModel
@@ -208,3 +210,14 @@ def test_what_ended_by_itself_while_it_was_cancelled_is_cancelled():
     for path, status in (("/gradio_api/cancel", 200), ("/elsewhere", 500)):
         client = TestClient(LateCancel(gone), raise_server_exceptions=False)
         assert client.post(path).status_code == status
+
+
+def test_a_tab_that_is_closed_while_it_uploads_is_no_error_in_the_log():
+    async def left(scope, receive, send):
+        raise ClientDisconnect
+
+    asyncio.run(LateCancel(left)({"type": "http", "path": "/gradio_api/upload"}, unheard, unheard))
+
+
+async def unheard(*_):
+    raise AssertionError("nobody is there to be answered")

@@ -495,7 +495,7 @@ def test_who_does_not_know_what_to_ask_clicks_what_the_model_is_good_at(visit, e
     visit.upload(photo)
     chip = visit.tab.locator("#chips").get_by_text(editor.instructions[1], exact=True)
     chip.click()
-    visit.tab.wait_for_timeout(1 * SECONDS)
+    visit.until(lambda: visit.instruction.input_value() == editor.instructions[1])
     visit.go.click()
     visit.says("Done in")
     assert editor.edits[0].edit_prompt == editor.instructions[1]
