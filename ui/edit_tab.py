@@ -121,7 +121,7 @@ def _strokes(panel: Panel) -> dict[str, Any]:
     """Return the event that reads the strokes: once, and before the edit is checked."""
     return {
         "fn": painted,
-        "inputs": panel.painter,
+        "inputs": [panel.form.original_image, panel.painter],
         "outputs": panel.form.mask,
         "trigger_mode": "once",
         **QUIET,

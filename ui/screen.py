@@ -145,6 +145,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
     strip = gr.Gallery(
         label="History",
         elem_id=f"{name}-history",
+        elem_classes="strip",
         format="png",
         columns=4,
         fit_columns=False,

@@ -472,7 +472,10 @@ def test_the_grid_changes_the_strength_alone_and_a_click_takes_it(visit, editor,
     assert (editor.edits[-1].guidance_scale, editor.edits[-1].image_guidance_scale) == (12, 1.88)
 
 
-def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, photo):
+@pytest.mark.parametrize("size", [(123, 61), (1600, 1100)])
+def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path, size):
+    photo = tmp_path / "photo.png"
+    tiny.photo(size).save(photo)
     visit.upload(photo)
     visit.tab.get_by_text("Paint where it may change").click()
     canvas = visit.tab.locator("canvas").first
@@ -484,10 +487,9 @@ def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, photo):
     visit.tab.mouse.down()
     visit.tab.mouse.move(x + 20, y, steps=4)
     visit.tab.mouse.up()
-    visit.tab.wait_for_timeout(1 * SECONDS)
     visit.ask("make it night")
     visit.says("Done in")
-    mask = read_mask("mask", editor.edits[-1].mask, (123, 61))
+    mask = read_mask("mask", editor.edits[-1].mask, size)
     assert 0 < (mask == 255).mean() < 0.9
 
 
