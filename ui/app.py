@@ -90,10 +90,10 @@ def build_app(
                     latex_delimiters=[],
                 )
             with gr.Column(min_width=300):
-                choice = model_choice(known)
+                choice, words = model_choice(known)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, Path(results.name))
+                panel, switch = edit_tab(page, known, choice, words, Path(results.name))
             if prompt_editor is not None:
                 with gr.Tab("Prompts", id="prompts") as tab:
                     prompts_tab(

@@ -45,13 +45,14 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(page: gr.Blocks, models: Models, choice: tuple[Any, Any], root: Path) -> tuple[Panel, Switch]:
+def edit_tab(page: gr.Blocks, models: Models, choice: Any, words: Any, root: Path) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
     Args:
         page: The `gr.Blocks` that is being laid out.
         models: What can edit.
-        choice: Where a person says which of them does, and where that is answered.
+        choice: Where a person says which of them does.
+        words: Where that is answered.
         root: Folder below which sessions keep their results.
 
     Returns:
@@ -86,11 +87,11 @@ def edit_tab(page: gr.Blocks, models: Models, choice: tuple[Any, Any], root: Pat
     wire_examples(examples, drawing, panel)
     switch = Switch(
         models=models,
-        choice=choice[0],
+        choice=choice,
         model=gr.State(models.first),
         form=form,
         chips=chips,
-        words=choice[1],
+        words=words,
     )
     switch.wire()
     wire_reload(page, panel, switch, root)
@@ -121,7 +122,7 @@ def _strokes(panel: Panel) -> dict[str, Any]:
     """Return the event that reads the strokes: once, and before the edit is checked."""
     return {
         "fn": painted,
-        "inputs": [panel.form.original_image, panel.painter],
+        "inputs": panel.painter,
         "outputs": panel.form.mask,
         "trigger_mode": "once",
         **QUIET,

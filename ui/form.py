@@ -47,7 +47,7 @@ VALID = {"original_image": Image.new("RGB", (64, 64)), "edit_prompt": "make it n
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Form:
-    """The components that ask for the fields of `LABELS`; the mask is a state: the file of the strokes."""
+    """The components that ask for the fields of `LABELS`; the mask is a state, strokes or a result's file."""
 
     original_image: Any
     edit_prompt: Any
@@ -196,6 +196,7 @@ def request_of(values: Sequence[Any], *, seed: int | None = None) -> Instruction
     if asked["seed"] is None:
         asked["seed"] = seed
     InstructionEdit(**asked)  # before the picture is read: refusing is cheap, reading is not
-    return InstructionEdit(
-        **{**asked, "original_image": read_picture("original_image", asked["original_image"])}
-    )
+    asked["original_image"] = original = read_picture("original_image", asked["original_image"])
+    if isinstance(asked["mask"], Image.Image):  # painted on a small copy
+        asked["mask"] = asked["mask"].resize(original.size, Image.Resampling.BILINEAR)
+    return InstructionEdit(**asked)

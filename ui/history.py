@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from editors import EditResult
+from editors.images import read_picture
 from editors.recipe import save_png
 
 LIMIT = 24
@@ -138,8 +139,8 @@ def keep(result: EditResult, folder: Path) -> Entry:
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(thumbnail)
     if edit.mask is not None:
-        assert isinstance(edit.mask, str | Path)  # the painter gives a file
-        mask = Path(shutil.copyfile(edit.mask, place / "mask.png"))
+        mask = place / "mask.png"
+        read_picture("mask", edit.mask).with_alpha().save(mask)
     pictures = ("original_image", "mask")
     names = [name for name in type(edit).__dataclass_fields__ if name not in pictures]
     return Entry(

@@ -1,9 +1,9 @@
 """Paint where a picture may change: white strokes over a copy of it.
 
-gradio's image editor gives the strokes as a layer of their own, transparent where nothing was painted. White
-paint on nothing is a mask as `editors.images.read_mask` understands it, so the layer's file goes to the
-editor as it is. They can be read only once (gradio drops a painter's pictures when it has handed them over,
-and a validator is handed them too), so they are read into a state before the edit is asked for.
+gradio's image editor gives the strokes as a layer of their own, transparent where nothing was painted: where
+there is paint, the picture may change. They can be read only once (gradio drops a painter's pictures when it
+has handed them over, and a validator is handed them too), so they are read into a state before the edit is
+asked for; `form.request_of` brings them to the picture's size.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from editors import InvalidEdit
+from editors.edits import PictureSource
 from editors.images import Picture, read_picture
 
 BRUSH = "#ffffff"
@@ -28,7 +29,7 @@ def painter(label: str) -> Any:
     """Lay out the painting surface."""
     return gr.ImageEditor(
         label=label,
-        type="filepath",
+        type="pil",
         format="png",
         sources=[],
         transforms=(),
@@ -39,49 +40,30 @@ def painter(label: str) -> Any:
     )
 
 
-def surface(photo: str | None, mask: str | None = None) -> Any:
+def surface(photo: str | None, mask: PictureSource | None = None) -> Any:
     """Return the painter's value for a picture: the picture, and the strokes of a mask on it, both small."""
     if photo is None:
         return None
     try:
-        background = _small(read_picture("original_image", photo))
-        layers = [] if mask is None else [_small(read_picture("mask", mask))]
+        background = read_picture("original_image", photo).with_alpha()
+        background.thumbnail((SIDE, SIDE))
+        layers = [] if mask is None else [_strokes(read_picture("mask", mask), background.size)]
     except InvalidEdit:  # whoever edits it is told why
         return None
     return {"background": background, "layers": layers, "composite": None}
 
 
-def painted(photo: str | None, value: Mapping[str, Any] | None) -> str | None:
-    """Return the mask's file, or None where nothing was painted: then everything may change.
-
-    Args:
-        photo: The picture, whose size the mask is brought to.
-        value: What the painter holds.
-
-    Raises:
-        InvalidEdit: The strokes cannot be read.
-    """
+def painted(value: Mapping[str, Any] | None) -> Image.Image | None:
+    """Return the mask at the painter's size; None where nothing was painted: then everything may change."""
     layers = (value or {}).get("layers") or []
     if not layers or layers[0] is None:
         return None
-    strokes = read_picture("mask", layers[0])
-    if strokes.alpha is None or not strokes.alpha.getbbox():
-        return None
-    if (size := _size(photo)) and size != strokes.size:
-        # Over gradio's own file: that it deletes in time.
-        strokes.with_alpha().resize(size, Image.Resampling.BILINEAR).save(layers[0], "PNG")
-    return str(layers[0])
+    alpha: Image.Image = layers[0].getchannel("A")
+    return alpha if alpha.getbbox() else None
 
 
-def _small(picture: Picture) -> Image.Image:
-    held = picture.with_alpha()
-    held.thumbnail((SIDE, SIDE))
-    return held
-
-
-def _size(photo: str | None) -> tuple[int, int] | None:
-    """Return a picture's size, upright; None where there is no picture that can be edited."""
-    try:
-        return None if photo is None else read_picture("original_image", photo).size
-    except InvalidEdit:
-        return None
+def _strokes(mask: Picture, size: tuple[int, int]) -> Image.Image:
+    """Return the white paint, transparent elsewhere, that a mask stands for."""
+    white = Image.new("RGBA", size, BRUSH)
+    white.putalpha((mask.alpha or mask.image.convert("L")).resize(size))
+    return white

@@ -53,7 +53,7 @@ def here(run):
     with gr.Blocks() as page, gr.Tabs() as tabs:
         models = Models("negative", NegativeEditor())
         with gr.Tab("Edit"):
-            _, switch = edit_tab(page, models, model_choice(models), run.folder.parent)
+            _, switch = edit_tab(page, models, *model_choice(models), run.folder.parent)
         with gr.Tab("Train") as tab:
             return train_tab(run.folder.parent, tab, switch=switch, tabs=tabs)
 
