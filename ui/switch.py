@@ -47,8 +47,11 @@ class Switch:
 
     def change(self, name: str, model: str) -> Iterator[Update]:
         """Load a model, then edit with it; where it cannot be, the one before stays."""
-        if name == model:
-            yield {self.words: f"{literal(model)} edits."}
+        there = {self.words: f"{literal(name)} edits from now on."}
+        if (
+            name == model
+        ):  # gradio's list often tells one choice twice: the second answer says what the first did
+            yield there
             return
         yield {self.words: f"Loading {literal(name)} ..."}
         try:
@@ -59,7 +62,7 @@ class Switch:
                 self.choice: gr.Dropdown(value=model),
             }
             return
-        yield {**self.taken(name, editor), self.words: f"{literal(name)} edits from now on."}
+        yield {**self.taken(name, editor), **there}
 
     def taken(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model: what it recommends, and what it is good at."""

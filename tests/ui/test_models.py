@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from ui.app import build_app
 from ui.late import LateEditor
 from ui.models import Models
 from ui.opener import OneAtATime
+from ui.switch import Switch
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,6 +121,15 @@ def test_a_late_editor_that_could_not_be_loaded_tries_again():
     with pytest.raises(IncompatibleModel, match="not yet"):
         late.load()
     assert not late.is_ready and isinstance(late.load(), NegativeEditor)
+
+
+def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder, opener):
+    form = SimpleNamespace(filled=dict)
+    models = Models("mine", NegativeEditor(), opener, folder=folder)
+    switch = Switch(models=models, choice="choice", model="model", form=form, chips="chips", words="words")
+    *_, first = switch.change("styles/winter", "mine")
+    *_, second = switch.change("styles/winter", first["model"])
+    assert (second["words"], len(opener.opened)) == (first["words"], 1)
 
 
 @needs_chromium
