@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_late_editor_that_could_not_be_loaded_tries_again():
 
 
 def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder, opener):
-    form = SimpleNamespace(filled=dict)
+    form: Any = SimpleNamespace(filled=dict)
     models = Models("mine", NegativeEditor(), opener, folder=folder)
     switch = Switch(models=models, choice="choice", model="model", form=form, chips="chips", words="words")
     *_, first = switch.change("styles/winter", "mine")
