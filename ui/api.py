@@ -19,15 +19,18 @@ from gradio.utils import get_upload_folder
 
 from editors import EditorError, InstructionEdit
 from editors.recipe import record, save_png
+from ui.lane import LANE, Lane
 from ui.models import Models
 from ui.uploads import uploaded
 
-LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
-"""Everything that takes the accelerator stands in one lane."""
 
+def offer_edit(models: Models, lane: Lane) -> None:
+    """Offer the endpoint `/edit` inside the current `gr.Blocks`.
 
-def offer_edit(models: Models) -> None:
-    """Offer the endpoint `/edit` inside the current `gr.Blocks`."""
+    Args:
+        models: What edits.
+        lane: Where it is computed.
+    """
 
     def edit(
         original_image: gr.FileData,
@@ -47,7 +50,8 @@ def offer_edit(models: Models) -> None:
             The edited picture, a PNG that carries its recipe, and the recipe.
         """
         try:
-            result = models(models.first if model is None else model).edit(
+            result = lane.run(
+                models(models.first if model is None else model).edit,
                 InstructionEdit(
                     original_image=_file(original_image),
                     edit_prompt=edit_prompt,
@@ -56,7 +60,7 @@ def offer_edit(models: Models) -> None:
                     num_inference_steps=num_inference_steps,
                     seed=seed,
                     mask=None if mask is None else _file(mask),
-                )
+                ),
             )
         except EditorError as error:
             raise gr.Error(str(error), print_exception=False) from None

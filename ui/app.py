@@ -26,6 +26,7 @@ from ui.data_tab import data_tab
 from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
+from ui.lane import Lane
 from ui.late_cancel import LateCancel
 from ui.literal import literal
 from ui.looks import SPOKEN, STYLE, theme
@@ -81,6 +82,7 @@ def build_app(
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
     gr.set_static_paths([results.name])
     with gr.Blocks(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
+        lane = Lane()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
         with gr.Row(equal_height=True):
             alone = "" if known.can_change else f" Model: **{literal(model)}**."
@@ -93,13 +95,14 @@ def build_app(
                 choice, words = model_choice(known)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, words, Path(results.name))
+                panel, switch = edit_tab(page, known, choice, words, lane, Path(results.name))
             if prompt_editor is not None:
                 with gr.Tab("Prompts", id="prompts") as tab:
                     prompts_tab(
                         page,
                         Shelf(prompt_editor),
                         prompt_model,
+                        lane,
                         Path(results.name),
                         tab=tab,
                         tabs=tabs,
@@ -114,7 +117,7 @@ def build_app(
                 with gr.Tab("Train", id="train") as tab:
                     train_tab(runs, tab, switch=switch, tabs=tabs)
                 tab.select(None, js=SPOKEN)
-        offer_edit(known)
+        offer_edit(known, lane)
         page.load(None, js=SPOKEN)
         wire_sessions(page)
     finalize(page, results.cleanup)

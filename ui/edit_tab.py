@@ -19,6 +19,7 @@ from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.grid import lay_out_grid, wire_choice
 from ui.history_panel import Panel, wire_nudges, wire_panel
+from ui.lane import Lane
 from ui.models import Models
 from ui.painter import painted, painter
 from ui.photo import Photo
@@ -45,7 +46,9 @@ class Buttons:
     painter: Any
 
 
-def edit_tab(page: gr.Blocks, models: Models, choice: Any, words: Any, root: Path) -> tuple[Panel, Switch]:
+def edit_tab(
+    page: gr.Blocks, models: Models, choice: Any, words: Any, lane: Lane, root: Path
+) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
     Args:
@@ -53,6 +56,7 @@ def edit_tab(page: gr.Blocks, models: Models, choice: Any, words: Any, root: Pat
         models: What can edit.
         choice: Where a person says which of them does.
         words: Where that is answered.
+        lane: Where edits are computed.
         root: Folder below which sessions keep their results.
 
     Returns:
@@ -95,7 +99,14 @@ def edit_tab(page: gr.Blocks, models: Models, choice: Any, words: Any, root: Pat
     )
     switch.wire()
     wire_reload(page, panel, switch, root)
-    runs = Runs(page=page, editors=models, root=root, screen=screen, check=with_picture(check, 0, problems))
+    runs = Runs(
+        page=page,
+        editors=models,
+        lane=lane,
+        root=root,
+        screen=screen,
+        check=with_picture(check, 0, problems),
+    )
     edits = Edits(runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing)
 
     def wire(

@@ -4,6 +4,7 @@ Law: two threads never load at once. diffusers and transformers import their par
 and a part that is being imported by another thread is missing to them.
 """
 
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from editors import IncompatibleModel
 from editors.edits import InstructionEditor
 from trainer.errors import TrainerError
+from ui.lane import in_passing
 
 if TYPE_CHECKING:
     from editors import PromptToPromptEditor
@@ -27,14 +29,14 @@ class OneAtATime:
         with self._alone:
             from editors import InstructPix2PixEditor
 
-            return InstructPix2PixEditor.from_pretrained(name)
+            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name))
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
         with self._alone:
             from editors import PromptToPromptEditor
 
-            return PromptToPromptEditor.from_pretrained(name)
+            return in_passing(partial(PromptToPromptEditor.from_pretrained, name))
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
         """Return what edits with a checkpoint, as `editor_at` does.
@@ -46,6 +48,6 @@ class OneAtATime:
             from trainer.instruct_pix2pix import editor_at
 
             try:
-                return editor_at(run, step)
+                return in_passing(partial(editor_at, run, step))
             except TrainerError as error:
                 raise IncompatibleModel(str(error)) from None

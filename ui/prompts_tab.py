@@ -32,6 +32,7 @@ from ui.form import (
 )
 from ui.history import History
 from ui.history_panel import Panel
+from ui.lane import Lane
 from ui.photo import Photo
 from ui.runs import Ending, Runs, Update
 from ui.screen import QUIET, lay_out_screen, told
@@ -174,6 +175,7 @@ def prompts_tab(
     page: gr.Blocks,
     editors: Shelf["PromptToPromptEditor"],
     model: str,
+    lane: Lane,
     root: Path,
     *,
     tab: gr.Tab,
@@ -186,6 +188,7 @@ def prompts_tab(
         page: The `gr.Blocks` that is being laid out.
         editors: Give what draws, by the name of its model; asked when the tab is first opened.
         model: The name of the model.
+        lane: Where edits are computed.
         root: Folder below which sessions keep their results.
         tab: The tab itself.
         tabs: All of them.
@@ -198,7 +201,12 @@ def prompts_tab(
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
     problems = Shelf(picture_problem, room=MOST_PICTURES)
     runs = Runs(
-        page=page, editors=editors, root=root, screen=screen, check=with_picture(check, PHOTO, problems)
+        page=page,
+        editors=editors,
+        lane=lane,
+        root=root,
+        screen=screen,
+        check=with_picture(check, PHOTO, problems),
     )
     drawings = Drawings(editors=editors, runs=runs, form=form, model=model, ready=gr.State(False))
     states = [screen.history, screen.shown]

@@ -14,9 +14,9 @@ import gradio as gr
 
 from editors import EditorError, EditResult
 from editors.edits import Editor, EditT, EditT_contra
-from ui.api import LANE
 from ui.form import refusal
 from ui.history import Entry, History, keep
+from ui.lane import LANE, Lane
 from ui.line import ahead, in_hand, words
 from ui.literal import literal
 from ui.screen import QUIET, Screen
@@ -57,6 +57,7 @@ class Runs(Generic[EditT]):
     Attributes:
         page: The page, whose line is waited in.
         editors: Give what edits, by the name of its model, and load it if need be.
+        lane: Where edits are computed.
         root: Folder below which sessions keep their results.
         screen: What is shown.
         check: Judges the form's values, one verdict an input.
@@ -64,6 +65,7 @@ class Runs(Generic[EditT]):
 
     page: gr.Blocks
     editors: Editors[EditT]
+    lane: Lane
     root: Path
     screen: Screen
     check: Callable[..., list[dict[str, Any]]]
@@ -121,7 +123,7 @@ class Runs(Generic[EditT]):
         try:
             while True:
                 try:
-                    frame = next(stream)
+                    frame = self.lane.run(next, stream)
                 except StopIteration as end:
                     result: EditResult = end.value
                     return result

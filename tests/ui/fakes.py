@@ -3,10 +3,10 @@
 import time
 from collections.abc import Generator
 from dataclasses import replace
-from threading import Event
+from threading import Event, current_thread
 
 import torch
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from editors import EditFailed, EditResult, IncompatibleModel, InstructionEdit, Step
 from editors.images import read_picture
@@ -29,6 +29,8 @@ class NegativeEditor:
         self.fails = False
         self.held = False
         self.edits: list[InstructionEdit] = []
+        self.threads: set[str] = set()
+        """The names of those that its steps were computed in."""
 
     def edit(self, edit: InstructionEdit) -> EditResult:
         stream = self.stream(edit)
@@ -49,6 +51,7 @@ class NegativeEditor:
             for index in range(num_steps):
                 time.sleep(self.seconds_a_step)
                 self._require_memory()
+                self.threads.add(current_thread().name)
                 self.steps_taken += 1
                 latents = torch.zeros(1, 4, 8, 8)
                 step = Step(
@@ -57,7 +60,7 @@ class NegativeEditor:
                     timestep=0,
                     latents=latents,
                     clean=latents,
-                    render=lambda clean: edited.resize((64, 64)),
+                    render=lambda clean: self._previewed(edited),
                 )
                 yield step
                 while self.held and index == 2:
@@ -77,6 +80,10 @@ class NegativeEditor:
             model="negative",
             scheduler="none",
         )
+
+    def _previewed(self, edited: Image.Image) -> Image.Image:
+        self.threads.add(current_thread().name)
+        return edited.resize((64, 64))
 
     def _require_memory(self) -> None:
         if self.fails:

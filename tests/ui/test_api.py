@@ -15,8 +15,13 @@ from ui.app import build_app, serve
 
 
 @pytest.fixture(scope="module")
-def url():
-    page = build_app(NegativeEditor(), model="negative")
+def editor():
+    return NegativeEditor()
+
+
+@pytest.fixture(scope="module")
+def url(editor):
+    page = build_app(editor, model="negative")
     yield serve(page, host="127.0.0.1", port=None)
     page.close(verbose=False)
 
@@ -46,6 +51,12 @@ def test_a_program_edits_by_the_names_of_the_request(client, photo):
     assert recipe["edit"]["seed"] == 11 and recipe["edit"]["edit_prompt"] == "make it night"
     assert read_recipe(edited_image).settings["num_inference_steps"] == 3
     assert str(photo.parent) not in json.dumps(recipe)
+
+
+def test_its_edit_is_computed_in_the_thread_of_all_edits(client, editor, photo):
+    editor.threads.clear()
+    client.predict(handle_file(photo), "make it night", api_name="/edit")
+    assert [name.startswith("edits") for name in editor.threads] == [True]
 
 
 def test_what_is_left_out_is_the_models_own(client, photo):

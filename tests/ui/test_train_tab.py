@@ -12,6 +12,7 @@ from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  
 from trainer import InstructPix2PixConfig
 from ui.app import build_app
 from ui.edit_tab import edit_tab
+from ui.lane import Lane
 from ui.models import Models
 from ui.switch import model_choice
 from ui.train_tab import train_tab
@@ -53,7 +54,7 @@ def here(run):
     with gr.Blocks() as page, gr.Tabs() as tabs:
         models = Models("negative", NegativeEditor())
         with gr.Tab("Edit"):
-            _, switch = edit_tab(page, models, *model_choice(models), run.folder.parent)
+            _, switch = edit_tab(page, models, *model_choice(models), Lane(), run.folder.parent)
         with gr.Tab("Train") as tab:
             return train_tab(run.folder.parent, tab, switch=switch, tabs=tabs)
 
