@@ -18,6 +18,7 @@ from editors.conditioning import Conditioning
 from editors.guidance import cfg
 from editors.inversion import Trajectory
 from editors.models import DiffusionModel
+from editors.threads import threads_that_pay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -115,13 +116,15 @@ class Guided:
         told = Conditioning.cat([self._row(half, picture, index) for half in asked for picture in pictures])
         for picture in pictures:
             self.num_rows[picture] += len(asked)
-        output = self._unet(
-            torch.cat([latents] * len(asked)).to(self._dtype),
-            timestep,
-            **told.unet_kwargs(),
-            cross_attention_kwargs={"control": control, "step": index},
-            return_dict=False,
-        )[0]
+        rows = torch.cat([latents] * len(asked)).to(self._dtype)
+        with threads_that_pay(self._unet, rows):
+            output = self._unet(
+                rows,
+                timestep,
+                **told.unet_kwargs(),
+                cross_attention_kwargs={"control": control, "step": index},
+                return_dict=False,
+            )[0]
         parts = dict(zip(asked, output.float().chunk(len(asked)), strict=True))
         if halves is not None:
             return parts[halves[-1]]

@@ -29,6 +29,7 @@ from editors.models import DiffusionModel, from_pipeline, load
 from editors.photo import Photo, encode
 from editors.running import failures_explained, require_finite
 from editors.settings import ResolvedEdit, Settings
+from editors.threads import threads_that_pay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -191,7 +192,8 @@ class _Prediction:
         num_branches = sum(self.needed)
         unet_input = torch.cat([torch.cat([latents] * num_branches), self.images], dim=1)  # (R·B, 2·C, h, w)
         self.num_rows += len(unet_input)
-        output = self.unet(unet_input.to(self.dtype), timestep, **self.text, return_dict=False)[0]
+        with threads_that_pay(self.unet, unet_input):
+            output = self.unet(unet_input.to(self.dtype), timestep, **self.text, return_dict=False)[0]
         parts = iter(output.float().chunk(num_branches))
         full = next(parts) if self.needed.full else None
         image = next(parts) if self.needed.image else None

@@ -35,6 +35,7 @@ from editors.edits import Inversion, Step
 from editors.errors import InvalidEdit
 from editors.guidance import cfg
 from editors.models import DiffusionModel
+from editors.threads import threads_that_pay
 
 HELD: tuple[Inversion, ...] = ("direct", "edit_friendly")
 """Methods that keep the original on the path they found; with the others it is drawn again from its noise."""
@@ -263,9 +264,10 @@ class Inverter:
         model = self._model
         self.num_rows += len(latents)
         timestep = level.timestep.to(latents.device)
-        output: Tensor = model.unet(
-            latents.to(model.dtype), timestep, **told.unet_kwargs(), return_dict=False
-        )[0]
+        with threads_that_pay(model.unet, latents):
+            output: Tensor = model.unet(
+                latents.to(model.dtype), timestep, **told.unet_kwargs(), return_dict=False
+            )[0]
         return output.float()
 
     def _step(self, index: int, num_steps: int, level: Level, latents: Tensor) -> Step:

@@ -39,6 +39,7 @@ ALONE = """
 import json, os, sys, time
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does
 from dataclasses import replace
+from pathlib import Path
 from editors import PromptEdit
 from editors.prompt_to_prompt import PromptToPromptEditor
 from ui.history import keep
@@ -138,7 +139,7 @@ def slider(port: int, rounds: int) -> None:
     scales = [round(3.2 + 0.5 * place, 1) for place in range(rounds)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", ALONE, *PROMPTS, folder, json.dumps(scales)]
-        alone = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        alone = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     took, said = [], []
     with visitor() as tab, served(ours(port), port) as server:
         tab.goto(server.url)

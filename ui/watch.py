@@ -16,8 +16,8 @@ from editors.picture import Picture
 
 PREVIEW_SIDE = 512
 """Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""
-PREVIEW_SECONDS = 0.2
-"""Least time between two previews: more often, drawing them would cost more than the edit."""
+PREVIEW_SECONDS = 0.3
+"""Least time before a preview, after the start or another: often, they would cost more than the edit."""
 
 WORDS_SECONDS = 0.1
 """Least time between two frames: telling a browser takes as long as a fast step does."""
@@ -51,7 +51,8 @@ def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, Edi
         before = request.original_image.with_alpha()
         before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     stream = editor.stream(request)
-    began, told_at, shown_at = time.monotonic(), 0.0, 0.0
+    began = shown_at = time.monotonic()
+    told_at = 0.0
     try:
         while True:
             try:
