@@ -19,8 +19,8 @@ PREVIEW_SIDE = 512
 PREVIEW_SECONDS = 0.3
 """Least time before a preview, after the start or another: often, they would cost more than the edit."""
 
-WORDS_SECONDS = 0.1
-"""Least time between two frames: telling a browser takes as long as a fast step does."""
+WORDS_SECONDS = 0.25
+"""Least time between two frames: for a browser beside the edit, each is as much work as a step of pocket."""
 
 
 class Frame(NamedTuple):
