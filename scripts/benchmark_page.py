@@ -3,14 +3,21 @@
 
     scripts/benchmark_page.py start     # from the command to a page that can be used; beside it gradio's own
     scripts/benchmark_page.py slider    # from a slider let go to the new picture; beside it the editor alone
+    scripts/benchmark_page.py crowd     # round after round of twelve people, 3 edits each, half of whom leave
 
 Times are taken inside the page, by its own clock, so that watching costs nothing. The server gets what is
 not taken: keep the machine idle. `OMP_NUM_THREADS` and its like reach the server and the editor alone alike.
 """
 
 import argparse
+import asyncio
+import colorsys
+import io
+import itertools
 import json
 import os
+import random
+import re
 import shutil
 import signal
 import statistics
@@ -20,12 +27,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
+from PIL import Image
+from playwright.async_api import Browser, FilePayload, async_playwright
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 PROMPTS = ("a red elephant in the desert", "a blue elephant in the desert")
 GUIDANCE = "How strongly to follow the words"
 EMPTY_PAGE = """
@@ -69,20 +80,48 @@ TIMING = """() => {
 """Notes when the slider is let go and when the picture that is no preview can be seen."""
 
 
+INSTRUCTIONS = ("make it night", "make it snowy", "turn it into a sketch")
+CROWD = 12
+WATCH = """() => {
+  window.said = [];  // [milliseconds since 1970, what the status line says]
+  window.strange = 0;  // pictures that are not of the colour that was uploaded
+  new MutationObserver(() => {
+    const words = document.querySelector('#edit-status')?.innerText.trim();
+    if (words && words !== said.at(-1)?.[1]) said.push([performance.timeOrigin + performance.now(), words]);
+  }).observe(document, {subtree: true, childList: true, characterData: true});
+  document.addEventListener('load', event => {
+    if (!event.target.matches?.('.compare .before')) return;
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 1;
+    const context = canvas.getContext('2d');
+    context.drawImage(event.target, 0, 0, 1, 1);
+    const seen = context.getImageData(0, 0, 1, 1).data;
+    window.strange += own.some((value, place) => Math.abs(value - seen[place]) > 25);
+  }, true);
+}"""
+"""Notes what one of the crowd is told, and whether a picture of somebody else's is shown."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A page that answers."""
 
     url: str
+    process: subprocess.Popen[bytes]
     began: float
     up: float
 
+    def memory(self) -> float:
+        """Return what is resident of it, in MB."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
 
 @contextmanager
-def served(command: Sequence[str], port: int) -> Iterator[Server]:
+def served(command: Sequence[str], port: int, **environment: str) -> Iterator[Server]:
     """Start a page, wait until it answers, and end it."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/"
     try:
         while True:
@@ -93,7 +132,7 @@ def served(command: Sequence[str], port: int) -> Iterator[Server]:
                 if process.poll() is not None:
                     raise SystemExit(f"{command[0]} ended with {process.returncode}.") from None
                 time.sleep(0.02)
-        yield Server(url, began, time.perf_counter() - began)
+        yield Server(url, process, began, time.perf_counter() - began)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -102,11 +141,8 @@ def served(command: Sequence[str], port: int) -> Iterator[Server]:
 @contextmanager
 def visitor() -> Iterator[Page]:
     """Open a browser and give one tab of it."""
-    if CHROMIUM is None:
-        raise SystemExit("No Chromium on this machine; scripts/install-browser puts one there.")
     with sync_playwright() as driver:
-        flags = ["--headless", "--no-sandbox", "--disable-gpu"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser.new_page(viewport={"width": 1200, "height": 1500})
 
 
@@ -168,15 +204,115 @@ def slider(port: int, rounds: int) -> None:
         print(f"{name:<22}{statistics.median(times):>9.2f}   {each}")
 
 
+@dataclass
+class Tally:
+    """What a crowd has met with; the times in ms since 1970."""
+
+    edits: int = 0
+    left: int = 0
+    strange: int = 0
+    lines: list[list[int]] = field(default_factory=list)
+    runs: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, said: Sequence[tuple[float, str]]) -> None:
+        """Take what one person was told: how long edits ran, and how many were before them meanwhile."""
+        steps, line = list[float](), list[int]()
+        for at, words in said:
+            if place := re.match(r"In line: (\d+|yours)", words):
+                line.append(0 if place[1] == "yours" else int(place[1]))
+            elif words.startswith("Step"):
+                steps.append(at)
+            elif steps:
+                self.runs.append((steps[0], steps[-1]))
+                self.lines.append(line)
+                steps, line = [], []
+
+    def at_once(self) -> int:
+        """Return how many pairs of edits ran at one time, by more than telling browsers of it takes."""
+        runs = sorted(self.runs)
+        return sum(after < end - 300 for (_, end), (after, _) in itertools.pairwise(runs))
+
+
+async def person(browser: Browser, url: str, number: int, draw: random.Random, tally: Tally) -> None:
+    """Upload a picture of a colour of one's own, edit it three times; who has an odd number leaves."""
+    colour = [round(255 * value) for value in colorsys.hsv_to_rgb(number / CROWD, 1, 0.8)]
+    photo = io.BytesIO()
+    Image.new("RGB", (120, 90), tuple(colour)).save(photo, "PNG")
+    leaves = draw.randrange(len(INSTRUCTIONS)) if number % 2 else None
+    context = await browser.new_context()
+    await context.add_init_script(f"({WATCH})(); window.own = {colour};")
+    tab = await context.new_page()
+    try:
+        await tab.goto(url)
+        picture = FilePayload(name="photo.png", mimeType="image/png", buffer=photo.getvalue())
+        await tab.locator("input[type=file]").first.set_input_files(picture)
+        await tab.locator("#examples").wait_for(state="hidden")
+        for turn, words in enumerate(INSTRUCTIONS):
+            instruction = tab.get_by_label("What should change?")
+            await instruction.fill(words)
+            before = await tab.evaluate("said.length")
+            await instruction.press("Enter")
+            if turn == leaves:
+                await asyncio.sleep(draw.uniform(0, 8))
+                tally.left += 1
+                break
+            done = f"said.length > {before} && said.at(-1)[1].startsWith('Done in')"
+            await tab.wait_for_function(done, polling=200, timeout=120_000)
+            tally.edits += 1
+        tally.add(await tab.evaluate("said"))
+        tally.strange += await tab.evaluate("strange")
+    finally:
+        await context.close()
+
+
+async def crowds(server: Server, folder: Path, minutes: float) -> None:
+    """Send one crowd after another, and say before, and after each, what it met with and left behind."""
+    print("minutes  edits  left  told a place  line grew  two at once  strange  memory, MB  files  disk, MB")
+    began, draw, tally = time.monotonic(), random.Random(0), Tally()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        while True:
+            await asyncio.sleep(3)  # what those who left had begun ends within a step
+            files = [one.stat().st_size for one in folder.rglob("*") if one.is_file()]
+            grew = sum(line != sorted(line, reverse=True) for line in tally.lines)
+            print(
+                f"{(time.monotonic() - began) / 60:7.1f}{tally.edits:7}{tally.left:6}"
+                f"{sum(map(bool, tally.lines)):14}{grew:11}{tally.at_once():13}{tally.strange:9}"
+                f"{server.memory():12.0f}{len(files):7}{sum(files) / 1e6:10.1f}",
+                flush=True,
+            )
+            if time.monotonic() - began > 60 * minutes:
+                break
+            tally = Tally()
+            async with asyncio.TaskGroup() as group:
+                for number in range(CROWD):
+                    group.create_task(person(browser, server.url, number, draw, tally))
+        await browser.close()
+
+
+def crowd(port: int, minutes: int) -> None:
+    """Watch a page that crowds come to."""
+    with tempfile.TemporaryDirectory() as folder:
+        with served(ours(port), port, TMPDIR=folder) as server:
+            asyncio.run(crowds(server, Path(folder), minutes))
+        print(f"files left when the page has ended: {sum(one.is_file() for one in Path(folder).rglob('*'))}")
+
+
 def main() -> None:
     """Read the arguments and measure."""
     words = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=words)
-    parser.add_argument("what", choices=("start", "slider"))
+    parser.add_argument("what", choices=("start", "slider", "crowd"))
     parser.add_argument("--port", type=int, default=7999, help="a free one")
     parser.add_argument("--rounds", type=int, default=10, help="how often each is timed")
+    parser.add_argument("--minutes", type=int, default=15, help="how long crowds come")
     options = parser.parse_args()
-    {"start": start, "slider": slider}[options.what](options.port, options.rounds)
+    if CHROMIUM is None:
+        raise SystemExit("No Chromium on this machine; scripts/install-browser puts one there.")
+    if options.what == "crowd":
+        crowd(options.port, options.minutes)
+    else:
+        {"start": start, "slider": slider}[options.what](options.port, options.rounds)
 
 
 if __name__ == "__main__":
