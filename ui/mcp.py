@@ -11,6 +11,7 @@ import asyncio
 import io
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -83,13 +84,13 @@ class Tools:
 
     def list_pictures(self) -> list[str]:
         """Return the pictures that can be edited, the newest first."""
-        found = [
-            path
-            for path in self._folder.rglob("*")
-            if path.suffix.lower() in KINDS and not path.name.startswith(".") and self._picture(str(path))
-        ]
-        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        return [path.relative_to(self._folder).as_posix() for path in found[:MOST_LISTED]]
+        found = []
+        for path in self._folder.rglob("*"):
+            if path.suffix.lower() in KINDS and not path.name.startswith(".") and self._picture(str(path)):
+                with suppress(FileNotFoundError):  # somebody has just moved or deleted it
+                    found.append((path.stat().st_mtime, path))
+        found.sort(reverse=True)
+        return [path.relative_to(self._folder).as_posix() for _, path in found[:MOST_LISTED]]
 
     def edit_picture(
         self,

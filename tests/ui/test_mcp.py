@@ -79,6 +79,20 @@ def test_nothing_outside_the_folder_is_read_or_told_of(folder, name):
     assert sorted(path.name for path in folder.rglob("*")) == ["beach.png", "link.png", "notes.txt", "trip"]
 
 
+def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(folder, monkeypatch):
+    tiny.photo().save(folder / "gone.png")
+    looked_at = Tools._picture
+
+    def and_goes(tools, name):
+        found = looked_at(tools, name)
+        if found is not None and found.name == "gone.png":
+            found.unlink()
+        return found
+
+    monkeypatch.setattr(Tools, "_picture", and_goes)
+    assert Tools(folder, lambda: "").list_pictures() == ["trip/beach.png"]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
