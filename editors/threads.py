@@ -3,10 +3,10 @@
 A call is a few hundred small operations, and after each the threads wait for each other. Whoever shares the
 machine has them sleep meanwhile (`OMP_WAIT_POLICY=PASSIVE`, as the command does), and waking one takes longer
 than an operation of a small model. Calls of *pocket*'s UNet at 8 × 8 latents, in ms, on two cores (AMD EPYC
-with AVX-512), waiting asleep:
+with AVX-512), waiting asleep (median of 25 calls, mean of two series):
 
     rows         1    4    8   16   24
-    1 thread    20   37   65  118  163
+    1 thread    20   39   66  119  163
     2 threads   31   55   78  122  146
 
 At 32 × 32 latents one row takes 123 and 110. Where the lines cross is `WORTH_WAKING`.
@@ -49,10 +49,10 @@ def threads_that_pay(unet: Any, latents: Tensor) -> Iterator[None]:
         unet: Each of its weights is taken to meet each place of the latents, as in its top level it does.
         latents: What it is called with, (B, C, h, w).
     """
-    if latents.device.type != "cpu":
+    available = torch.get_num_threads()
+    if latents.device.type != "cpu" or available == 1:
         yield
         return
-    available = torch.get_num_threads()
     places = latents.shape[0] * latents.shape[-2] * latents.shape[-1]
     torch.set_num_threads(threads_for(unet.num_parameters() * places, available))
     try:

@@ -78,13 +78,11 @@ TIMING = """() => {
   seen.observe(after, {attributeFilter: ['src']});
 }""".replace("LABEL", GUIDANCE)
 """Notes when the slider is let go and when the picture that is no preview can be seen."""
-
-
 INSTRUCTIONS = ("make it night", "make it snowy", "turn it into a sketch")
 CROWD = 12
 WATCH = """() => {
   window.said = [];  // [milliseconds since 1970, what the status line says]
-  window.strange = 0;  // pictures that are not of the colour that was uploaded
+  window.looked = window.strange = 0;  // pictures seen, and those not of the colour that was uploaded
   new MutationObserver(() => {
     const words = document.querySelector('#edit-status')?.innerText.trim();
     if (words && words !== said.at(-1)?.[1]) said.push([performance.timeOrigin + performance.now(), words]);
@@ -96,6 +94,7 @@ WATCH = """() => {
     const context = canvas.getContext('2d');
     context.drawImage(event.target, 0, 0, 1, 1);
     const seen = context.getImageData(0, 0, 1, 1).data;
+    window.looked += 1;
     window.strange += own.some((value, place) => Math.abs(value - seen[place]) > 25);
   }, true);
 }"""
@@ -210,6 +209,7 @@ class Tally:
 
     edits: int = 0
     left: int = 0
+    looked: int = 0
     strange: int = 0
     lines: list[list[int]] = field(default_factory=list)
     runs: list[tuple[float, float]] = field(default_factory=list)
@@ -260,6 +260,7 @@ async def person(browser: Browser, url: str, number: int, draw: random.Random, t
             await tab.wait_for_function(done, polling=200, timeout=120_000)
             tally.edits += 1
         tally.add(await tab.evaluate("said"))
+        tally.looked += await tab.evaluate("looked")
         tally.strange += await tab.evaluate("strange")
     finally:
         await context.close()
@@ -267,7 +268,8 @@ async def person(browser: Browser, url: str, number: int, draw: random.Random, t
 
 async def crowds(server: Server, folder: Path, minutes: float) -> None:
     """Send one crowd after another, and say before, and after each, what it met with and left behind."""
-    print("minutes  edits  left  told a place  line grew  two at once  strange  memory, MB  files  disk, MB")
+    names = "told a place  line grew  two at once  pictures  strange  memory, MB  files  disk, MB"
+    print(f"minutes  edits  left  {names}")
     began, draw, tally = time.monotonic(), random.Random(0), Tally()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -277,7 +279,8 @@ async def crowds(server: Server, folder: Path, minutes: float) -> None:
             grew = sum(line != sorted(line, reverse=True) for line in tally.lines)
             print(
                 f"{(time.monotonic() - began) / 60:7.1f}{tally.edits:7}{tally.left:6}"
-                f"{sum(map(bool, tally.lines)):14}{grew:11}{tally.at_once():13}{tally.strange:9}"
+                f"{sum(map(bool, tally.lines)):14}{grew:11}{tally.at_once():13}"
+                f"{tally.looked:10}{tally.strange:9}"
                 f"{server.memory():12.0f}{len(files):7}{sum(files) / 1e6:10.1f}",
                 flush=True,
             )
