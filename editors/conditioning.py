@@ -35,6 +35,11 @@ class Conditioning:
     def __len__(self) -> int:
         return len(self.states)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors."""
+        return sum(part.nbytes for part in (self.states, self.pooled, self.time_ids) if part is not None)
+
     @classmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
         """Join rows of one model, in order."""

@@ -7,7 +7,6 @@ Law: rows that nobody asks for are not evaluated, and every row that is, is coun
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import torch
@@ -26,22 +25,25 @@ class Told:
     """What the UNet is told of one picture.
 
     Attributes:
-        prompt: Its prompt.
+        words: Its prompt, one row.
+        empty: The empty prompt, one row.
         unconditional: What stands in for the empty prompt's states, one for all calls or one each, (1 or N,
             T, D), or None.
         pooled: What stands in for it as one vector, (1, P), or None.
     """
 
-    prompt: str
+    words: Conditioning
+    empty: Conditioning
     unconditional: Tensor | None = None
     pooled: Tensor | None = None
 
     @classmethod
-    def on(cls, prompt: str, trajectory: Trajectory | None) -> Self:
+    def on(cls, words: Conditioning, empty: Conditioning, trajectory: Trajectory | None) -> Self:
         """Return what is told of a picture that is drawn from a prompt, or on a photo's way from noise."""
         if trajectory is None:
-            return cls(prompt=prompt)
-        return cls(prompt=prompt, unconditional=trajectory.unconditional, pooled=trajectory.pooled)
+            return cls(words=words, empty=empty)
+        fitted, pooled = trajectory.unconditional, trajectory.pooled
+        return cls(words=words, empty=empty, unconditional=fitted, pooled=pooled)
 
 
 class Guided:
@@ -59,7 +61,6 @@ class Guided:
         *,
         halves: tuple[str, ...],
         guidance_scale: float,
-        size: tuple[int, int],
     ) -> None:
         """Take what the pictures are of.
 
@@ -68,26 +69,9 @@ class Guided:
             told: What it is told of each picture.
             halves: As in the attribute.
             guidance_scale: Of all pictures.
-            size: (h, w) of the latents.
         """
         self.halves, self.num_rows = halves, [0] * len(told)
         self._unet, self._dtype, self._scale, self._told = model.unet, model.dtype, guidance_scale, told
-        self._model, self._pixels = (
-            model,
-            (size[0] * model.vae_scale_factor, size[1] * model.vae_scale_factor),
-        )
-
-    @cached_property
-    def _rows(self) -> dict[str, list[Conditioning]]:
-        """Encode the prompts, once any row is asked for; per half one row per picture."""
-        # Each by itself: in a batch, the company a prompt keeps may change its last bits.
-        texts = {each.prompt for each in self._told} if "conditional" in self.halves else set()
-        words = {text: self._model.condition([text], size=self._pixels) for text in texts}
-        empty = self._model.unconditional(size=self._pixels)
-        return {
-            "unconditional": [empty for _ in self._told],
-            "conditional": [words[each.prompt] for each in self._told if texts],
-        }
 
     def __call__(
         self,
@@ -131,8 +115,11 @@ class Guided:
         return cfg(parts.get("unconditional"), parts.get("conditional"), self._scale)
 
     def _row(self, half: str, picture: int, index: int) -> Conditioning:
-        row, told = self._rows[half][picture], self._told[picture]
-        if half == "conditional" or told.unconditional is None:
+        told = self._told[picture]
+        if half == "conditional":
+            return told.words
+        row = told.empty
+        if told.unconditional is None:
             return row
         place = min(index, len(told.unconditional) - 1)
         states = told.unconditional[place : place + 1].to(row.states)

@@ -1,4 +1,4 @@
-"""What an editor of prompts remembers: trajectories of photos, originals, and edits to go on from.
+"""What an editor of prompts remembers: prompts read, photos inverted, originals, and edits to go on from.
 
 Law: what is remembered is what was computed, so nothing that is drawn depends on it. An edit sees what there
 was when it began; memory is bounded, and what does not fit is computed again.
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editors.cache import Cache
+from editors.conditioning import Conditioning
 from editors.edits import Step
+from editors.guided import Told
 from editors.inversion import Inverter, Trajectory
 from editors.models import DiffusionModel
 from editors.photo import encode
@@ -72,6 +74,7 @@ class Recalled:
     _shelf: Shelf | None
     _stamp: Hashable
     spent: dict[Hashable, int] = field(default_factory=dict)
+    _read: dict[Hashable, Conditioning] = field(default_factory=dict)
 
     def trajectories(self, plans: Sequence[Plan]) -> Generator[Step, None, list[Trajectory | None]]:
         """Find the trajectories of photos, in memory, on disk, or by inverting them.
@@ -94,12 +97,19 @@ class Recalled:
         Args:
             plan: The edit.
             trajectory: Of its photo, or None.
-            keep: Whether its original is worth keeping.
+            keep: Whether its original, and its prompts, are worth keeping.
         """
         earlier = self._cache.get(EditRecords, (self._stamp, plan.lineage)) if keep else None
         record, agreed = earlier.best(plan.signs()) if earlier is not None else (None, 0)
+        empty = self._conditioning(None, plan, keep=keep)
+        original, edited = (
+            Told.on(self._conditioning(prompt, plan, keep=keep), empty, trajectory)
+            for prompt in (plan.edit.original_prompt, plan.edit.edited_prompt)
+        )
         return Job(
             plan=plan,
+            original=original,
+            edited=edited,
             trajectory=trajectory,
             source=self._cache.get(SourceRecord, (self._stamp, plan.source)),
             earlier=record,
@@ -117,6 +127,24 @@ class Recalled:
                 key = (self._stamp, job.plan.lineage)
                 others = self._cache.get(EditRecords, key) or EditRecords()
                 self._cache.put(key, others.with_latest(record))
+
+    def _conditioning(self, prompt: str | None, plan: Plan, *, keep: bool) -> Conditioning:
+        """Read a prompt, or None for the empty one, unless it is known, (1, T, D)."""
+        factor = self._model.vae_scale_factor
+        size = plan.size[0] * factor, plan.size[1] * factor
+        key = (self._stamp, prompt, size)
+        known = self._read.get(key) or self._cache.get(Conditioning, key)
+        if known is None:
+            # By itself: in a batch, the company a prompt keeps may change its last bits.
+            known = (
+                self._model.unconditional(size=size)
+                if prompt is None
+                else self._model.condition([prompt], size=size)
+            )
+        self._read[key] = known
+        if keep:
+            self._cache.put(key, known)
+        return known
 
     def _trajectory(self, plan: Plan) -> Generator[Step, None, Trajectory]:
         key = (self._stamp, plan.inversion)

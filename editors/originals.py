@@ -36,6 +36,7 @@ class Origin:
 
     Attributes:
         plan: That of one of its edits.
+        told: What the UNet is told of it.
         trajectory: Of a photo, or None.
         known: What is kept of it from before, or None.
         needs: UNet call -> what its edits take from it there.
@@ -44,6 +45,7 @@ class Origin:
     """
 
     plan: Plan
+    told: Told
     trajectory: Trajectory | None
     known: SourceRecord | None
     needs: Callable[[int], Wanted]
@@ -101,8 +103,8 @@ class _Looking:
     def __init__(self, model: DiffusionModel, origins: Sequence[Origin]) -> None:
         first = origins[0].plan
         scale = first.settings.guidance_scale
-        told = [Told.on(origin.plan.edit.original_prompt, origin.trajectory) for origin in origins]
-        self.unet = Guided(model, told, halves=first.halves, guidance_scale=scale, size=first.size)
+        told = [origin.told for origin in origins]
+        self.unet = Guided(model, told, halves=first.halves, guidance_scale=scale)
         self.origins = origins
         self.looks: list[Looks] = [{} for _ in origins]
         self._used, self._full = [0] * len(origins), [origin.room == 0 for origin in origins]

@@ -35,6 +35,8 @@ class Job:
 
     Attributes:
         plan: The edit.
+        original: What the UNet is told of its original.
+        edited: What it is told of the edit.
         trajectory: Of its photo, or None.
         source: What is kept of its original, or None.
         earlier: An edit of that original that begins alike, or None.
@@ -44,6 +46,8 @@ class Job:
     """
 
     plan: Plan
+    original: Told
+    edited: Told
     trajectory: Trajectory | None = None
     source: SourceRecord | None = None
     earlier: EditRecord | None = None
@@ -125,6 +129,7 @@ def _origin(jobs: Sequence[Job], looking: Sequence[_Observers], sites: Sequence[
     first = jobs[0]
     return Origin(
         plan=first.plan,
+        told=first.original,
         trajectory=first.trajectory,
         known=first.source,
         needs=needs,
@@ -153,8 +158,8 @@ class Edits:
         self._model, self._jobs, self._of, self._originals = model, jobs, of, originals
         first = jobs[0].plan
         scale = first.settings.guidance_scale
-        told = [Told.on(job.plan.edit.edited_prompt, job.trajectory) for job in jobs]
-        self._unet = Guided(model, told, halves=first.halves, guidance_scale=scale, size=first.size)
+        told = [job.edited for job in jobs]
+        self._unet = Guided(model, told, halves=first.halves, guidance_scale=scale)
         self.num_rows = self._unet.num_rows
         self._observers = [seen.all for seen in looking]
         self.blends = [job.plan.blend(seen.words) for job, seen in zip(jobs, looking, strict=True)]

@@ -11,6 +11,7 @@ from editors.edits import INVERSIONS, LocalBlend, PromptEdit
 from editors.errors import InvalidEdit
 from editors.prompt_to_prompt import PromptToPromptEditor
 from editors.running import run_to_end
+from editors.text import TextReader
 from tests import tiny
 
 N = 5
@@ -160,6 +161,59 @@ def test_a_photo_on_the_shelf_outlives_the_editor_and_answers_to_nothing_else(pi
     for file in (tmp_path / "shelf").iterdir():
         file.write_bytes(b"cut short")
     assert rows() == first
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The prompts that the text encoder read."""
+    seen: list[str] = []
+    original = TextReader.read
+
+    def reading(self, prompts):
+        seen.extend(prompts)
+        return original(self, prompts)
+
+    monkeypatch.setattr(TextReader, "read", reading)
+    return seen
+
+
+def test_a_prompt_is_read_once(editor, read):
+    editor.edit(edit())
+    assert sorted(read) == ["", "a cat on a bench", "a dog on a bench"]
+    read.clear()
+    editor.edit(edit(guidance_scale=3, seed=4))
+    editor.edit(edit(edited_prompt="a cat on a bench"))
+    assert read == []
+    editor.edit(edit(edited_prompt="a bird on a bench"))
+    assert read == ["a bird on a bench"]
+
+
+def test_a_prompt_is_read_again_for_another_size_and_by_other_weights(editor, read):
+    editor.edit(edit())
+    known = set(read)
+    read.clear()
+    editor.edit(edit(height=2 * editor.model.native_size))
+    assert set(read) == known
+    read.clear()
+    weight = next(editor.model.text_encoder.parameters())
+    with torch.no_grad():
+        weight.add_(1)
+    try:
+        changed = editor.edit(edit())
+        assert set(read) == known
+        fresh = PromptToPromptEditor(editor.model, cache_bytes=0).edit(edit())
+        assert np.array_equal(np.asarray(changed.edited_image), np.asarray(fresh.edited_image))
+    finally:
+        with torch.no_grad():
+            weight.sub_(1)
+
+
+def test_who_remembers_nothing_still_reads_a_prompt_once_for_all_edits_at_once(pipe, read):
+    editor = PromptToPromptEditor.from_pipeline(pipe, cache_bytes=0)
+    editor.edit_many([edit(edited_prompt=f"a {animal} on a bench") for animal in ("dog", "bird", "dog")])
+    assert len(read) == len(set(read)) == 4
+    editor.edit(edit())
+    assert len(read) == 7
 
 
 def test_changed_weights_share_nothing_with_before(editor):
