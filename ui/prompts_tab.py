@@ -127,6 +127,11 @@ class Drawings:
             **self._linked(state, original, edited),
         }
 
+    def prepare_aloud(self, ready: bool, original: str, edited: str) -> Iterator[Update]:
+        """Do so for somebody who wants a drawing, and sees what it is waiting for."""
+        yield from self.runs.loading(self.model)
+        yield self.prepare(ready, original, edited)
+
     def align(self, original: str, edited: str, told: Any) -> Update:
         """Draw which word goes to which, as soon as both prompts say something."""
         state, screen = BoardState.read(told), self.runs.screen
@@ -231,9 +236,8 @@ def prompts_tab(
         **QUIET,
     )
     starts = [go.click, *(one.submit for one in prompts)]
-    asked = gr.on(
-        starts, drawings.prepare, [drawings.ready, *prompts], settled, **QUIET
-    )  # who is faster than the model
+    aloud = {**QUIET, "queue": True, "concurrency_limit": None}  # it says something on its way
+    asked = gr.on(starts, drawings.prepare_aloud, [drawings.ready, *prompts], settled, **aloud)
     changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
     again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
     rolled = another.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)

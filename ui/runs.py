@@ -115,10 +115,14 @@ class Runs(Generic[EditT]):
         except EditorError as error:
             yield self.screen.given_up(refusal(error), there[self.screen.history], there[self.screen.shown])
 
-    def watched(self, model: str, request: EditT, prefix: str = "") -> Generator[Update, None, EditResult]:
-        """Carry out one edit, and show how it comes about."""
+    def loading(self, model: str) -> Iterator[Update]:
+        """Say that a model is being loaded, unless it is there."""
         if not self.editors.is_ready(model):
             yield {self.screen.status: f"Loading {literal(model)} ..."}
+
+    def watched(self, model: str, request: EditT, prefix: str = "") -> Generator[Update, None, EditResult]:
+        """Carry out one edit, and show how it comes about."""
+        yield from self.loading(model)
         stream = watched(self.editors(model), request)
         try:
             while True:

@@ -93,6 +93,7 @@ def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket): 
         visit.tab.get_by_label("What the picture shows").fill("a cat in a meadow")
         visit.tab.get_by_label("What its edit shows").fill("a dog in a meadow")
         visit.tab.get_by_label("What its edit shows").press("Enter")
+        visit.says("Loading pocket ...")
         loaded.set()
         asked = pocket.recommended
         visit.says(f"{asked.num_inference_steps} steps, seed")
