@@ -20,6 +20,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -119,6 +120,11 @@ class Server:
 @contextmanager
 def served(command: Sequence[str], port: int, **environment: str) -> Iterator[Server]:
     """Start a page, wait until it answers, and end it."""
+    with socket.socket() as free:
+        if free.connect_ex(("127.0.0.1", port)) == 0:
+            raise SystemExit(
+                f"Port {port} has somebody answer already, who would be timed; give another --port."
+            )
     began = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/"
@@ -310,6 +316,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="how often each is timed")
     parser.add_argument("--minutes", type=int, default=15, help="how long crowds come")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # and no server is left behind
     if CHROMIUM is None:
         raise SystemExit("No Chromium on this machine; scripts/install-browser puts one there.")
     if options.what == "crowd":
