@@ -25,19 +25,19 @@ WEIGHTS = (-2, 4)
 TEMPLATE = """<div class="board"></div>"""
 STYLE = """
 .board { position: relative; display: flex; flex-direction: column; gap: 10px; font-size: 14px; }
-.board .row { display: flex; flex-wrap: wrap; gap: 6px; position: relative; z-index: 1; }
-.board .edited { margin-top: 26px; }
-.board .word { display: flex; flex-direction: column; align-items: center; gap: 2px; }
-.board .word button { padding: 3px 9px; border-radius: 6px; cursor: pointer; color: var(--body-text-color);
+.board .words { display: flex; flex-wrap: wrap; gap: 14px 6px; }
+.board .words div { display: flex; flex-direction: column; align-items: center; }
+.board .words button { padding: 3px 9px; border-radius: 6px; cursor: pointer; color: var(--body-text-color);
   background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
-.board .word.new button { border-color: var(--color-accent); border-style: dashed; }
-.board .word button[aria-pressed=true] { background: var(--color-accent); color: white; }
-.board .word input { width: 64px; }
-.board .word output { font-size: 11px; color: var(--body-text-color-subdued); }
-.board svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; }
-.board line { stroke: var(--body-text-color-subdued); stroke-width: 1.5; }
-.board line.swap { stroke: var(--color-accent); stroke-width: 2.5; }
-.board .track { display: grid; grid-template-columns: 1fr; position: relative; }
+.board .words .alone button { border-color: var(--color-accent); border-style: dashed; }
+.board .words button[aria-pressed=true] { background: var(--color-accent); color: white; }
+.board .words .none { visibility: hidden; }
+.board .words i { height: 20px; border-left: 1.5px solid var(--body-text-color-subdued); }
+.board .words .swap i { border-left: 2.5px solid var(--color-accent); }
+.board .words .alone i { border-color: transparent; }
+.board .words input { width: 54px; margin-top: 3px; }
+.board .words output { font-size: 11px; color: var(--body-text-color-subdued); }
+.board .track { display: grid; grid-template-columns: minmax(0, 1fr); position: relative; }
 .board .bar { position: relative; height: 22px; border-radius: 4px; overflow: hidden;
   background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
 .board .bar .ticks { position: absolute; inset: 0; opacity: 0.35; background: repeating-linear-gradient(
@@ -56,30 +56,45 @@ const tell = change => {
   if (focus) element.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
   trigger('input');
 };
-const chips = (row, links, side) => props.value[row].map((text, place) => {
-  const linked = links.some(link => link[side] === place);
-  const chip = make('div', {class: 'word' + (linked ? '' : ' new')});
+const WHERE = {original: 'the picture', edited: 'its edit'};
+const word = (row, place) => {
+  const text = props.value[row][place];
   const chosen = props.value.blend[row].includes(text);
   const press = make('button', {type: 'button', 'aria-pressed': chosen, 'data-key': row + place,
-    title: 'Change the picture only where this word is'}, text);
+    title: 'Change the picture only where this word of ' + WHERE[row] + ' is'}, text);
   press.onclick = () => tell({blend: {...props.value.blend,
     [row]: chosen ? props.value.blend[row].filter(one => one !== text) : [...props.value.blend[row], text]}});
-  chip.append(press);
-  if (side === 1 && /[\\p{L}\\p{N}]/u.test(text)) {
-    const weight = props.value.weights[text] ?? 1;
-    const said = make('output', {}, '×' + weight);
-    const slide = make('input', {type: 'range', min: props.value.span[0], max: props.value.span[1], step: 0.1,
-      value: weight, 'data-key': 'weight' + place, 'aria-label': 'Weight of ' + text});
-    slide.value = weight;
-    slide.oninput = () => { said.textContent = '×' + slide.value; };
-    slide.onchange = () => {
-      const {[text]: gone, ...others} = props.value.weights;
-      tell({weights: slide.value == 1 ? others : {...others, [text]: Number(slide.value)}});
-    };
-    chip.append(slide, said);
+  return press;
+};
+const weight = place => {
+  const text = props.value.edited[place], factor = props.value.weights[text] ?? 1;
+  if (!/[\\p{L}\\p{N}]/u.test(text)) return [];
+  const said = make('output', {}, '×' + factor);
+  const slide = make('input', {type: 'range', min: props.value.span[0], max: props.value.span[1], step: 0.1,
+    value: factor, 'data-key': 'weight' + place, 'aria-label': 'Weight of ' + text});
+  slide.value = factor;
+  slide.oninput = () => { said.textContent = '×' + slide.value; };
+  slide.onchange = () => {
+    const {[text]: gone, ...others} = props.value.weights;
+    tell({weights: slide.value == 1 ? others : {...others, [text]: Number(slide.value)}});
+  };
+  return [slide, said];
+};
+const column = (kind, above, below) => make('div', {class: kind}, above, make('i', {}), ...below);
+const nothing = () => make('button', {type: 'button', class: 'none', disabled: true}, '·');
+// Links never cross, so words that go together share a column, and prompts of any length can be wrapped.
+const columns = () => {
+  const {original, edited, links} = props.value, all = [];
+  const ours = place => word('original', place), theirs = place => [word('edited', place), ...weight(place)];
+  let here = 0, there = 0;
+  for (const [our, their] of [...links, [original.length, edited.length]]) {
+    while (here < our) all.push(column('alone', ours(here++), [nothing()]));
+    while (there < their) all.push(column('alone', nothing(), theirs(there++)));
+    if (our === original.length) break;
+    all.push(column(original[our] === edited[their] ? 'same' : 'swap', ours(here++), theirs(there++)));
   }
-  return chip;
-});
+  return all;
+};
 const timeline = (name, words) => {
   const [start, end] = props.value[name];
   const bar = make('div', {class: 'bar', style: `--start:${start};--end:${end};--steps:${props.value.steps}`},
@@ -97,44 +112,21 @@ const timeline = (name, words) => {
   });
   return make('div', {class: 'track'}, make('span', {}, words), bar, make('div', {class: 'ends'}, ...ends));
 };
-const draw = () => {
-  const board = element.querySelector('.board'), svg = board?.querySelector('svg');
-  if (!svg) return;
-  svg.replaceChildren();
-  const box = board.getBoundingClientRect();
-  const at = (row, place) => board.querySelectorAll(row + ' button')[place].getBoundingClientRect();
-  for (const [from, to] of props.value.links) {
-    const a = at('.original', from), b = at('.edited', to);
-    const line = document.createElementNS('http://www.w3.org/2000/svg', 'line');
-    for (const [name, value] of [['x1', a.left + a.width / 2 - box.left], ['y1', a.bottom - box.top],
-      ['x2', b.left + b.width / 2 - box.left], ['y2', b.top - box.top]]) line.setAttribute(name, value);
-    if (props.value.original[from] !== props.value.edited[to]) line.classList.add('swap');
-    svg.append(line);
-  }
-};
 const build = () => {
   const board = element.querySelector('.board');
   board.replaceChildren();
   if (!props.value) return;
-  const {original, links} = props.value;
-  if (original.length) {
-    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-    svg.setAttribute('aria-hidden', 'true');
-    board.append(svg,
-      make('div', {class: 'row original', role: 'group', 'aria-label': 'Words of the picture'},
-        ...chips('original', links, 0)),
-      make('div', {class: 'row edited', role: 'group', 'aria-label': 'Words of its edit'},
-        ...chips('edited', links, 1)),
+  if (props.value.original.length) {
+    const named = {class: 'words', role: 'group', 'aria-label': 'Words of the picture, and of its edit'};
+    board.append(make('div', named, ...columns()),
       make('p', {class: 'hint'}, 'Press words to change the picture only where they are. '
         + 'The slider below a word says how much it counts.'));
   }
   board.append(timeline('cross', 'Steps in which words keep their places'),
     timeline('self', 'Steps in which the layout is kept'));
-  draw();
 };
 watch('value', build);
 build();
-new ResizeObserver(draw).observe(element);
 """
 
 

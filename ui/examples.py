@@ -43,7 +43,7 @@ def lay_out_examples(folder: Path) -> tuple[Any, Path]:
         format="png",
         columns=len(INSTRUCTIONS),
         fit_columns=False,
-        height=150,
+        height=164,
         object_fit="contain",
         allow_preview=False,
         buttons=[],

@@ -1,5 +1,6 @@
 """The Prompts tab: what the board says is what is asked for, and a change is drawn on the same noise."""
 
+import itertools
 from threading import Event
 
 import pytest
@@ -41,6 +42,8 @@ def test_words_are_linked_where_attention_goes(pocket, texts):
         for j, theirs in enumerate(edited.words):
             attended = mapper[list(ours.tokens)][:, list(theirs.tokens)].any()
             assert bool(attended) == ((i, j) in links)
+    for (i, j), (later_i, later_j) in itertools.pairwise(links):  # they never cross: each has its column
+        assert i < later_i and j < later_j
 
 
 def test_the_board_is_a_request_and_comes_back_from_the_browser(pocket):
@@ -107,6 +110,29 @@ def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket): 
         visit.tab.get_by_label("Weight of dog").press("ArrowRight")
         visit.tab.locator("#prompts-history button img").nth(1).wait_for()
         assert (visit.complaints, visit.strangers) == ([], [])
+
+
+@needs_chromium
+def test_words_that_go_together_share_a_column_whatever_the_width(visit):
+    visit.tab.set_viewport_size({"width": 390, "height": 900})
+    visit.tab.get_by_role("tab", name="Prompts").click()
+    visit.tab.get_by_label("What the picture shows").fill("a big cat, in the snow")
+    visit.tab.get_by_label("What its edit shows").fill("a cat, in the deep snow at night")
+    visit.tab.get_by_label("Weight of night").wait_for()
+    columns = visit.tab.locator(".words > div").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('button:enabled')].map(word => word.innerText))"
+    )
+    assert columns == [
+        ["a", "a"], ["big"], ["cat", "cat"], [",", ","], ["in", "in"], ["the", "the"], ["deep"],
+        ["snow", "snow"], ["at"], ["night"],
+    ]  # fmt: skip
+    heights = visit.tab.locator(".words > div").evaluate_all("""all => {
+      const top = one => one.getBoundingClientRect().top;
+      return all.map(one => [...one.children].slice(0, 3).map(part => Math.round(top(part) - top(one))));
+    }""")
+    assert len({tuple(each) for each in heights}) == 1  # a word that stands alone is where its like are
+    assert visit.tab.evaluate("document.documentElement.scrollWidth <= 390")
+    assert (visit.complaints, visit.strangers) == ([], [])
 
 
 @needs_chromium
