@@ -24,7 +24,7 @@ WEIGHTS = (-2, 4)
 
 TEMPLATE = """<div class="board"></div>"""
 STYLE = """
-.board { position: relative; display: flex; flex-direction: column; gap: 10px; font-size: 14px; }
+.board { display: flex; flex-direction: column; gap: 10px; font-size: 14px; }
 .board .words { display: flex; flex-wrap: wrap; gap: 14px 6px; }
 .board .words div { display: flex; flex-direction: column; align-items: center; }
 .board .words button { padding: 3px 9px; border-radius: 6px; cursor: pointer; color: var(--body-text-color);

@@ -4,15 +4,13 @@ import gradio as gr
 
 STYLE = """
 .status { min-height: 1.6em; }
-/* Three words and a seed: in one line of gradio's size all results of an instruction look the same. */
-.strip .caption-label { inset: auto 0 0 0 !important; max-width: none !important; margin: 0;
-  border-radius: 0; padding: 2px 4px 0 !important; font-size: 10px !important; line-height: 1.25;
-  white-space: normal !important; overflow-wrap: anywhere; text-align: left;
-  display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
-/* What to click is read before it is clicked. */
-#examples .caption-label { inset: auto 0 0 0 !important; max-width: none !important; margin: 0;
-  border-radius: 0; padding: 2px 4px; font-size: 11px !important; line-height: 1.25;
+/* In one line of gradio's size examples are cut, and all results of an instruction look the same. */
+:is(.strip, #examples) .caption-label { inset: auto 0 0 0 !important; max-width: none !important; margin: 0;
+  border-radius: 0; padding: 2px 4px; font-size: 11px !important; line-height: 1.25; text-align: left;
   white-space: normal !important; }
+/* Three words and a seed: two lines on a thumbnail. */
+.strip .caption-label { padding: 2px 4px 0 !important; font-size: 10px !important; overflow-wrap: anywhere;
+  display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
 @media (max-width: 640px) {
   /* On a phone the form fills the screen: what happens is said where it can be seen. */
   .status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;

@@ -189,23 +189,25 @@ def test_a_prompt_is_read_once(editor, read):
 
 
 def test_a_prompt_is_read_again_for_another_size_and_by_other_weights(editor, read):
-    editor.edit(edit())
+    before = editor.edit(edit())
     known = set(read)
     read.clear()
     editor.edit(edit(height=2 * editor.model.native_size))
     assert set(read) == known
     read.clear()
     weight = next(editor.model.text_encoder.parameters())
+    as_it_was = weight.detach().clone()
     with torch.no_grad():
-        weight.add_(1)
+        weight.copy_(as_it_was.flip(0))  # every token means another
     try:
         changed = editor.edit(edit())
         assert set(read) == known
         fresh = PromptToPromptEditor(editor.model, cache_bytes=0).edit(edit())
-        assert np.array_equal(np.asarray(changed.edited_image), np.asarray(fresh.edited_image))
+        pictures = [np.asarray(result.edited_image) for result in (before, changed, fresh)]
+        assert np.array_equal(pictures[1], pictures[2]) and not np.array_equal(pictures[0], pictures[1])
     finally:
         with torch.no_grad():
-            weight.sub_(1)
+            weight.copy_(as_it_was)
 
 
 def test_who_remembers_nothing_still_reads_a_prompt_once_for_all_edits_at_once(pipe, read):
