@@ -17,7 +17,7 @@ from typing import Any, Final
 from dataset_builder.errors import InvalidJob
 from dataset_builder.storage import hash_bytes, hash_file, hash_json
 from dataset_builder.writer_rules import MAX_CAPTION, plain, same_words
-from editors.files import user_path
+from editors.files import reason_of, user_path
 
 SCENES: Final = "scenes"
 JSONL: Final = ".jsonl"
@@ -224,8 +224,7 @@ def _grammar_hash() -> str:
 
 def _unreadable(name: str, error: Exception) -> InvalidJob:
     """Return the error of a file that cannot be read."""
-    why = getattr(error, "strerror", None) or error
-    return InvalidJob(f"prompts: {name} cannot be read ({why}); give a text file in UTF-8.")
+    return InvalidJob(f"prompts: {name} cannot be read ({reason_of(error)}); give a text file in UTF-8.")
 
 
 def _no_column(source: PromptSource, names: Iterable[str]) -> InvalidJob:

@@ -10,7 +10,6 @@ appears whole or not at all.
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from dataset_builder.export_formats import WRITERS, Row
 from dataset_builder.overlay import BY_HAND, read_overlay
 from dataset_builder.storage import hash_file
 from dataset_builder.tars import read_both
-from editors.files import TEMPORARY_MARK, user_path
+from editors.files import TEMPORARY_MARK, reason_of, temporary_beside, user_path, where_written
 
 Form = Literal["parquet", "imagefolder", "webdataset"]
 # How our columns are called outside.
@@ -108,11 +107,13 @@ def export_pairs(job: ExportJob) -> Iterator[int | ExportReport]:
     """
     info = read_dataset(job.dataset)
     tally = _Tally()
-    temporary = job.out.with_name(f"{job.out.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+    place = where_written(job.out)
+    temporary = temporary_beside(place)
     try:
-        job.out.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in job.out.parent.glob(f"{job.out.name}{TEMPORARY_MARK}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in place.parent.iterdir():
+            if leftover.name.startswith(f"{place.name}{TEMPORARY_MARK}"):
+                shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir()
         rows = _rows(job, info, tally)
         count = files = 0
@@ -126,13 +127,12 @@ def export_pairs(job: ExportJob) -> Iterator[int | ExportReport]:
         report = ExportReport(count=count, left_out=dict(sorted(tally.left_out.items())), files=files)
         text = card(job.name, job.license, job.to, info, count, report.left_out, dict(tally.kinds))
         (temporary / "README.md").write_text(text, encoding="utf-8")
-        if job.out.exists():
-            job.out.rmdir()
-        temporary.replace(job.out)
+        if place.exists():
+            place.rmdir()
+        temporary.replace(place)
     except OSError as error:
         raise StorageFailed(
-            f"{job.out} could not be written ({error.strerror or error}); free space or choose another "
-            "folder."
+            f"{job.out} could not be written ({reason_of(error)}); free space or choose another folder."
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dataset_builder.dataset import DatasetInfo
 from dataset_builder.filter_pairs import FUNNEL_FILE
+from editors.spelling import as_json
 
 _DATA_FILES: Final = {"parquet": "data/train-*.parquet", "webdataset": "train-*.tar", "imagefolder": ""}
 _COLUMNS: Final = """| column | what |
@@ -50,7 +51,7 @@ def card(
     head = [
         "---",
         f"license: {json.dumps(license_name)}",
-        f"pretty_name: {json.dumps(name, ensure_ascii=False)}",
+        f"pretty_name: {as_json(name)}",
         "task_categories:",
         "- image-to-image",
         "tags:",
@@ -77,7 +78,7 @@ def card(
     funnel = _funnel(info)
     if funnel:
         parts.append(f"## From triplets to pairs\n\n{_table(funnel, 'stage', 'number')}")
-    made = json.dumps(dict(info.config), indent=1, sort_keys=True, ensure_ascii=False)
+    made = as_json(dict(info.config), indent=1, sort_keys=True)
     parts.append(
         f"## How it was made\n\nData hash `{info.data_hash}`, configuration:\n\n```json\n{made}\n```"
     )

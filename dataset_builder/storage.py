@@ -5,9 +5,10 @@ Law: after a kill or a power cut a path holds its old content or its new content
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from dataset_builder.errors import FolderBusy, StorageFailed
-from editors.files import TEMPORARY_MARK, replacing
+from editors.files import TEMPORARY_MARK, reason_of, replacing, sync
+from editors.spelling import as_json
 
 LOCK_FILE: Final = ".lock"
+_HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+"""How systems say that somebody else holds a lock: POSIX, Windows."""
+_log = logging.getLogger(__name__)
 
 
 def canonical_json(value: Any) -> str:
     """Return the one spelling of a JSON value that is hashed and stored."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return as_json(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def hash_json(value: Any) -> str:
@@ -57,7 +62,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageFailed(
-            f"{path} could not be written ({error.strerror or error}); free space or choose another folder."
+            f"{path} could not be written ({reason_of(error)}); free space or choose another folder."
         ) from error
 
 
@@ -72,7 +77,7 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        reason = "a file is there" if isinstance(error, FileExistsError) else error.strerror or error
+        reason = "a file is there" if isinstance(error, FileExistsError) else reason_of(error)
         raise StorageFailed(f"{folder} cannot be written to ({reason}); choose another folder.") from error
 
 
@@ -103,9 +108,9 @@ def append_line(path: Path, value: Any) -> None:
         StorageFailed: The system refused.
     """
     with writing(path), path.open("ab") as file:
-        file.write(f"{json.dumps(value, ensure_ascii=False)}\n".encode())
+        file.write(f"{as_json(value)}\n".encode())
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
 
 
 def read_lines(path: Path) -> list[Any]:
@@ -159,27 +164,35 @@ def locked(folder: Path, *, name: str = LOCK_FILE, shared: bool = False) -> Iter
     """
     make_folder(folder)
     with writing(folder / name):
-        file = (folder / name).open("ab")
+        file = (folder / name).open("a+b")  # NFS shares a lock among those alone who may read
     with file:
-        if not _try_lock(file.fileno(), shared=shared):
-            raise FolderBusy(
-                f"another run is writing to {folder}; wait for it, end it, or choose another folder."
+        try:
+            _lock(file.fileno(), shared=shared)
+        except OSError as error:
+            if error.errno in _HELD:
+                raise FolderBusy(
+                    f"another run is writing to {folder}; wait for it, end it, or choose another folder."
+                ) from None
+            _log.warning(
+                "%s lies on a filesystem without locks (%s): see to it that no other run writes there.",
+                folder,
+                reason_of(error),
             )
         yield
 
 
-def _try_lock(handle: int, *, shared: bool) -> bool:
-    """Take the system's lock on an open file, if it is free."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
+def _lock(handle: int, *, shared: bool) -> None:
+    """Take the system's lock on an open file.
 
-            # Windows knows no shared lock: parts run one after another there.
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
+    Raises:
+        OSError: Somebody holds it, by `_HELD`; or there are no locks here, as on some network filesystems.
+    """
+    if sys.platform == "win32":
+        import msvcrt
 
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        # Windows knows no shared lock: parts run one after another there.
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

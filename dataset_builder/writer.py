@@ -35,6 +35,7 @@ from dataset_builder.write_job import WriteJob
 from dataset_builder.writer_messages import finetune_line
 from dataset_builder.writer_pace import Purse
 from dataset_builder.writer_scenes import SceneWriter
+from editors.spelling import as_json
 
 INDEX_FILE: Final = "write.json"
 LEDGER_FILE: Final = "ledger.jsonl"
@@ -191,7 +192,7 @@ def write_finetune_file(triplets: Path, out: Path) -> int:
     """
     place = triplets / TRIPLETS_FILE if triplets.is_dir() else triplets
     rows = read_triplets(place)
-    lines = (json.dumps(finetune_line(row.triplet), ensure_ascii=False) for row in rows)
+    lines = (as_json(finetune_line(row.triplet)) for row in rows)
     write_atomically(out, "".join(f"{line}\n" for line in lines).encode())
     return len(rows)
 

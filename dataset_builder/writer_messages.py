@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dataset_builder import records
 from dataset_builder.records import EditTriplet
 from dataset_builder.storage import hash_json
+from editors.spelling import as_json
 
 Level = Literal["json_schema", "json_object", "plain"]
 LEVELS: Final[tuple[Level, ...]] = ("json_schema", "json_object", "plain")
@@ -99,7 +100,7 @@ def _turns(triplet: EditTriplet) -> list[dict[str, str]]:
     }
     return [
         {"role": "user", "content": triplet.original_prompt},
-        {"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)},
+        {"role": "assistant", "content": as_json(answer)},
     ]
 
 

@@ -19,8 +19,13 @@ from torch import Tensor
 
 from editors.errors import AlignmentError, IncompatibleModel
 
-# Words keep inner hyphens and apostrophes; a run of marks is one word, because CLIP makes one token of "!!!".
-_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s_]+|_+")
+_APOSTROPHES = "'’‘ʼ＇`´"
+_HYPHENS = "-‐‑"
+"""Ways to type one mark: phones and word processors bend and widen them."""
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Letters that are written without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 
 _LISTED = 12
 """Words of a prompt that an error names, at most."""
@@ -111,21 +116,21 @@ class TokenizedPrompt:
     @property
     def words(self) -> tuple[Word, ...]:
         """All words in order; their tokens are disjoint, and together all content tokens."""
-        matches = list(_WORD.finditer(self.text))
-        groups: list[list[int]] = [[] for _ in matches]
+        places = word_places(self.text)
+        groups: list[list[int]] = [[] for _ in places]
         at = 0
         for index, (start, _) in enumerate(self.spans):
             # A token belongs to the word it starts in, or, being a space on its own, to the one before it.
-            while at + 1 < len(matches) and matches[at].end() <= start and matches[at + 1].start() <= start:
+            while at + 1 < len(places) and places[at][1] <= start and places[at + 1][0] <= start:
                 at += 1
             groups[at].append(index)
         return tuple(
             Word(
-                text=match.group(),
+                text=self.text[start:end],
                 tokens=tuple(self.first + index for index in group),
                 ids=tuple(self.ids[index] for index in group),
             )
-            for match, group in zip(matches, groups, strict=True)
+            for (start, end), group in zip(places, groups, strict=True)
             if group
         )
 
@@ -133,19 +138,25 @@ class TokenizedPrompt:
         """Return the token positions of a word or phrase, everywhere it occurs.
 
         Args:
-            word: As a person writes it; case and the width of spaces do not matter.
+            word: As a person writes it; case, the width of spaces and the form of apostrophes and hyphens do
+                not matter.
             field: The field of the request that names the word, for the error.
 
         Raises:
             AlignmentError: The word is not in the prompt; the error names the words there are.
         """
         parts = unicodedata.normalize("NFC", word).split()
-        pattern = r"\s+".join(map(re.escape, parts))
-        # A word ends where letters end; marks such as "!" may stand anywhere.
-        before = r"(?<!\w)" if pattern and re.match(r"\w", parts[0]) else ""
-        after = r"(?!\w)" if pattern and re.search(r"\w$", parts[-1]) else ""
-        matches = re.finditer(f"{before}{pattern}{after}", self.text, re.IGNORECASE) if pattern else ()
-        found = sorted({token for match in matches for token in self._tokens(match.start(), match.end())})
+        pattern = r"\s+".join("".join(map(_typed, part)) for part in parts)
+        # Looked for at every place, for a match that cuts a word may hide one that does not.
+        matches = re.finditer(f"(?=({pattern}))", self.text, re.IGNORECASE) if pattern else ()
+        found = sorted(
+            {
+                token
+                for match in matches
+                if not (_cuts_a_word(self.text, match.start(1)) or _cuts_a_word(self.text, match.end(1)))
+                for token in self._tokens(match.start(1), match.end(1))
+            }
+        )
         if not found:
             there = ", ".join(dict.fromkeys(each.text for each in self.words)) or "none"
             raise AlignmentError(field, f"“{word}” is not in {self.field}; its words are {there}.")
@@ -157,6 +168,62 @@ class TokenizedPrompt:
             for position, (token_start, token_end) in enumerate(self.spans, self.first)
             if token_start < end and start < token_end
         )
+
+
+def word_places(text: str) -> tuple[tuple[int, int], ...]:
+    """Return where the words of a text are, `(start, end)` each, in order.
+
+    Letters keep their combining marks, so that words of all scripts stay whole, and inner hyphens and
+    apostrophes. A run of other marks is one word, because CLIP makes one token of "!!!".
+    """
+    places: list[list[int]] = []
+    last = ""
+    for place, mark in enumerate(text):
+        kind = _kind(mark) or last  # what joins or tops another mark is of its kind
+        inner = (
+            last == "letter" == _kind(text[place + 1 : place + 2])
+            and mark in _APOSTROPHES + _HYPHENS
+            and text[place - 1] not in _APOSTROPHES + _HYPHENS
+        )
+        kind = "letter" if inner else kind
+        if kind == "space" or not kind:
+            last = ""
+            continue
+        if kind == last:
+            places[-1][1] = place + 1
+        else:
+            places.append([place, place + 1])
+        last = kind
+    return tuple((start, end) for start, end in places)
+
+
+def _kind(mark: str) -> str:
+    """Return what a character is in a text: a letter, a line below, a space, a mark; "" what joins these."""
+    if not mark or mark in "\u200c\u200d" or unicodedata.category(mark)[0] == "M":
+        return ""
+    if mark.isspace():
+        return "space"
+    return "letter" if mark.isalnum() else "line" if mark == "_" else "mark"
+
+
+def _cuts_a_word(text: str, place: int) -> bool:
+    """Say whether a place in a text is inside of a word, where a word that is looked for cannot end."""
+    before, after = text[place - 1 : place] if place else "", text[place : place + 1]
+    if not before or not after:
+        return False
+    if not _kind(after):  # a mark above, or below, belongs to what it is on
+        return _kind(before) != "space"
+    return (
+        _kind(before) in ("", "letter", "line")
+        and _kind(after) in ("letter", "line")
+        and not _UNSPACED.search(before + after)
+    )
+
+
+def _typed(mark: str) -> str:
+    """Return the pattern of a character in all the ways that it is typed."""
+    family = next((one for one in (_APOSTROPHES, _HYPHENS) if mark in one), mark)
+    return f"[{re.escape(family)}]" if len(family) > 1 else re.escape(mark)
 
 
 def can_replace(original: TokenizedPrompt, edited: TokenizedPrompt) -> bool:

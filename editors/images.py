@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from editors import colours, picture_files
 from editors.edits import PictureSource
 from editors.errors import InvalidEdit
-from editors.files import user_path
+from editors.files import reason_of, user_path
 from editors.picture import Picture
 from editors.picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
 
@@ -177,8 +177,12 @@ def _content(name: str, path: Path, label: str) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except PermissionError:
         raise InvalidEdit(name, f"{label} may not be read; change its permissions.") from None
-    except OSError:  # among them a name longer than the file system allows
+    except (FileNotFoundError, NotADirectoryError):
         raise InvalidEdit(name, f"there is no file {label}; check the path.") from None
+    except (OSError, UnicodeEncodeError) as error:  # a name that cannot be, a disk or network that fails
+        raise InvalidEdit(
+            name, f"{label} cannot be read ({reason_of(error)}); check the path, or copy it here first."
+        ) from None
     if len(content) > MAX_BYTES:
         raise InvalidEdit(
             name, f"{label} is over {MAX_BYTES / 1e6:.0f} MB, which no picture here needs; save it as PNG."

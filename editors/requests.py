@@ -17,6 +17,7 @@ from PIL import Image
 from editors import rules
 from editors.errors import InvalidEdit
 from editors.picture import Picture
+from editors.spelling import as_json
 
 _PICTURES = ("original_image", "mask")
 
@@ -38,7 +39,7 @@ class Request:
             elif is_dataclass(value) and not isinstance(value, type):
                 value = asdict(value)
             record[item.name] = value
-        return json.dumps(record, ensure_ascii=False)
+        return as_json(record)
 
     @classmethod
     def from_json(cls, text: str, *, pictures: Mapping[str, Image.Image] | None = None) -> Self:

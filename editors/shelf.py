@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from editors.errors import EditFailed
-from editors.files import replacing
+from editors.files import reason_of, replacing
 from editors.inversion import Trajectory
 from editors.models import DiffusionModel
 from editors.records import weights_sign
@@ -55,9 +55,9 @@ class Shelf:
             with replacing(self._path(inversion)) as file:
                 file.write(save(tensors, metadata={"trajectory": json.dumps(said)}))
         except OSError as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
             raise EditFailed(
-                f"trajectories: {self._folder.name!r} cannot be written to ({reason}); choose another folder."
+                f"trajectories: {self._folder.name!r} cannot be written to ({reason_of(error)}); choose "
+                "another folder."
             ) from None
 
     def _model_digest(self) -> str:

@@ -10,14 +10,13 @@ import json
 import logging
 import re
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataset_builder.storage import hash_file
-from editors.files import TEMPORARY_MARK, sync_file, sync_folder
+from editors.files import TEMPORARY_MARK, sync_file, sync_folder, temporary_beside
 
 if TYPE_CHECKING:
     from torch import Tensor  # torch only where tensors are read: who watches a run needs none
@@ -60,7 +59,7 @@ def save(run: Path, state: State, *, keep: int) -> Path:
     final = _folder(run, state.step)
     for abandoned in final.parent.glob(f"*{TEMPORARY_MARK}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    partial = final.with_name(f"{final.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+    partial = temporary_beside(final)
     try:
         partial.mkdir(parents=True)
         save_file({name: t.contiguous() for name, t in state.weights.items()}, partial / "model.safetensors")

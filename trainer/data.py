@@ -6,7 +6,6 @@ Law: a cache is found by the hash of everything it was computed from, or it is m
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import Tensor
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
 from dataset_builder.storage import hash_json, make_folder, writing
-from editors.files import TEMPORARY_MARK
+from editors.files import UNSUPPORTED, temporary_beside
 from trainer.errors import UnusableData
 
 
@@ -104,7 +103,7 @@ def cached(
     path = folder / f"{hash_json(key)[:32]}.npy"
     if not path.exists():
         make_folder(folder)
-        partial = path.with_name(f"{path.name}{TEMPORARY_MARK}{uuid.uuid4().hex}")
+        partial = temporary_beside(path)
         try:
             with writing(path):
                 array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
@@ -122,7 +121,7 @@ def cached(
 
 
 def _take_room(path: Path) -> None:
-    """Take the whole of a file's room on the disk, where the system can.
+    """Take the whole of a file's room on the disk, where its filesystem can.
 
     A mapped file is full of holes at first, and a disk that fills up while they are filled kills the process.
 
@@ -131,7 +130,11 @@ def _take_room(path: Path) -> None:
     """
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in UNSUPPORTED:  # musl says so where glibc would write zeros instead
+                    raise
 
 
 def state_hash(module: torch.nn.Module) -> str:

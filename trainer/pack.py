@@ -16,7 +16,7 @@ import torch
 
 from editors import models
 from editors.checkpoints import TEXT_ENCODER, load_text_encoder
-from editors.files import replacing_folder
+from editors.files import reason_of, replacing_folder
 from editors.model_kinds import find_model
 from editors.models import DiffusionModel
 from editors.settings import Kind, Recommended, checked
@@ -87,7 +87,7 @@ def pack(
         _write(out, facts, vae, parts)
     except OSError as error:
         raise InvalidConfig(
-            f"out: {out} cannot be written ({error.strerror}); choose another place."
+            f"out: {out} cannot be written ({reason_of(error)}); choose another place."
         ) from None
     return facts
 

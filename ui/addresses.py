@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from editors.files import reason_of
 from ui.errors import InvalidOption, UnusablePlace
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -58,7 +59,7 @@ def require_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise UnusablePlace(
-            f"--port: {host}:{port} cannot be listened on ({error.strerror or error}); stop what runs "
+            f"--port: {host}:{port} cannot be listened on ({reason_of(error)}); stop what runs "
             "there, or choose another port or --host."
         ) from None
 

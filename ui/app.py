@@ -4,9 +4,7 @@ Law: nothing leaves the machine (no share link, no analytics, no outside font), 
 queue (`api_open=False`): whoever calls waits in line and is checked like a person at the page.
 """
 
-import os
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
+import ui.before_gradio  # noqa: F401  # isort: skip
 
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -41,10 +39,6 @@ from ui.train_tab import train_tab
 if TYPE_CHECKING:
     from editors.prompt_to_prompt import PromptToPromptEditor
 
-UPLOADS = tempfile.TemporaryDirectory(prefix="wordbrush-uploads-")
-"""Where pictures wait for an edit. gradio's own folder is shared by all pages of a machine: others could
-read what lies there, and the first page that ends takes the files of the rest along."""
-os.environ.setdefault("GRADIO_TEMP_DIR", UPLOADS.name)
 MAX_WAITING = 20
 """Edits that may wait in line; more are turned away with a message."""
 MAX_UPLOAD = "350mb"

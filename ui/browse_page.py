@@ -3,9 +3,7 @@
 Law: the page knows no rule of its own; what is decided goes through `dataset_builder.browse`.
 """
 
-import os
-
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio reads it while it is imported
+import ui.before_gradio  # noqa: F401  # isort: skip
 
 from collections.abc import Callable, Sequence
 from typing import Any

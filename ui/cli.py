@@ -1,8 +1,8 @@
 """The command `wordbrush`: reads arguments, calls the packages below, says their errors in one sentence.
 
-Law: exit code 0 for done, 1 for a mistake that the user can mend (one line on stderr, no traceback, nothing
-written), 2 for wrong usage, 130 for Ctrl-C; anything else is a bug and keeps its traceback. `--help` loads no
-torch.
+Law: exit code 0 for done, 1 for a mistake that the user can mend or a system that refuses (one line on
+stderr, no traceback, nothing written), 2 for wrong usage, 130 for Ctrl-C; anything else is a bug and keeps
+its traceback. `--help` loads no torch.
 """
 
 import os
@@ -14,6 +14,7 @@ import typer
 
 from dataset_builder.errors import DatasetError
 from editors import EditorError
+from editors.files import reason_of
 from trainer.errors import TrainerError
 from ui.commands import edit, page
 from ui.errors import DoorError
@@ -68,7 +69,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except USER_ERRORS as error:
         typer.echo(f"wordbrush: {error}", err=True)
         return 1
+    except OSError as error:
+        typer.echo(f"wordbrush: {_refusal(error)}", err=True)
+        return 1
+    except MemoryError:
+        typer.echo("wordbrush: the memory is used up; close other programs, or ask for less.", err=True)
+        return 1
     return 0
+
+
+def _refusal(error: OSError) -> str:
+    """Say what the system refused, where no package knew more of it: names too long, disks that fail."""
+    place = f"{error.filename}: " if error.filename is not None else ""
+    return f"{place}the system refuses ({reason_of(error)}); mend that, or name another place."
 
 
 if __name__ == "__main__":

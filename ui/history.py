@@ -4,7 +4,6 @@ Law: a history is a value. Adding to one gives another, so that an edit that end
 earlier one loses neither; and no session is ever told of another's folder.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from editors import EditResult
+from editors.files import linked
 from editors.images import read_picture
 from editors.recipe import save_png
 
@@ -63,7 +63,7 @@ class Entry:
         place = Path(tempfile.mkdtemp(dir=folder))
         links = {path: place / path.name for path in self.files}
         for path, link in links.items():
-            os.link(path, link)
+            linked(path, link)
         return replace(
             self,
             original=links[self.original],

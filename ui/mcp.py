@@ -9,6 +9,7 @@ written beside them, over nothing.
 
 import asyncio
 import io
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,7 +25,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from PIL import Image
 from starlette.types import Receive, Scope, Send
 
-from editors.files import replacing, user_path
+from editors.files import named_after, reason_of, replacing, user_path
+from editors.spelling import spelled
 from ui.outputs import free_name
 
 PATH = "/mcp"
@@ -90,7 +92,7 @@ class Tools:
                 with suppress(FileNotFoundError):  # somebody has just moved or deleted it
                     found.append((path.stat().st_mtime, path))
         found.sort(reverse=True)
-        return [path.relative_to(self._folder).as_posix() for _, path in found[:MOST_LISTED]]
+        return [self._name(path) for _, path in found[:MOST_LISTED]]
 
     def edit_picture(
         self,
@@ -120,12 +122,18 @@ class Tools:
         if source is None:
             raise ToolError(f"picture: {picture!r} is none of list_pictures; give one of these names.")
         with tempfile.TemporaryDirectory() as folder:
+            # Under a plain name: a request cannot spell every name of a file.
+            copy = Path(folder) / f"picture{source.suffix}"
+            try:
+                shutil.copyfile(source, copy)
+            except OSError as error:
+                raise ToolError(f"picture: {picture!r} cannot be read ({reason_of(error)}).") from None
             page = Client(
                 self._address(), download_files=folder, verbose=False, httpx_kwargs={"trust_env": False}
             )
             try:
                 edited, recipe = page.predict(
-                    original_image=handle_file(source),
+                    original_image=handle_file(copy),
                     edit_prompt=instruction,
                     guidance_scale=guidance_scale,
                     image_guidance_scale=image_guidance_scale,
@@ -140,21 +148,39 @@ class Tools:
                 page.close()
             content = Path(edited).read_bytes()
         with self._writing:  # two edits of one picture take two names
-            place = free_name(source.with_name(f"{source.stem}-edited.png"))
+            place = free_name(named_after(source, "-edited", ".png"))
             try:
                 with replacing(place) as file:
                     file.write(content)
             except OSError as error:
-                raise ToolError(f"{place.name}: cannot be written ({error.strerror or error}).") from None
-        name = place.relative_to(self._folder).as_posix()
-        return [{"picture": name, "recipe": recipe}, Shown(data=_small(content), format="png")]
+                raise ToolError(f"{place.name}: cannot be written ({reason_of(error)}).") from None
+        return [{"picture": self._name(place), "recipe": recipe}, Shown(data=_small(content), format="png")]
 
     def _picture(self, name: str) -> Path | None:
         """Return the file that a name means, links followed; None where that is none below the folder."""
-        if "\0" in name:
+        try:
+            place = (self._folder / user_path(name)).resolve()
+            is_file = place.is_file()
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ):  # no name of a file; links in a ring
             return None
-        place = (self._folder / user_path(name)).resolve()
-        return place if place.is_relative_to(self._folder) and place.is_file() else None
+        if is_file and place.is_relative_to(self._folder):
+            return place
+        return self._spelled_so(name) if "\\x" in name else None
+
+    def _spelled_so(self, name: str) -> Path | None:
+        """Return the file whose name has bytes that are no text, and was told as far as it can be spelled."""
+        alike = (path for path in self._folder.rglob("*") if self._name(path) == name)
+        return next(
+            (path for path in alike if path.is_file() and path.resolve().is_relative_to(self._folder)), None
+        )
+
+    def _name(self, path: Path) -> str:
+        """Return what assistants call a file of the folder."""
+        return spelled(path.relative_to(self._folder).as_posix())
 
 
 def _small(content: bytes) -> bytes:

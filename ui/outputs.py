@@ -5,12 +5,13 @@ Law: nothing is computed for a place that cannot be written to, and an unasked n
 
 import os
 from collections.abc import Mapping
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from editors.files import named_after
 from ui import terminal
 from ui.errors import UnusablePlace
 
@@ -66,10 +67,8 @@ def require_apart(places: Mapping[str, Path]) -> None:
 
 def free_name(wanted: Path) -> Path:
     """Return `wanted`, or the first of `wanted-2`, `wanted-3`, ... that is not taken."""
-    if not wanted.exists():
-        return wanted
-    numbered = (wanted.with_stem(f"{wanted.stem}-{index}") for index in count(2))
-    return next(path for path in numbered if not path.exists())
+    numbered = (named_after(wanted, f"-{index}") for index in count(2))
+    return next(path for path in chain([wanted], numbered) if not os.path.lexists(path))
 
 
 def report(paths: Mapping[str, Path], facts: Mapping[str, Any], *, as_json: bool, summary: str) -> None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from editors import spelling
+
 BYTES_KEPT = "surrogateescape"
 """How Python keeps bytes of a file's name that are no text; written so, they are the same bytes again."""
 
@@ -23,9 +25,7 @@ def spell_everything() -> None:
 
 def as_json(value: Mapping[str, Any]) -> str:
     """Write an object on one line, in ASCII unless the terminal reads UTF-8 and the text is all of it."""
-    text = json.dumps(value, ensure_ascii=False)
-    is_text = not any(0xD800 <= ord(mark) < 0xE000 for mark in text)
-    return text if is_text and _is_utf8(sys.stdout) else json.dumps(value)
+    return spelling.as_json(value) if _is_utf8(sys.stdout) else json.dumps(value)
 
 
 def _is_utf8(stream: TextIO) -> bool:

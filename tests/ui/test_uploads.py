@@ -13,7 +13,8 @@ import pytest
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.app import UPLOADS, build_app, serve
+from ui.app import build_app, serve
+from ui.before_gradio import UPLOADS
 from ui.uploads import NOT_UPLOADED, uploaded
 from ui.watch import PREVIEW_SECONDS
 

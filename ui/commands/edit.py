@@ -13,6 +13,7 @@ import typer
 from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit, rules
 from editors.checkpoints import SCHEDULERS
 from editors.edits import StepWindow, WordWindows
+from editors.files import named_after
 from ui.errors import InvalidOption, UnusablePlace
 from ui.options import number, options, words
 from ui.outputs import Json, free_name, png_place, report, require_apart
@@ -87,7 +88,7 @@ def edit(
     photo = standard_input(photo)
     request = InstructionEdit(original_image=photo, edit_prompt=instruction, mask=mask, **fields)
     _check_scheduler(scheduler)
-    place = png_place(out or free_name(Path(f"{photo.stem}-edited.png")))
+    place = png_place(out or free_name(named_after(Path(photo.name), "-edited", ".png")))
     _require_kept(photo, place)
     from editors import InstructPix2PixEditor  # torch: only now
 
@@ -166,7 +167,7 @@ def prompt_edit(
     edited = places["edited_image"] = png_place(out or free_name(Path("prompt-edited.png")))
     if photo is None:
         # Nobody named this one, so it takes no other's place.
-        places["original_image"] = free_name(edited.with_stem(f"{edited.stem}-original"))
+        places["original_image"] = free_name(named_after(edited, "-original"))
     else:
         _require_kept(photo, edited)
     require_apart({label: places[name] for name, label in _PLACES.items() if name in places})
