@@ -26,7 +26,7 @@ from dataset_builder.shards import ShardReport
 from dataset_builder.triplets import read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import PromptReport, WriteReport, write_triplets
-from editors.files import user_path
+from editors.files import read_text, user_path
 
 STAGES: Final[Mapping[str, type]] = MappingProxyType(
     {"write": WriteJob, "render": RenderJob, "filter": FilterJob, "export": ExportJob}
@@ -94,7 +94,7 @@ def read_build_job(path: Path | str, *, out: Path | None = None) -> BuildJob:
     """
     path = user_path(path)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise InvalidJob(f"config: {path} cannot be read ({error}); mend it.") from error
     named = tables.pop("out", None)

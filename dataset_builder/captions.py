@@ -17,7 +17,8 @@ from typing import Any, Final
 from dataset_builder.errors import InvalidJob
 from dataset_builder.storage import hash_bytes, hash_file, hash_json
 from dataset_builder.writer_rules import MAX_CAPTION, plain, same_words
-from editors.files import reason_of, user_path
+from editors.errors import told_as
+from editors.files import read_text, reason_of, user_path
 
 SCENES: Final = "scenes"
 JSONL: Final = ".jsonl"
@@ -141,8 +142,8 @@ def _file_rows(source: PromptSource) -> Iterator[object]:
     """Yield the captions of a file."""
     path = user_path(source.prompts)
     try:
-        lines = path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).removesuffix("\n").split("\n")
+    except (OSError, UnicodeError) as error:
         raise _unreadable(source.prompts, error) from error
     if path.suffix != JSONL:
         yield from lines
@@ -181,8 +182,13 @@ def _dataset_rows(source: PromptSource) -> Iterator[object]:
         ) from error
     if source.column not in names:
         raise _no_column(source, names)
-    for row in rows.select_columns([source.column]):
-        yield row[source.column]
+    with told_as(
+        lambda reason: InvalidJob(
+            f"prompts: {source.prompts} cannot be read to its end ({reason}); run again."
+        )
+    ):
+        for row in rows.select_columns([source.column]):
+            yield row[source.column]
 
 
 def _scene_prompts(source: PromptSource) -> Prompts:

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -29,6 +28,7 @@ from dataset_builder.records import ClipScores
 from dataset_builder.scorer_model import ScorerModel, sentence_embeddings
 from dataset_builder.storage import canonical_json, write_atomically
 from dataset_builder.tower import to_pixels
+from editors.errors import told_as
 from editors.files import user_path
 from editors.models import load_text_encoder
 
@@ -71,7 +71,9 @@ class Scorer:
         """
         folder = SHIPPED if name_or_path == POCKET else user_path(name_or_path)
         if name_or_path == POCKET or (folder / "scorer.json").exists():
-            return cls(PocketTowers.load(folder, device or "cpu"), str(name_or_path))
+            from editors.devices import choose_device
+
+            return cls(PocketTowers.load(folder, str(choose_device(device or "cpu"))), str(name_or_path))
         return cls(ClipTowers.load(str(name_or_path), device), str(name_or_path))
 
     @torch.inference_mode()
@@ -160,7 +162,13 @@ class PocketTowers:
         Raises:
             ScorerMissing: There is none, or it is damaged.
         """
-        try:
+
+        def tell(reason: str) -> ScorerMissing:
+            return ScorerMissing(
+                f"{folder} holds no scorer that can be read ({reason}); name the folder of a trained one."
+            )
+
+        with told_as(tell):
             card = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
             network: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
@@ -170,11 +178,6 @@ class PocketTowers:
             weights = load_file(folder / "model.safetensors")
             model.load_state_dict({name: weight.float() for name, weight in weights.items()})
             return cls(model, card, device)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ScorerMissing(
-                f"{folder} holds no scorer that can be read ({reason}); name the folder of a trained one."
-            ) from error
 
     def save(self, folder: Path) -> None:
         """Write the towers, their weights rounded to float16."""
@@ -222,17 +225,18 @@ class ClipTowers:
 
         from editors.devices import choose_device
 
-        try:
+        def tell(reason: str) -> ScorerMissing:
+            return ScorerMissing(
+                f"scorer '{name}' cannot be read ({reason}); give 'pocket', or folder or Hub id of a CLIP "
+                "model."
+            )
+
+        target = choose_device(device)
+        with told_as(tell):
             model = CLIPModel.from_pretrained(name, use_safetensors=True)
             tokenizer = CLIPTokenizer.from_pretrained(name)
             processor = CLIPImageProcessorPil.from_pretrained(name)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ScorerMissing(
-                f"scorer '{name}' cannot be read ({reason}); give 'pocket', or folder or Hub id of a CLIP "
-                "model."
-            ) from error
-        return cls(model.eval().requires_grad_(False).to(choose_device(device)), tokenizer, processor)
+        return cls(model.eval().requires_grad_(False).to(target), tokenizer, processor)
 
     def images(self, pictures: NDArray[np.uint8]) -> Tensor:
         """Return (B, D) of pictures (B, H, W, 3)."""

@@ -66,6 +66,7 @@ class Ledger:
         self._path = path
         self._full = False
         self._lines: dict[int, list[Line]] = defaultdict(list)
+        self._order: list[Line] = []
         try:
             for fields in read(path):
                 self.keep(Line(**fields))
@@ -77,6 +78,7 @@ class Ledger:
     def keep(self, line: Line) -> None:
         """Add a line that costs nothing to make again: it is on the disk once the job is finished."""
         self._lines[line.number].append(line)
+        self._order.append(line)
 
     def record(self, line: Line) -> None:
         """Add a line; it is on the disk when this returns.
@@ -97,6 +99,10 @@ class Ledger:
     def of(self, number: int) -> tuple[Line, ...]:
         """Return the lines of a prompt, in the order in which they were added."""
         return tuple(self._lines.get(number, ()))
+
+    def latest(self) -> Iterator[Line]:
+        """Yield all lines, the one that was added last first."""
+        return reversed(self._order)
 
     def is_final(self, number: int) -> bool:
         """Say whether a prompt is settled."""

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from dataset_builder.errors import InvalidJob
-from editors.spelling import as_json
 
 ORIGINAL_PROMPT: Final = "original_prompt"
 EDIT_PROMPT: Final = "edit_prompt"
@@ -86,7 +85,7 @@ class EditTriplet:
 
     def to_json(self) -> str:
         """Return the triplet as one JSON object."""
-        return as_json(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> EditTriplet:
@@ -138,7 +137,7 @@ class EditPair:
 
     def to_json(self) -> str:
         """Return the pair as one JSON object."""
-        return as_json(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> EditPair:

@@ -20,7 +20,7 @@ from dataset_builder import records
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import EditTriplet
 from dataset_builder.storage import hash_file
-from editors.files import user_path
+from editors.files import read_text, user_path
 
 ID: Final = "id"
 TRIPLETS_FILE: Final = "triplets.jsonl"
@@ -86,8 +86,8 @@ def read_triplets(path: Path | str) -> list[TripletRow]:
     path = user_path(path)
     path = path / TRIPLETS_FILE if path.is_dir() else path
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).split("\n")
+    except (OSError, UnicodeError) as error:
         raise InvalidJob(
             f"triplets: {path} cannot be read ({error}); write one with `wordbrush data write`."
         ) from error

@@ -21,7 +21,7 @@ from dataset_builder.records import EditTriplet
 from dataset_builder.storage import hash_json
 from dataset_builder.triplets import read_triplets
 from dataset_builder.writer_messages import SYSTEM, TripletAnswer
-from editors.files import user_path
+from editors.files import read_text, user_path
 
 WriterName = Literal["scenes", "openai"]
 Transport = Literal["chat", "responses", "batch"]
@@ -272,7 +272,7 @@ def _check_server(job: WriteJob) -> None:
 def _price_of(model: str, path: Path) -> Prices:
     """Read a model's prices from a file."""
     try:
-        table = json.loads(user_path(path).read_text(encoding="utf-8"))
+        table = json.loads(read_text(user_path(path)))
     except (OSError, ValueError) as error:
         raise InvalidJob(f"prices: {path} cannot be read ({error}); give a JSON file.") from error
     entry = table.get(model) if isinstance(table, Mapping) else None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from dataset_builder.captions import Prompts, read_prompts
-from dataset_builder.errors import BudgetSpent, ConfigChanged, UnreadableDataset
+from dataset_builder.errors import BudgetSpent, ConfigChanged, UnreadableDataset, WriterStopped
 from dataset_builder.ledger import ACCEPTED, Ledger, Line, outcomes, settled, to_bytes
 from dataset_builder.records import EditTriplet
 from dataset_builder.storage import (
@@ -113,7 +113,7 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         InvalidJob: The prompts cannot be read, or the key is missing.
         ConfigChanged: The folder holds a job of another configuration, or its prompts have changed.
         FolderBusy: Another run is writing to the folder.
-        WriterStopped: The server cannot be used, or no longer.
+        WriterStopped: The server cannot be used, or no longer; the triplets so far are there.
         BudgetSpent: The budget ended first; the triplets so far are there.
         StorageFailed: The system refused to write.
         UnreadableDataset: The ledger is damaged.
@@ -141,17 +141,22 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         writer = _writer(job, prompts, ledger, purse)
         waiting = [number for number in range(len(prompts.texts)) if not ledger.is_final(number)]
         count, now = len(prompts.texts) - len(waiting), 0
-        for line in writer.write(waiting):
-            now += 1
-            if line.final:
-                count += 1
-                yield PromptReport(
-                    number=line.number,
-                    outcome=line.outcome,
-                    settled=count,
-                    prompts=len(prompts.texts),
-                    money=purse.spent,
-                )
+        try:
+            for line in writer.write(waiting):
+                now += 1
+                if line.final:
+                    count += 1
+                    yield PromptReport(
+                        number=line.number,
+                        outcome=line.outcome,
+                        settled=count,
+                        prompts=len(prompts.texts),
+                        money=purse.spent,
+                    )
+        except WriterStopped:
+            if any(line.outcome == ACCEPTED for line in ledger.lines()):
+                _commit(job, hash_json(config), prompts, ledger, writer)  # what there is can be used
+            raise
         manifest = _commit(job, hash_json(config), prompts, ledger, writer)
     yield _report(manifest, now)
     if not manifest["complete"]:
@@ -275,7 +280,8 @@ def _commit(
         "sha256": hash_bytes(rows),
         "triplets": by_outcome.get(ACCEPTED, 0),
     }
-    write_atomically(job.out / LEDGER_FILE, whole)
+    if not missing:  # until then the order in which answers came tells a failing server from a failing prompt
+        write_atomically(job.out / LEDGER_FILE, whole)
     write_atomically(job.out / TRIPLETS_FILE, rows)
     write_json(job.out / MANIFEST_FILE, manifest)
     return manifest

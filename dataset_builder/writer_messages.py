@@ -40,6 +40,22 @@ _LABELLED: Final = re.compile(
     r"^\W*edit_prompt\W*[:=]\W*(?P<edit_prompt>[^\n]+?)\W*\n\W*edited_prompt\W*[:=]\W*(?P<edited_prompt>[^\n]+)",
     re.IGNORECASE,
 )
+_THOUGHT_END: Final = re.compile(
+    r"</(?:think|thinking|thoughts?|reasoning|reflection|analysis|seed:think)>|\[/THINK\]|◁/think▷|"
+    r"<\|END_THINKING\|>|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_THOUGHT_START: Final = re.compile(
+    r"<(?:think|thinking|thoughts?|reasoning|reflection|analysis|seed:think)>|\[THINK\]|◁think▷|"
+    r"<\|START_THINKING\|>|<\|channel\|>(?:analysis|commentary)<\|message\|>",
+    re.IGNORECASE,
+)
+_SPOKEN: Final = frozenset({"text", "output_text", None})
+_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_FILTERED: Final = frozenset(
+    {"content_filter", "safety", "prohibited_content", "blocklist", "recitation", "sensitive"}
+)
+"""How servers say why an answer ended, in lower case."""
 _REFUSAL: Final = re.compile(
     r"^\s*(?:i['’]?m sorry|i am sorry|sorry,|i can(?:['’]t|not)|i['’]?m unable)", re.IGNORECASE
 )
@@ -63,6 +79,7 @@ class Reply:
             "not_an_answer" (no answer of the API at all).
         answer: The two texts, where there are two.
         said: The text as it came, for the ledger.
+        part: Of the form, what the server refused; "" is the form of answers.
         prompt_tokens: As the server counted; 0 where it did not.
         completion_tokens: The same.
     """
@@ -70,6 +87,7 @@ class Reply:
     outcome: str
     answer: TripletAnswer | None = None
     said: str = ""
+    part: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -79,12 +97,21 @@ def drawn_examples(examples: Sequence[EditTriplet], count: int, *seed: Any) -> l
     return random.Random(hash_json(seed)).sample(list(examples), min(count, len(examples)))
 
 
-def messages(prompt: str, examples: Sequence[EditTriplet]) -> list[dict[str, str]]:
-    """Return the conversation that asks for an edit of `prompt`."""
-    talk = [{"role": "system", "content": SYSTEM}]
-    for example in examples:
-        talk += _turns(example)
-    return [*talk, {"role": "user", "content": prompt}]
+def messages(
+    prompt: str, examples: Sequence[EditTriplet], *, system_role: bool = True
+) -> list[dict[str, str]]:
+    """Return the conversation that asks for an edit of `prompt`.
+
+    Args:
+        prompt: The caption.
+        examples: Triplets that stand before it.
+        system_role: Whether the model knows that role; else what it says stands before the first question.
+    """
+    talk = [turn for example in examples for turn in _turns(example)]
+    talk.append({"role": "user", "content": prompt})
+    if system_role:
+        return [{"role": "system", "content": SYSTEM}, *talk]
+    return [{"role": "user", "content": f"{SYSTEM}\n\n{talk[0]['content']}"}, *talk[1:]]
 
 
 def finetune_line(triplet: EditTriplet) -> dict[str, Any]:
@@ -128,12 +155,12 @@ def read_chat(body: object) -> Reply:
     message = _get(choice, "message")
     if not isinstance(message, Mapping):
         return Reply(outcome="not_an_answer", said=_short(body))
-    ended = _get(choice, "finish_reason")
+    ended = str(_get(choice, "finish_reason")).lower()
     return _reply(
         _text(message.get("content")),
         refusal=_text(message.get("refusal")),
-        cut=ended == "length",
-        filtered=ended == "content_filter",
+        cut=ended in _CUT,
+        filtered=ended in _FILTERED,
         tokens=_tokens(body, "prompt_tokens", "completion_tokens"),
     )
 
@@ -154,22 +181,34 @@ def read_response(body: object) -> Reply:
     return _reply(
         "".join(_text(part.get("text")) for part in parts if part.get("type") == "output_text"),
         refusal="".join(_text(part.get("refusal")) for part in parts if part.get("type") == "refusal"),
-        cut=why == "max_output_tokens",
-        filtered=why == "content_filter",
+        cut=why in _CUT,
+        filtered=why in _FILTERED,
         tokens=_tokens(body, "input_tokens", "output_tokens"),
     )
 
 
 def read_text(text: str) -> TripletAnswer | None:
-    """Read the two texts out of what a model wrote: JSON, fenced JSON, JSON within prose, labelled lines."""
+    """Read the two texts out of what a model wrote: JSON, fenced JSON, JSON within prose, labelled lines.
+
+    What it thought aloud before is no answer, and of several the last counts: the others were drafts.
+    """
+    text, found = said_aloud(text), None
     for candidate in _objects(text):
         known = {name: candidate[name] for name in TripletAnswer.model_fields if name in candidate}
         try:
-            return TripletAnswer.model_validate(known)
+            found = TripletAnswer.model_validate(known)
         except ValidationError:
             continue
     labelled = _LABELLED.match(text)
-    return TripletAnswer(**labelled.groupdict()) if labelled else None
+    return found or (TripletAnswer(**labelled.groupdict()) if labelled else None)
+
+
+def said_aloud(text: str) -> str:
+    """Return what a reasoning model wrote after it had thought; nothing where it never came to an end."""
+    ends = list(_THOUGHT_END.finditer(text))
+    text = text[ends[-1].end() :] if ends else text
+    start = _THOUGHT_START.search(text)
+    return text if start is None else text[: start.start()]
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
@@ -196,12 +235,12 @@ def _reply(text: str, *, refusal: str, cut: bool, filtered: bool, tokens: tuple[
         outcome = "refused"
     elif cut:
         outcome = "cut_off"
-    elif not text.strip():
+    elif not said_aloud(text).strip():
         outcome = "empty"
     elif answer := read_text(text):
         outcome = "answer"
     else:
-        outcome = "refused" if _REFUSAL.match(text) else "malformed"
+        outcome = "refused" if _REFUSAL.match(said_aloud(text)) else "malformed"
     return Reply(
         outcome=outcome,
         answer=answer,
@@ -229,7 +268,9 @@ def _first(value: object) -> object:
 
 
 def _text(value: object) -> str:
-    """Return a text that may be missing."""
+    """Return a text that may be missing, or come in parts, of which some are thoughts."""
+    if isinstance(value, list):
+        return "".join(_text(_get(part, "text")) for part in value if _get(part, "type") in _SPOKEN)
     return value if isinstance(value, str) else ""
 
 

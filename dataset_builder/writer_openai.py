@@ -13,23 +13,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from dataset_builder.errors import InvalidJob, WriterStopped
 from dataset_builder.write_job import WriteJob
-from dataset_builder.writer_pace import backoff_wait, retry_after
+from dataset_builder.writer_pace import backoff_wait, retry_after, wait_of
+from dataset_builder.writer_refusals import Concern, Refusal, concern, refusal_in
 
 SHORTEST_SECRET: Final = 8
 """What is shorter is no key, but a word that servers without keys are given."""
 NO_KEY: Final = "none"
 FIRST_TRIES: Final = 3
 """Tries to connect to a server that was never reached."""
-_ABOUT_FORM: Final = re.compile(r"response_format|json_schema|json_object|schema|grammar|text\.format", re.I)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,13 +37,16 @@ class Failure:
 
     Attributes:
         outcome: "rate_limited", "server_error", "timeout", "connection_lost", "not_an_answer", "bad_request",
-            "form_refused" (the form of the answer cannot be asked for).
+            "filtered" (the prompt is objected to), "malformed" (the model failed to give the form),
+            "form_refused" (the request's form, or a part of it, cannot be had).
         said: What the server said.
+        part: Of the form, what it refused; "" is the form of answers.
         wait: Seconds that it asked to wait.
     """
 
     outcome: str
     said: str = ""
+    part: str = ""
     wait: float | None = None
 
 
@@ -61,6 +63,11 @@ def key_of(job: WriteJob) -> str:
         raise InvalidJob(
             f"key_variable: the environment variable {job.key_variable} is not set; put the server's key "
             "there, or give an empty --key-variable for a server that needs none."
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidJob(
+            f"key_variable: the environment variable {job.key_variable} holds no key: keys are plain letters "
+            "and marks on one line; set it anew."
         )
     return key
 
@@ -112,26 +119,29 @@ class Server:
         """Return a server's text without our key."""
         return text.replace(self._key, "[key]") if len(self._key) >= SHORTEST_SECRET else text
 
-    async def call(self, send: Callable[[], Awaitable[Any]]) -> object | Failure:
+    async def call(self, send: Callable[[], Awaitable[Any]], sent: Collection[str] = ()) -> object | Failure:
         """Send a request; return the JSON object that came back, or a failure.
 
         Args:
             send: Sends it by a method of the client that gives the raw response.
+            sent: Names of its fields, of which the server may refuse one.
 
         Raises:
             WriterStopped: No further request makes sense now: no connection, a refused key, an empty account,
                 a server of another kind.
         """
-        text = await self.fetch(send)
+        text = await self.fetch(send, sent)
         if isinstance(text, Failure):
             return text
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = None
+        if (refused := refusal_in(value)) is not None:
+            return self._failure(refused, None, sent)
         return value if isinstance(value, dict) else Failure(outcome="not_an_answer", said=text)
 
-    async def fetch(self, send: Callable[[], Awaitable[Any]]) -> str | Failure:
+    async def fetch(self, send: Callable[[], Awaitable[Any]], sent: Collection[str] = ()) -> str | Failure:
         """Send a request; return the text that came back, or a failure. Raises as `call` does."""
         import openai
 
@@ -149,7 +159,13 @@ class Server:
                 await asyncio.sleep(wait)
             except openai.APIStatusError as error:
                 self._reached = True
-                return self._failure(error)
+                refused = Refusal(
+                    status=int(error.status_code),
+                    said=self.redact(_message(error)),
+                    code=f"{error.code or ''} {error.type or ''}".strip(),
+                    param=str(error.param or ""),
+                )
+                return self._failure(refused, retry_after(error.response.headers), sent)
             else:
                 self._reached = True
                 return self.redact(_body_text(raw))
@@ -157,32 +173,32 @@ class Server:
             f"base_url: no server answers at {self.address}; start it or correct the address, then run again."
         )
 
-    def _failure(self, error: Any) -> Failure:
-        """Name what a status code means; raise where no other request would fare better."""
-        status = int(error.status_code)
-        said = self.redact(_message(error))
-        if status in (401, 403):
+    def _failure(self, refused: Refusal, wait: float | None, sent: Collection[str]) -> Failure:
+        """Name what a refusal means; raise where no other request would fare better."""
+        said = refused.said
+        whom, part = concern(refused, sent)
+        if whom == "key":
             raise WriterStopped(
                 f"{self.address} refused the key in {self._job.key_variable or 'use (none)'} ({said}); "
                 "set another one."
             )
-        if status in (404, 405, 501):
+        if whom == "account":
             raise WriterStopped(
-                f"base_url: {self.address} knows no such request or no model {self._job.model!r} ({status}: "
-                f"{said}); give the address of an OpenAI-compatible server, which usually ends in /v1, and a "
-                "model it has."
+                f"{self.address} says that the account is empty or closed ({said}); see to it, then run "
+                "again: nothing is lost."
             )
-        if status == 429 and getattr(error, "code", None) == "insufficient_quota":
+        if whom == "model":
             raise WriterStopped(
-                f"{self.address} says that the account is empty ({said}); top it up and run again."
+                f"base_url: {self.address} knows no such request or no model {self._job.model!r} "
+                f"({refused.status}: {said}); give the address of an OpenAI-compatible server, which usually "
+                "ends in /v1, and a model it has."
             )
-        wait = retry_after(error.response.headers)
         if wait is not None and wait > self._job.max_wait:
             raise WriterStopped(
                 f"{self.address} asks to wait {wait:.0f} s, more than max_wait {self._job.max_wait:g}; "
                 "run again then."
             )
-        return named_failure(status, said, wait)
+        return replace(_named(whom, refused, part), wait=wait)
 
     async def flagged(self, texts: Sequence[str]) -> bool | Failure:
         """Ask the server's moderation about texts; the same patience as for any request, kept to itself."""
@@ -198,25 +214,30 @@ class Server:
             if isinstance(results, list) and len(results) == len(texts):
                 return any(isinstance(one, Mapping) and one.get("flagged") is True for one in results)
             failure = found if isinstance(found, Failure) else Failure(outcome="not_an_answer")
-            if failure.outcome in ("bad_request", "form_refused"):
+            if failure.outcome in ("bad_request", "form_refused", "filtered"):
                 break
-            await asyncio.sleep(
-                failure.wait
-                if failure.wait is not None
-                else backoff_wait(self._job.backoff, tries, self._job.max_wait, "moderation", *texts)
-            )
+            backoff = backoff_wait(self._job.backoff, tries, self._job.max_wait, "moderation", *texts)
+            await asyncio.sleep(wait_of(failure.wait, backoff))
         return failure
 
 
-def named_failure(status: int, said: str, wait: float | None = None) -> Failure:
-    """Return what a status code means for one request."""
-    if _ABOUT_FORM.search(said) and status in (400, 415, 422, 500):
-        return Failure(outcome="form_refused", said=said)
-    if status == 429:
-        return Failure(outcome="rate_limited", said=said, wait=wait)
-    if status in (408, 409) or status >= 500:
-        return Failure(outcome="server_error", said=f"{status}: {said}", wait=wait)
-    return Failure(outcome="bad_request", said=f"{status}: {said}")
+def named_failure(refused: Refusal, sent: Collection[str] = ()) -> Failure:
+    """Return what a refusal means for one request of a batch, whomever it concerns."""
+    whom, part = concern(refused, sent)
+    return _named(whom, refused, part)
+
+
+def _named(whom: Concern, refused: Refusal, part: str) -> Failure:
+    outcomes = {
+        "prompt": "filtered",
+        "form": "form_refused",
+        "answer": "malformed",
+        "busy": "rate_limited",
+        "trouble": "server_error",
+    }
+    outcome = outcomes.get(whom, "bad_request")
+    said = refused.said if outcome == "form_refused" else f"{refused.status}: {refused.said}"
+    return Failure(outcome=outcome, said=said, part=part)
 
 
 def _never_connected(error: BaseException) -> bool:
@@ -237,9 +258,9 @@ def _body_text(raw: Any) -> str:
 
 def _message(error: Any) -> str:
     """Return a server's own words about an error, or the beginning of what it sent instead."""
-    body = error.body
-    text = body.get("message") if isinstance(body, Mapping) else None
-    words = text if isinstance(text, str) else error.response.text
+    body = error.body if isinstance(error.body, Mapping) else {}
+    told = (body.get(name) for name in ("message", "detail", "error"))
+    words = next((text for text in told if isinstance(text, str)), error.response.text)
     if words.lstrip().startswith("<"):
         return "a web page"
     return " ".join(words.split())[:200]

@@ -21,7 +21,8 @@ from dataset_builder.storage import append_line, canonical_json, hash_json, read
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer_messages import Level, Reply
 from dataset_builder.writer_openai import Failure, Server, named_failure
-from dataset_builder.writer_pace import Purse, backoff_wait
+from dataset_builder.writer_pace import Purse, backoff_wait, wait_of
+from dataset_builder.writer_refusals import Refusal, refusal_in
 from dataset_builder.writer_requests import Request, Requests
 
 STATE_FILE: Final = "batches.jsonl"
@@ -83,17 +84,39 @@ class BatchWriter:
                         order = self._next_order(numbers)
                     if order is None:
                         return
-                    for request, body in runner.run(self._answers(order)):
-                        reply = self._requests.counted(request, self._reply(body))
+                    found = runner.run(self._answers(order))
+                    is_alive = any(_is_good(body) for _, body in found)
+                    lines = []
+                    for request, body in found:
+                        reply = self._requests.counted(request, self._reply(request, body))
                         flagged = runner.run(self._objects(reply))
-                        line = self._requests.line(request, reply, flagged=flagged)
-                        self._ledger.record(line)
-                        self._purse.spent += self._purse.cost(line.prompt_tokens, line.completion_tokens)
-                        yield line
+                        lines.append(
+                            self._requests.line(request, reply, flagged=flagged, others_fare_better=is_alive)
+                        )
+                        self._ledger.record(lines[-1])
+                        self._purse.spent += self._purse.cost(
+                            lines[-1].prompt_tokens, lines[-1].completion_tokens
+                        )
+                        yield lines[-1]
                     append_line(self._state, {"mark": order.mark, "done": True})
                     order = None
+                    self._require_sense(lines)
             finally:
                 runner.run(self._server.client.close())
+
+    def _require_sense(self, lines: Sequence[Line]) -> None:
+        """Require that another batch may come out otherwise than one that was read.
+
+        Raises:
+            WriterStopped: It settled nothing, and would be asked for the same once more.
+        """
+        stuck = [line for line in lines if self._requests.is_exhausted(line.number, line.outcome)]
+        if lines and len(stuck) == len(lines) and not any(line.final for line in lines):
+            raise WriterStopped(
+                f"{self._server.address} answered none of the {len(lines)} requests of a batch "
+                f"({stuck[0].outcome}: {stuck[0].said[:120]!r}); see to that, then run again: nothing is "
+                "lost."
+            )
 
     def _unfinished(self) -> Order | None:
         """Return the batch that an earlier run ordered, or was about to, and did not read to its end."""
@@ -233,21 +256,25 @@ class BatchWriter:
                 return found
             failure = found
             wait = backoff_wait(self._job.backoff, tries, self._job.max_wait, "batch", tries)
-            await asyncio.sleep(wait if failure.wait is None else failure.wait)
+            await asyncio.sleep(wait_of(failure.wait, wait))
         raise WriterStopped(
             f"{self._server.address} does not take batches now ({failure.outcome}: {failure.said[:120]!r}); "
             "run again later, or with another transport."
         )
 
-    def _reply(self, entry: object) -> Reply:
+    def _reply(self, request: Request, entry: object) -> Reply:
         """Read a batch's line for a request."""
         response = entry.get("response") if isinstance(entry, Mapping) else None
         if not isinstance(response, Mapping):
             return Reply(outcome="missing")
         if _is_good(entry):
             return self._requests.read(response.get("body"))
-        failure = named_failure(int(response.get("status_code") or 500), str(response.get("body"))[:200])
-        return Reply(outcome=failure.outcome, said=failure.said)
+        refused = refusal_in(response.get("body")) or Refusal(
+            status=500, said=str(response.get("body"))[:200]
+        )
+        status = int(response.get("status_code") or refused.status)
+        failure = named_failure(replace(refused, status=status), request.body)
+        return Reply(outcome=failure.outcome, said=failure.said, part=failure.part)
 
     async def _moderated(self, numbers: Sequence[int]) -> list[Line]:
         """Settle the prompts that moderation objects to, before anything is paid for them."""

@@ -1,7 +1,8 @@
 """Write triplets request by request: chat completions or responses, many under way at a time.
 
 Law: an answer is in the ledger before anything else happens to it; however the run ends, what was paid for is
-kept. One request goes first and alone, until the server has shown that it gives answers at all.
+kept. One request goes first and alone, until the server has shown that it gives answers at all. A prompt
+whose requests fail is set aside, and asked again once others were answered: only then the prompt is at fault.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from dataset_builder.ledger import Ledger, Line
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer_messages import Reply, TripletAnswer
 from dataset_builder.writer_openai import Failure, Server
-from dataset_builder.writer_pace import Pace, Purse, backoff_wait
-from dataset_builder.writer_requests import FAILED, Request, Requests
+from dataset_builder.writer_pace import Pace, Purse, backoff_wait, wait_of
+from dataset_builder.writer_requests import FAILED, ILL_FORMED, Request, Requests
 
-MAX_LOST_IN_A_ROW: Final = 10
-"""Prompts given up one after another, before a run stops to look for the fault at the server."""
+MAX_ASIDE_IN_A_ROW: Final = 10
+"""Prompts set aside one after another, before a run stops to look for the fault at the server."""
+
+
+WITNESS: Final = "witness"
+"""A line of a prompt that was settled before, and was answered once more."""
 
 
 class ChatWriter:
@@ -42,7 +47,9 @@ class ChatWriter:
         self._lines: asyncio.Queue[Line | None] = asyncio.Queue()
         self._harmless: set[int] = set()
         self._stopped: WriterStopped | None = None
-        self._lost = 0
+        self._aside: dict[int, Line] = {}
+        self._is_spent = False
+        self._in_a_row = 0
 
     def write(self, numbers: Sequence[int]) -> Iterator[Line]:
         """Ask for some prompts until each is settled, or the budget is spent; yield the ledger's new lines.
@@ -70,8 +77,45 @@ class ChatWriter:
                 break
         else:
             await asyncio.gather(*(self._work(numbers) for _ in range(self._job.concurrency)))
+            await self._ask_again()
+        if self._stopped is None and self._aside and not self._is_spent:
+            self._stopped = self._failing(next(reversed(self._aside.values())))
         if self._stopped is not None:
             raise self._stopped
+
+    async def _ask_again(self) -> None:
+        """Ask for prompts that were set aside, now that more is known of the server."""
+        if not all(map(self._may_be_at_fault, self._aside.values())):
+            await self._hear_a_witness()
+        again = iter([line.number for line in self._aside.values() if self._may_be_at_fault(line)])
+        self._in_a_row = 0
+        await asyncio.gather(*(self._work(again) for _ in range(self._job.concurrency)))
+
+    def _may_be_at_fault(self, line: Line) -> bool:
+        """Say whether it may be the prompt that fails."""
+        if line.outcome in ILL_FORMED:
+            return self._requests.answered
+        return self._requests.others_fare_better(line.number)
+
+    async def _hear_a_witness(self) -> None:
+        """Ask once more for a prompt that was answered: nothing else says whether the server still works."""
+        number = next((line.number for line in self._ledger.latest() if line.edited_prompt), None)
+        if number is None or self._stopped is not None:
+            return
+        request = self._requests.next(number)
+        cost = self._purse.cost(request.guess, request.room)
+        if not await self._admitted(cost):
+            return
+        reply = Reply(outcome="missing")
+        try:
+            reply = self._requests.counted(request, (await self._ask(request))[0])
+            if reply.answer is not None:
+                line = self._requests.line(request, reply)
+                self._ledger.record(replace(line, outcome=WITNESS, final=False))
+        except WriterStopped as stop:
+            self._stopped = self._stopped or stop
+        finally:
+            await self._settle_cost(request, reply, cost)
 
     async def _work(self, numbers: Iterator[int]) -> None:
         """Settle one prompt after another; one of several at this."""
@@ -104,7 +148,7 @@ class ChatWriter:
                 return False
             finally:
                 await self._settle_cost(request, reply, cost)
-            if line.final:
+            if line.final or number in self._aside:
                 return True
             await asyncio.sleep(pause)
         return False
@@ -114,6 +158,7 @@ class ChatWriter:
         async with self._room:
             while not self._purse.admits(cost):
                 if not self._purse.busy:
+                    self._is_spent = True
                     return False
                 await self._room.wait()
             self._purse.promise(cost)
@@ -139,7 +184,7 @@ class ChatWriter:
             if flagged:
                 return Reply(outcome="flagged_prompt"), None, False
             self._harmless.add(request.number)
-        found = await self._server.call(lambda: self._send(request))
+        found = await self._server.call(lambda: self._send(request), request.body)
         if isinstance(found, Failure):
             return _without_answer(Reply(outcome=""), found), found.wait, False
         reply = self._requests.read(found)
@@ -165,13 +210,13 @@ class ChatWriter:
 
     def _pause(self, line: Line, request: Request, asked: float | None) -> float:
         """Return the seconds until a prompt is asked again; what a server asks for holds for all."""
-        if asked is not None:
-            self._pace.hold(asked)
-            return asked
-        if line.outcome not in FAILED:
+        if line.outcome not in FAILED and asked is None:
             return 0.0
         failures = sum(one.outcome in FAILED for one in self._ledger.of(line.number))
-        return backoff_wait(self._job.backoff, failures, self._job.max_wait, request.id)
+        backoff = backoff_wait(self._job.backoff, failures, self._job.max_wait, request.id)
+        if asked is not None:
+            self._pace.hold(asked)
+        return wait_of(asked, backoff)
 
     def _keep(self, line: Line) -> None:
         """Write a line down, and stop the run where the server shows no sign of working.
@@ -179,25 +224,46 @@ class ChatWriter:
         Raises:
             WriterStopped: It does not.
         """
-        lost = line.final and (line.outcome in FAILED or line.outcome == "bad_request")
-        if lost and line.outcome == "not_an_answer" and not self._requests.proven:
+        is_aside = not line.final and self._requests.is_exhausted(line.number, line.outcome)
+        if is_aside and line.outcome == "not_an_answer" and not self._requests.proven:
             raise WriterStopped(
                 f"base_url: {self._server.address} does not speak the OpenAI API (it said "
                 f"{line.said[:60]!r}); give the address of a compatible server, which usually ends in /v1."
             )
         self._ledger.record(line)
         self._lines.put_nowait(line)
-        self._lost = self._lost + 1 if lost else 0 if line.final else self._lost
-        if self._lost >= MAX_LOST_IN_A_ROW:
-            raise WriterStopped(
-                f"the last {self._lost} prompts all failed at {self._server.address} ({line.outcome}: "
-                f"{line.said[:120]!r}); see to the server, then run again."
+        self._aside.pop(line.number, None)
+        if is_aside:
+            self._aside[line.number] = line
+            self._in_a_row += 1
+        elif line.final:
+            self._in_a_row = 0
+        if self._in_a_row >= MAX_ASIDE_IN_A_ROW:
+            raise self._failing(line)
+
+    def _failing(self, line: Line) -> WriterStopped:
+        """Return the sentence that ends a run whose server, or model, does not do its work."""
+        told = f"{line.outcome}: {line.said[:120]!r}"
+        many = f"the last {len(self._aside)} prompts all" if len(self._aside) > 1 else "a prompt"
+        if line.outcome in ILL_FORMED:
+            remedy = (
+                "raise --max-tokens, which must hold what a reasoning model thinks, too"
+                if line.outcome == "cut_off"
+                else "choose another model"
             )
+            return WriterStopped(
+                f"{self._job.model} gave {many.removesuffix(' all')} no answer that can be read ({told}); "
+                f"{remedy}, and run again into a new folder."
+            )
+        return WriterStopped(
+            f"{many} failed at {self._server.address} ({told}); see to the server, then run again: nothing "
+            "is lost."
+        )
 
 
 def _without_answer(reply: Reply, failure: Failure) -> Reply:
     """Return a reply, what it cost included, that a failure made useless."""
-    return replace(reply, outcome=failure.outcome, said=failure.said, answer=None)
+    return replace(reply, outcome=failure.outcome, said=failure.said, part=failure.part, answer=None)
 
 
 async def _result(task: asyncio.Task[None]) -> None:

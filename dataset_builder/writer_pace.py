@@ -32,6 +32,14 @@ def backoff_wait(base: float, failures: int, most: float, *seed: object) -> floa
     return min(most, base * 2.0 ** min(failures, 30) * spread)
 
 
+def wait_of(asked: float | None, backoff: float) -> float:
+    """Return the seconds to wait: no less than a server asked for, and never none, whatever it asked for.
+
+    Some ask for none, or for a moment that has passed where clocks differ.
+    """
+    return backoff if asked is None else max(asked, backoff)
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks to wait, or None if it does not say."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
@@ -43,7 +51,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, seconds) if math.isfinite(seconds) else None
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     now = datetime.now(UTC)
     return max(0.0, ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds())

@@ -2,10 +2,11 @@
 
 The rules of attempts stand here once, for every transport: a busy or failing server is asked again, a
 malformed answer is asked for anew a few times (a cut one with more room), a refusal or a rejected answer is
-final; a server that cannot be asked for a form of answer is asked for the next lesser one.
+final; a server that refuses a part of the request's form is asked without it, or for a lesser form of answer.
 
 Law: what is asked next depends on the prompt, the job and the lines in the ledger alone, so that a killed job
-goes on as if it had never stopped.
+goes on as if it had never stopped. What fails uses up a prompt only where the server answers others
+meanwhile: else it is the server that failed.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ from dataset_builder.writer_messages import (
     responses_format,
 )
 from dataset_builder.writer_pace import guessed_tokens
+from dataset_builder.writer_refusals import SYSTEM_ROLE
 from dataset_builder.writer_rules import doubt, plain, rejection
 
 FAILED: Final = frozenset(
     {"rate_limited", "server_error", "timeout", "connection_lost", "not_an_answer", "missing"}
 )
 """Outcomes of a server in trouble: asked again, up to `max_attempts` times."""
+REFUSED: Final = "bad_request"
+"""A request that a server takes from nobody, or not with this prompt: that shows when others are answered."""
+RATE_LIMITED: Final = "rate_limited"
+"""Of the failures the one that never comes of a prompt."""
 ILL_FORMED: Final = frozenset({"malformed", "empty", "cut_off"})
 """Outcomes of a model in trouble: asked again, up to `MAX_ASKS` times in all."""
 MAX_ASKS: Final = 3
@@ -51,6 +57,7 @@ class Request:
         attempt: How many requests for it came before.
         id: Its name, the same in every run of the job: servers may use it to answer once.
         level: How the form of the answer is asked for.
+        refused: Parts of the form that the server had refused before.
         body: The request, as JSON, for chat completions or for responses.
         guess: About how many tokens it has, without the answer.
         room: Most tokens of the answer.
@@ -60,6 +67,7 @@ class Request:
     attempt: int
     id: str
     level: Level
+    refused: frozenset[str]
     body: dict[str, Any]
     guess: int
     room: int
@@ -74,15 +82,18 @@ class Requests:
         self._ledger = ledger
         self._examples = job.read_examples()
         self._name = hash_json([job.config(), list(prompts)])[:12]
-        known = list(ledger.lines())
-        self._refused = {line.said for line in known if line.outcome == FORM_REFUSED}
         self._tokens_per_guess = 1.0
-        self.proven = any(self._proves(line) for line in known)
+        self._refused: set[str] = set()
+        self.proven = self.answered = False
+        for line in reversed(list(ledger.latest())):
+            self._learn(line)
+        if not self.proven:  # where nothing was ever answered, it was not the form that the server refused
+            self._refused.clear()
 
     @property
     def level(self) -> Level:
         """The strictest form of answer that the server has not refused."""
-        return LEVELS[min(len(self._refused), len(LEVELS) - 1)]
+        return next(level for level in LEVELS if level not in self._refused or level == LEVELS[-1])
 
     def prompt(self, number: int) -> str:
         """Return the text of a prompt."""
@@ -92,14 +103,19 @@ class Requests:
         """Return what to ask for a prompt now."""
         earlier = self._ledger.of(number)
         prompt = self._prompts[number]
-        talk = messages(prompt, drawn_examples(self._examples, self._job.shots, self._job.seed, prompt))
-        room = self._job.max_tokens * (2 if any(line.outcome == "cut_off" for line in earlier) else 1)
+        talk = messages(
+            prompt,
+            drawn_examples(self._examples, self._job.shots, self._job.seed, prompt),
+            system_role=SYSTEM_ROLE not in self._refused,
+        )
+        room = self._job.max_tokens * 2 ** sum(line.outcome == "cut_off" for line in earlier)
         guess = guessed_tokens(turn["content"] for turn in talk)
         return Request(
             number=number,
             attempt=len(earlier),
             id=f"{self._name}-{number:08d}-{len(earlier)}",
             level=self.level,
+            refused=frozenset(self._refused),
             body=self._body(talk, room, [line.outcome for line in earlier]),
             guess=round(guess * self._tokens_per_guess),
             room=room,
@@ -111,19 +127,18 @@ class Requests:
         if self._job.temperature is not None:
             body["temperature"] = self._job.temperature
         if self._job.transport == "responses":
-            return {
-                **body,
-                "input": talk,
-                "max_output_tokens": room,
-                "store": False,
-                **responses_format(self.level),
-            }
+            body |= {"max_output_tokens": room, "store": False}
+            body = {name: value for name, value in body.items() if name not in self._refused}
+            return {**body, "input": talk, **responses_format(self.level)}
         # OpenAI's newer models know only the newer name; other servers may know only the older one.
-        limit = "max_completion_tokens" if self._job.base_url is None else "max_tokens"
+        limits = ["max_tokens", "max_completion_tokens"]
+        limits.sort(key=lambda name: (name in self._refused, name == "max_tokens" and not self._job.base_url))
+        body[limits[0]] = room
         if ILL_FORMED.intersection(earlier):
             # Some servers draw the same answer to the same request for ever; not all know the field.
             body["seed"] = len(earlier)
-        return {**body, "messages": talk, limit: room, **chat_format(self.level)}
+        body = {name: value for name, value in body.items() if name not in self._refused}
+        return {**body, "messages": talk, **chat_format(self.level)}
 
     def read(self, body: object) -> Reply:
         """Read the JSON body of an answer."""
@@ -131,18 +146,32 @@ class Requests:
 
     def counted(self, request: Request, reply: Reply) -> Reply:
         """Return a reply with its tokens, guessed where a server counts none: a budget ends all the same."""
-        unpaid = reply.outcome in FAILED or reply.outcome in (FORM_REFUSED, "bad_request", "flagged_prompt")
+        unpaid = reply.outcome in FAILED or reply.outcome in (FORM_REFUSED, REFUSED, "flagged_prompt")
         if unpaid or reply.prompt_tokens or reply.completion_tokens:
             return reply
         return replace(reply, prompt_tokens=request.guess, completion_tokens=guessed_tokens([reply.said]))
 
-    def line(self, request: Request, reply: Reply, *, flagged: bool = False) -> Line:
+    def others_fare_better(self, number: int) -> bool:
+        """Say whether the server has answered others since it first failed a prompt."""
+        answered = False
+        for line in self._ledger.latest():
+            if line.number != number:
+                answered = answered or self._proves(line)
+            elif answered and (line.outcome in FAILED or line.outcome == REFUSED):
+                return True
+        return False
+
+    def line(
+        self, request: Request, reply: Reply, *, flagged: bool = False, others_fare_better: bool | None = None
+    ) -> Line:
         """Return the ledger's line for an answer.
 
         Args:
             request: What was asked.
             reply: What came back.
             flagged: Whether moderation objected to the answer.
+            others_fare_better: Whether the server answers others while it fails this prompt; None asks the
+                ledger.
         """
         outcome, answer = reply.outcome, reply.answer
         if answer is not None:
@@ -150,9 +179,12 @@ class Requests:
             outcome = rejection(*texts) or doubt(*texts) or ACCEPTED
             if outcome == ACCEPTED and flagged:
                 outcome = "flagged_answer"
-        if outcome == "bad_request" and not self.proven and request.level != LEVELS[-1]:
+        part = reply.part or request.level
+        if outcome == REFUSED and not self.proven and request.level != LEVELS[-1]:
             # Some servers say no more than "400" of a form that they do not know.
             outcome = FORM_REFUSED
+        elif outcome == FORM_REFUSED and (part == LEVELS[-1] or part in request.refused):
+            outcome = REFUSED  # there is no lesser form
         if reply.prompt_tokens:
             self._tokens_per_guess = max(
                 self._tokens_per_guess, self._tokens_per_guess * reply.prompt_tokens / max(1, request.guess)
@@ -161,34 +193,52 @@ class Requests:
             number=request.number,
             attempt=request.attempt,
             outcome=outcome,
-            final=self._is_final(request.number, outcome),
+            final=self._is_final(request.number, outcome, others_fare_better=others_fare_better),
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
             edit_prompt=plain(answer.edit_prompt)[: 2 * MAX_SAID] if answer else "",
             edited_prompt=plain(answer.edited_prompt)[: 2 * MAX_SAID] if answer else "",
-            said=""
-            if answer
-            else (request.level if outcome == FORM_REFUSED else plain(reply.said)[:MAX_SAID]),
+            said="" if answer else (part if outcome == FORM_REFUSED else plain(reply.said)[:MAX_SAID]),
         )
-        if outcome == FORM_REFUSED:
-            self._refused.add(request.level)
-        self.proven = self.proven or self._proves(line)
+        self._learn(line)
         return line
 
-    def _is_final(self, number: int, outcome: str) -> bool:
+    def _learn(self, line: Line) -> None:
+        """Take note of what a line says of the server and its model."""
+        if line.outcome == FORM_REFUSED:
+            self._refused.add(line.said)
+        elif line.outcome == REFUSED and not self.proven:
+            self._refused.difference_update(LEVELS)  # it was not the form that was refused
+        self.proven = self.proven or self._proves(line)
+        self.answered = self.answered or bool(line.edited_prompt)
+
+    def _is_final(self, number: int, outcome: str, *, others_fare_better: bool | None) -> bool:
         """Say whether a prompt is settled by an outcome."""
+        if outcome in (FORM_REFUSED, RATE_LIMITED):
+            return False
+        if outcome in FAILED or outcome == REFUSED:
+            if not self.is_exhausted(number, outcome):
+                return False
+            return self.others_fare_better(number) if others_fare_better is None else others_fare_better
+        if outcome in ILL_FORMED:
+            return self.answered and self.is_exhausted(number, outcome)
+        return True
+
+    def is_exhausted(self, number: int, outcome: str) -> bool:
+        """Say whether asking for a prompt once more makes no sense for a while, after an outcome."""
         earlier = [line.outcome for line in self._ledger.of(number)]
         if outcome in FAILED:
             return 1 + sum(one in FAILED for one in earlier) >= self._job.max_attempts
         if outcome in ILL_FORMED:
             return 1 + sum(one in ILL_FORMED for one in earlier) >= MAX_ASKS
-        return outcome != FORM_REFUSED or earlier.count(FORM_REFUSED) >= len(LEVELS)
+        return outcome == REFUSED
 
     @staticmethod
     def _proves(line: Line) -> bool:
         """Say whether a line shows that the server gives answers of the API."""
         return line.outcome not in FAILED and line.outcome not in (
             FORM_REFUSED,
-            "bad_request",
+            REFUSED,
             "flagged_prompt",
+            "filtered",
         )

@@ -8,7 +8,6 @@ and a word that is not there is an error, not silence.
 Laws: every unchanged word keeps its own map; the rows of a replacement mapper sum to 1, so attention does.
 """
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,7 @@ import torch
 from torch import Tensor
 
 from editors.errors import AlignmentError, IncompatibleModel
-
-_APOSTROPHES = "'’‘ʼ＇`´"
-_HYPHENS = "-‐‑"
-"""Ways to type one mark: phones and word processors bend and widen them."""
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Letters that are written without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+from editors.words import places_of, word_places
 
 _LISTED = 12
 """Words of a prompt that an error names, at most."""
@@ -145,18 +137,8 @@ class TokenizedPrompt:
         Raises:
             AlignmentError: The word is not in the prompt; the error names the words there are.
         """
-        parts = unicodedata.normalize("NFC", word).split()
-        pattern = r"\s+".join("".join(map(_typed, part)) for part in parts)
-        # Looked for at every place, for a match that cuts a word may hide one that does not.
-        matches = re.finditer(f"(?=({pattern}))", self.text, re.IGNORECASE) if pattern else ()
-        found = sorted(
-            {
-                token
-                for match in matches
-                if not (_cuts_a_word(self.text, match.start(1)) or _cuts_a_word(self.text, match.end(1)))
-                for token in self._tokens(match.start(1), match.end(1))
-            }
-        )
+        places = places_of(unicodedata.normalize("NFC", word), self.text)
+        found = sorted({token for start, end in places for token in self._tokens(start, end)})
         if not found:
             there = ", ".join(dict.fromkeys(each.text for each in self.words)) or "none"
             raise AlignmentError(field, f"“{word}” is not in {self.field}; its words are {there}.")
@@ -168,62 +150,6 @@ class TokenizedPrompt:
             for position, (token_start, token_end) in enumerate(self.spans, self.first)
             if token_start < end and start < token_end
         )
-
-
-def word_places(text: str) -> tuple[tuple[int, int], ...]:
-    """Return where the words of a text are, `(start, end)` each, in order.
-
-    Letters keep their combining marks, so that words of all scripts stay whole, and inner hyphens and
-    apostrophes. A run of other marks is one word, because CLIP makes one token of "!!!".
-    """
-    places: list[list[int]] = []
-    last = ""
-    for place, mark in enumerate(text):
-        kind = _kind(mark) or last  # what joins or tops another mark is of its kind
-        inner = (
-            last == "letter" == _kind(text[place + 1 : place + 2])
-            and mark in _APOSTROPHES + _HYPHENS
-            and text[place - 1] not in _APOSTROPHES + _HYPHENS
-        )
-        kind = "letter" if inner else kind
-        if kind == "space" or not kind:
-            last = ""
-            continue
-        if kind == last:
-            places[-1][1] = place + 1
-        else:
-            places.append([place, place + 1])
-        last = kind
-    return tuple((start, end) for start, end in places)
-
-
-def _kind(mark: str) -> str:
-    """Return what a character is in a text: a letter, a line below, a space, a mark; "" what joins these."""
-    if not mark or mark in "\u200c\u200d" or unicodedata.category(mark)[0] == "M":
-        return ""
-    if mark.isspace():
-        return "space"
-    return "letter" if mark.isalnum() else "line" if mark == "_" else "mark"
-
-
-def _cuts_a_word(text: str, place: int) -> bool:
-    """Say whether a place in a text is inside of a word, where a word that is looked for cannot end."""
-    before, after = text[place - 1 : place] if place else "", text[place : place + 1]
-    if not before or not after:
-        return False
-    if not _kind(after):  # a mark above, or below, belongs to what it is on
-        return _kind(before) != "space"
-    return (
-        _kind(before) in ("", "letter", "line")
-        and _kind(after) in ("letter", "line")
-        and not _UNSPACED.search(before + after)
-    )
-
-
-def _typed(mark: str) -> str:
-    """Return the pattern of a character in all the ways that it is typed."""
-    family = next((one for one in (_APOSTROPHES, _HYPHENS) if mark in one), mark)
-    return f"[{re.escape(family)}]" if len(family) > 1 else re.escape(mark)
 
 
 def can_replace(original: TokenizedPrompt, edited: TokenizedPrompt) -> bool:

@@ -17,6 +17,8 @@ DEPTH: Final = 3
 def found_below(root: Path | str, marker: str, *, depth: int = DEPTH) -> list[str]:
     """Return the folders at and below a root that hold a file, in order; "." is the root itself.
 
+    Hidden folders, of caches and of notebooks, are left out.
+
     Args:
         root: Where to look.
         marker: Name of the file.
@@ -30,6 +32,7 @@ def found_below(root: Path | str, marker: str, *, depth: int = DEPTH) -> list[st
         path.parent.relative_to(top).as_posix()
         for level in range(depth + 1)
         for path in top.glob("*/" * level + marker)
+        if not any(part.startswith(".") for part in path.relative_to(top).parts)
     )
 
 

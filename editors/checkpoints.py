@@ -5,17 +5,15 @@ neither is code that a repository brings along. A file that cannot be read, or l
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from editors.errors import IncompatibleModel
+from editors.errors import IncompatibleModel, told_as
 from editors.loading import (
     INSTRUCTIONS_KEY,
     LAYOUTS,
-    LOADING_ERRORS,
     PARTS,
     PICKLES,
     RECOMMENDED_KEY,
@@ -23,9 +21,9 @@ from editors.loading import (
     XL_PARTS,
     Parts,
     explained,
-    first_line,
     instructions_of,
     quiet,
+    read_object,
     recommended_of,
 )
 from editors.model_kinds import find_model, hint_on_folder, hint_on_name, require_all_shards, variant_of
@@ -135,21 +133,22 @@ def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
             f"text encoder {name!r} is not known; give {TEXT_ENCODER}, or the folder of a model in "
             "diffusers' layout."
         )
-    with explained(name, "model_index.json"):
-        index = _index(json.loads((path / "model_index.json").read_text(encoding="utf-8")))
+    index = _index(read_object(path / "model_index.json", name))
     if len(_part_names(index, name)) > len(PARTS):
         raise IncompatibleModel(
             f"{name}: has two text encoders; give a model of Stable Diffusion 1.x or 2.x."
         )
     part = "text_encoder"
+    if part not in index:
+        raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
+    _require_known_code(index, (part,), name)
     tokenizer = _tokenizer(path / "tokenizer", index["tokenizer"][1], name)
     return tokenizer, _weights(path / part, index[part][0], index[part][1], name)
 
 
 def _read_family(path: Path, kind: str, name: str) -> Parts:
     """Read one of the two models of a folder like pocket's; they share all but UNet and scheduler."""
-    with explained(name, "pocket.json"):
-        facts = json.loads((path / "pocket.json").read_text(encoding="utf-8"))
+    facts = read_object(path / "pocket.json", name)
     tokenizer, text_encoder = load_text_encoder(facts.get("text_encoder", TEXT_ENCODER))
     return Parts(
         tokenizer=tokenizer,
@@ -169,9 +168,8 @@ def _read_folder(path: Path, name: str) -> Parts:
         if hint is not None:
             raise IncompatibleModel(f"{name}: {hint}.")
         raise IncompatibleModel(f"{name}: holds no model_index.json, so it is no diffusion model; {REMEDY}.")
-    with explained(name, "model_index.json"):
-        facts = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
-        index = _index(facts)
+    facts = read_object(path / "model_index.json", name)
+    index = _index(facts)
     names = _part_names(index, name)
     for part in names:
         if part not in index or not (path / part).is_dir():
@@ -205,9 +203,8 @@ def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...]]:
         ("model_index.json", RECOMMENDED_KEY, INSTRUCTIONS_KEY),
     ):
         if (path / file).is_file():
-            with explained(str(path), file):
-                facts = json.loads((path / file).read_text(encoding="utf-8"))
             name = str(path)
+            facts = read_object(path / file, name)
             return recommended_of(facts, settings, name), instructions_of(facts, words, name)
     return {}, ()
 
@@ -250,7 +247,7 @@ def _require_known_code(index: dict[str, list[Any]], names: tuple[str, ...], nam
             raise IncompatibleModel(
                 f"{name}: its {part} is code of its own ({index[part][0]}), which is never run; {REMEDY}."
             )
-    if index["unet"][1] != "UNet2DConditionModel" or index["vae"][1] != "AutoencoderKL":
+    if "unet" in names and (index["unet"][1] != "UNet2DConditionModel" or index["vae"][1] != "AutoencoderKL"):
         raise IncompatibleModel(
             f"{name}: is made of {index['unet'][1]} and {index['vae'][1]}; give a model in the layout of "
             f"{LAYOUTS} (UNet2DConditionModel, AutoencoderKL)."
@@ -261,20 +258,20 @@ def _download(name: str) -> Path:
     """Fetch a model from the Hub, or find it where an earlier fetch left it."""
     from diffusers import DiffusionPipeline
 
-    try:
-        with quiet():
-            # A few lines first: what cannot be used is said before gigabytes are fetched.
-            _part_names(_index(DiffusionPipeline.load_config(name)), name)
-            return Path(
-                DiffusionPipeline.download(
-                    name, use_safetensors=True, safety_checker=None, feature_extractor=None
-                )
+    def tell(reason: str) -> IncompatibleModel:
+        return IncompatibleModel(
+            f"{name}: is no folder here, and could not be fetched from the Hub ({reason}); check the name "
+            "and the network, or use pocket."
+        )
+
+    with told_as(tell), quiet():
+        # A few lines first: what cannot be used is said before gigabytes are fetched.
+        _part_names(_index(DiffusionPipeline.load_config(name)), name)
+        return Path(
+            DiffusionPipeline.download(
+                name, use_safetensors=True, safety_checker=None, feature_extractor=None
             )
-    except (*LOADING_ERRORS, ImportError) as error:  # the last for a proxy that needs a package
-        raise IncompatibleModel(
-            f"{name}: is no folder here, and could not be fetched from the Hub ({first_line(error)}); check "
-            "the name and the network, or use pocket."
-        ) from None
+        )
 
 
 def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
@@ -283,7 +280,7 @@ def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
     import transformers
 
     part = path.name
-    files = [file.name for file in path.iterdir()] if path.is_dir() else []
+    files = [file.name for file in path.iterdir() if file.name[0] != "."] if path.is_dir() else []
     safe = [file for file in files if file.endswith(".safetensors")]
     if not safe:
         pickled = next((file for file in files if file.endswith(PICKLES)), None)
@@ -327,7 +324,7 @@ def _scheduler(path: Path, name: str) -> Any:
     import diffusers
 
     with explained(name, "scheduler"):
-        config = json.loads((path / "scheduler_config.json").read_text(encoding="utf-8"))
+        config = read_object(path / "scheduler_config.json", name)
         scheduler: Any = getattr(diffusers, str(config.get("_class_name")), None)
         if not _is_scheduler(scheduler):
             raise IncompatibleModel(

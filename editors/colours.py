@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from editors.errors import InvalidEdit
-from editors.picture_files import DECODER_ERRORS, is_negative, white_of
+from editors.picture_files import is_negative, white_of
 
 _HALF_LEVEL = 1 / 510
 """Of 8 bits, as a share of white: what an arithmetic of fractions may be off."""
@@ -22,7 +22,7 @@ def upright(image: Image.Image) -> Image.Image:
     """Turn a picture as its EXIF says, where it says anything sensible."""
     try:
         turned = ImageOps.exif_transpose(image)
-    except DECODER_ERRORS:  # a broken EXIF block says nothing about the pixels
+    except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about the pixels
         turned = None
     return turned if turned is not None else image
 
@@ -91,7 +91,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
         if image.mode == "RGB" and _changes_little(change):
             return None
         return ImageCms.applyTransform(image, change)
-    except (ImageCms.PyCMSError, *DECODER_ERRORS):
+    except Exception:  # noqa: BLE001 - nor does a broken profile
         return None
 
 

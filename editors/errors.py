@@ -10,6 +10,9 @@ The doors (command line, page) show these and nothing else: any other exception 
 traceback.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class EditorError(Exception):
     """Any error that this package raises on purpose; its text is one sentence for the user."""
@@ -42,3 +45,30 @@ class IncompatibleModel(EditorError):
 
 class EditFailed(EditorError):
     """The edit began and could not be finished: out of memory, or numbers that are no picture."""
+
+
+@contextmanager
+def told_as(tell: Callable[[str], Exception]) -> Iterator[None]:
+    """Turn whatever a library raises on a file of somebody else's into an error of ours.
+
+    No list of exceptions does that: libraries raise what their own libraries raise, and change it. Errors of
+    ours pass, and so does it when the memory is used up, which is no fault of the file.
+
+    Args:
+        tell: Makes the error, of the first line of the library's.
+    """
+    try:
+        yield
+    except (EditorError, MemoryError):
+        raise
+    except Exception as error:
+        raise tell(first_line(error)) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error, short enough for a sentence."""
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    line = text[0].rstrip(".")
+    if isinstance(error, KeyError):  # which says no more than the key
+        line = f"{line} is missing"
+    return line if len(line) <= 160 else f"{line[:157]}…"

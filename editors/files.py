@@ -5,6 +5,7 @@ link stays one: what it leads to is written. What a filesystem cannot do, as net
 without; what it refuses is told. This module imports nothing heavy, for every package writes files.
 """
 
+import codecs
 import errno
 import os
 import shutil
@@ -218,3 +219,26 @@ def linked(path: Path, place: Path) -> None:
         os.link(path, place)
     except OSError:  # none on FAT, some network filesystems, across two of them, or for files of others
         shutil.copyfile(path, place)
+
+
+def text_encoding(path: Path) -> str:
+    """Return how a text file is encoded: UTF-8, with or without a byte order mark, or UTF-16 by its mark.
+
+    Excel, Notepad and PowerShell put these marks before what they save.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(2)
+    return "utf-16" if head in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def read_text(path: Path) -> str:
+    """Read a text file that a person may have saved with any editor; see `text_encoding`.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeError: It is in another encoding.
+    """
+    return path.read_text(encoding=text_encoding(path))

@@ -16,10 +16,10 @@ from PIL import Image, UnidentifiedImageError
 
 from editors import colours, picture_files
 from editors.edits import PictureSource
-from editors.errors import InvalidEdit
+from editors.errors import InvalidEdit, told_as
 from editors.files import reason_of, user_path
 from editors.picture import Picture
-from editors.picture_files import DECODER_ERRORS, FORMATS, HEAD_BYTES, RAW
+from editors.picture_files import FORMATS, HEAD_BYTES, RAW
 
 MAX_PIXELS = 110_000_000
 """Phones and cameras of 48 to 108 megapixels are below it; a full-size edit takes about 30 bytes a pixel."""
@@ -201,7 +201,9 @@ def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = N
         raise InvalidEdit(name, _too_large(None)) from None
     except UnidentifiedImageError:
         raise _Undecodable(_no_picture(content, label)) from None
-    except DECODER_ERRORS:
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - decoders raise anything
         raise _Undecodable(_broken(label)) from None
     with image:
         if picture_files.is_raw(image, content):
@@ -218,15 +220,14 @@ def _read_bytes(name: str, content: bytes, label: str, profile: bytes | None = N
 
 
 def _read_heic(name: str, content: bytes, label: str) -> Picture:
-    try:
+    def tell(_: str) -> InvalidEdit:
+        return InvalidEdit(
+            name, f"{label} is a HEIC picture that is damaged or cut short; save or download it again."
+        )
+
+    with told_as(tell):
         _check_size(name, picture_files.heic_size(content))
         return _decode(name, picture_files.open_heic(content), label)
-    except InvalidEdit:
-        raise
-    except DECODER_ERRORS:
-        raise InvalidEdit(
-            name, f"{label} is a HEIC picture that is damaged or cut short; save or download it again."
-        ) from None
 
 
 def _no_picture(content: bytes, label: str) -> str:
@@ -267,15 +268,11 @@ def _broken(label: str) -> str:
 
 def _decode(name: str, image: Image.Image, label: str) -> Picture:
     """Decode every pixel now, so that no error can come later."""
-    try:
+    with told_as(lambda _: _Undecodable(_broken(label))):
         image.load()
         profile = image.info.get("icc_profile")
         upright = colours.upright(colours.eight_bits(name, image))
         alpha, rgb = colours.alpha_of(upright), colours.srgb_of(upright, profile)
-    except InvalidEdit:
-        raise
-    except DECODER_ERRORS:
-        raise _Undecodable(_broken(label)) from None
     return Picture(image=rgb, alpha=alpha, num_frames=_num_frames(image))
 
 
@@ -285,5 +282,5 @@ def _num_frames(image: Image.Image) -> int:
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
-    except DECODER_ERRORS:
+    except Exception:  # noqa: BLE001 - decoders raise anything
         return 2

@@ -4,14 +4,14 @@ Law: what a library raises on a damaged or foreign file reaches people as one se
 """
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-
-from editors.errors import IncompatibleModel
+from editors.errors import IncompatibleModel, told_as
+from editors.files import read_text
 from editors.settings import Recommended, checked
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
@@ -22,8 +22,6 @@ XL_PARTS = ("tokenizer_2", "text_encoder_2")
 LAYOUTS = "Stable Diffusion 1.x, 2.x or XL"
 REMEDY = "give a folder that save_pretrained() of a diffusers pipeline wrote"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError)
-"""What diffusers, transformers and safetensors raise on files that are damaged or do not fit."""
 
 RECOMMENDED_KEY = "_recommended"
 """Where `model_index.json` keeps the settings that suit a model's family: diffusers passes over such keys,
@@ -165,17 +163,34 @@ def instructions_of(facts: Mapping[str, Any], key: str, name: str) -> tuple[str,
 @contextlib.contextmanager
 def explained(name: str, part: str) -> Iterator[None]:
     """Turn what a loader raises into one sentence that names the model and the part."""
+
+    def tell(reason: str) -> IncompatibleModel:
+        return IncompatibleModel(
+            f"{name}: its {part} cannot be read ({reason}); download it again, or {REMEDY}."
+        )
+
     try:
-        yield
-    except IncompatibleModel:
+        with told_as(tell):
+            yield
+    except IncompatibleModel as error:
+        missing = error.__cause__
+        if isinstance(missing, FileNotFoundError):
+            lost = Path(missing.filename).name if missing.filename else part
+            raise IncompatibleModel(f"{name}: lacks {lost} of its {part}; {REMEDY}.") from None
         raise
-    except FileNotFoundError as error:
-        lost = Path(error.filename).name if error.filename else part
-        raise IncompatibleModel(f"{name}: lacks {lost} of its {part}; {REMEDY}.") from None
-    except LOADING_ERRORS as error:
-        raise IncompatibleModel(
-            f"{name}: its {part} cannot be read ({first_line(error)}); download it again, or {REMEDY}."
-        ) from None
+
+
+def read_object(path: Path, name: str) -> dict[str, Any]:
+    """Return the JSON object in a file of a model.
+
+    Raises:
+        IncompatibleModel: There is no such file, or something else in it.
+    """
+    with explained(name, path.name):
+        found = json.loads(read_text(path))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no JSON object")
+        return found
 
 
 @contextlib.contextmanager
@@ -195,10 +210,3 @@ def quiet() -> Iterator[None]:
         for library, (verbosity, bar) in zip(libraries, before, strict=True):
             library.set_verbosity(verbosity)
             (library.enable_progress_bar if bar else library.disable_progress_bar)()
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error, short enough for a sentence."""
-    text = str(error).strip().splitlines() or [type(error).__name__]
-    line = text[0].rstrip(".")
-    return line if len(line) <= 160 else f"{line[:157]}…"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.errors import IncompatibleModel
-from editors.files import user_path
+from editors.files import read_text, user_path
 from editors.loading import LAYOUTS, REMEDY
 
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
@@ -31,6 +31,10 @@ _FILES = (
 )
 """Beginnings of weights' names, or from a dot on parts of them -> what a file with such a weight is."""
 _UNET = "model.diffusion_model."
+_BESIDE_UNET = {
+    "its autoencoder": ("first_stage_model.",),
+    "its text encoder": ("cond_stage_model.", "conditioner."),
+}
 _VAE_BEGINNINGS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "first_stage_model.", "loss.")
 _SECOND_ENCODER = "conditioner.embedders.1."
 _REFINERS_ENCODER = "conditioner.embedders.0.model."
@@ -76,6 +80,11 @@ def is_xl(name: str, keys: Collection[str], kind: str, in_channels: int | None) 
         layout = "Stable Diffusion XL" if has_second else "Stable Diffusion"
         does = _UNET_CHANNELS.get(in_channels, f"takes {in_channels} channels")
         raise IncompatibleModel(f"{name}: is a model of {layout} that {does}; {_NEEDED[kind]}.")
+    lacking = [
+        part for part, begins in _BESIDE_UNET.items() if not any(key.startswith(begins) for key in keys)
+    ]
+    if lacking:
+        raise IncompatibleModel(f"{name}: holds its UNet without {' and '.join(lacking)}; {_WHOLE}.")
     return has_second
 
 
@@ -125,7 +134,8 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
         return (
             f"is the run folder of a training that is not done; go on with `wordbrush train {task} --resume`"
         )
-    if (folder / "adapter_config.json").is_file() or any(folder.glob("*lora*.safetensors")):
+    weights = _safetensors(folder)
+    if (folder / "adapter_config.json").is_file() or any("lora" in path.name for path in weights):
         return "is a LoRA, which changes another model; give the model that it was made for"
     config = _fields(folder / "config.json")
     found = config.get("_class_name") or next(iter(config.get("architectures") or []), None)
@@ -139,7 +149,7 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
     inner = next((path for path in sorted(folder.iterdir()) if (path / "model_index.json").is_file()), None)
     if inner is not None:
         return f"holds a model further in; give {Path(name) / inner.name}"
-    file = next((path.name for path in sorted(folder.glob("*.safetensors"))), None)
+    file = next((path.name for path in weights), None)
     return None if file is None else f"holds a model in a single file; give {Path(name) / file}"
 
 
@@ -150,9 +160,14 @@ def task_of(folder: Path) -> str | None:
     return task if isinstance(task, str) else None
 
 
+def _safetensors(folder: Path) -> list[Path]:
+    """Return a folder's files of weights; hidden ones, as macOS leaves beside them, are none."""
+    return sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("."))
+
+
 def _fields(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -192,9 +207,9 @@ def require_all_shards(folder: Path, variant: str | None, what: str) -> None:
     Raises:
         IncompatibleModel: One is missing; the sentence names it.
     """
-    there = {path.name for path in folder.iterdir()}
+    there = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     wanted: set[str] = set()
-    for index in folder.glob("*.safetensors.index*.json"):
+    for index in (path for path in folder.glob("*.safetensors.index*.json") if path.name[0] != "."):
         if variant in (None, "") or variant in index.name:
             mapping = _fields(index).get("weight_map")
             wanted |= {str(file) for file in mapping.values()} if isinstance(mapping, dict) else set()

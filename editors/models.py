@@ -23,7 +23,7 @@ from editors.conditioning import Conditioning
 from editors.devices import choose_device, overflows, placed
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.images import to_image
-from editors.loading import parts_of, require_latents_that_fit, require_text_that_fits
+from editors.loading import explained, parts_of, require_latents_that_fit, require_text_that_fits
 from editors.settings import Kind, Recommended, Settings, recommended_settings
 from editors.text import TextReader
 
@@ -300,7 +300,9 @@ def load(
         InvalidEdit: The device, dtype or scheduler is not to be had.
     """
     target = choose_device(device)
-    model = DiffusionModel(**read(str(name_or_path), kind)._asdict(), name=str(name_or_path))
+    name = str(name_or_path)
+    with explained(name, "configuration"):
+        model = DiffusionModel(**read(name, kind)._asdict(), name=name)
     require_kind(model, kind)
     model = placed(model, target, dtype)
     return model if scheduler is None else model.with_scheduler(scheduler)

@@ -13,20 +13,6 @@ from PIL import Image, TiffImagePlugin
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Decoders that are let near a file; its name is never trusted."""
-# What Pillow's decoders are known to raise on files that are cut, mangled or hostile.
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    RuntimeError,
-)
 HEAD_BYTES = 4096
 """Enough to tell what a file is."""
 HEIC_EXTRA = "pip install 'wordbrush[heic]'"

@@ -10,10 +10,10 @@ from collections.abc import Hashable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
-from editors.errors import EditFailed
+from editors.errors import EditFailed, told_as
 from editors.files import reason_of, replacing
 from editors.inversion import Trajectory
 from editors.models import DiffusionModel
@@ -32,10 +32,10 @@ class Shelf:
         """Return the trajectory of an inversion, if it was stored."""
         path = self._path(inversion)
         try:
-            with safe_open(path, "pt", device=str(self._model.device)) as file:
+            with told_as(LookupError), safe_open(path, "pt", device=str(self._model.device)) as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 return Trajectory(**json.loads(file.metadata()["trajectory"]), **tensors)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except LookupError:
             return None
 
     def store(self, inversion: tuple[Hashable, ...], trajectory: Trajectory) -> None:

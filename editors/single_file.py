@@ -7,8 +7,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from editors.errors import IncompatibleModel
-from editors.loading import LOADING_ERRORS, PICKLES, Parts, first_line, parts_of, quiet
+from editors.errors import IncompatibleModel, told_as
+from editors.loading import PICKLES, Parts, parts_of, quiet
 from editors.model_kinds import is_xl
 
 _PIPELINES = {
@@ -40,19 +40,21 @@ def read_file(path: Path, kind: str) -> Parts:
     beside = path.with_suffix("")
     has_config = (beside / "model_index.json").is_file()
     local = {"config": str(beside), "local_files_only": True} if has_config else {}
+
+    def tell(reason: str) -> IncompatibleModel:
+        return IncompatibleModel(
+            f"{path.name}: cannot be read as a single-file model ({reason}); connect to the network once for "
+            f"its configuration, or put it in a folder {beside.name}/ beside the file."
+        )
+
     try:
         with safe_open(path, framework="np") as file:
             keys = set(file.keys())
             in_channels = file.get_slice(_FIRST_LAYER).get_shape()[1] if _FIRST_LAYER in keys else None
             name = _PIPELINES[kind, is_xl(path.name, keys, kind, in_channels)]
         checker = {} if "XL" in name else {"safety_checker": None, "feature_extractor": None}
-        with quiet():
+        with told_as(tell), quiet():
             pipe = getattr(diffusers, name).from_single_file(str(path), **checker, **local)
     except SafetensorError:
         raise IncompatibleModel(f"{path.name}: is damaged or cut short; download it again.") from None
-    except LOADING_ERRORS as error:
-        raise IncompatibleModel(
-            f"{path.name}: cannot be read as a single-file model ({first_line(error)}); connect to the "
-            f"network once for its configuration, or put it in a folder {beside.name}/ beside the file."
-        ) from None
     return parts_of(pipe, path.name)

@@ -19,7 +19,6 @@ from typing import Any, Final, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.storage import canonical_json, hash_json, write_atomically
 from dataset_builder.tower import to_pixels
+from editors.errors import told_as
 from editors.files import user_path
 from evaluation.judge_model import HIDDEN, PLACE_HEADS, JudgeModel, Vocabulary
 
@@ -208,7 +208,12 @@ class Judge:
 
     @classmethod
     def _load(cls, folder: Path) -> Judge:
-        try:
+        def tell(reason: str) -> JudgeMissing:
+            return JudgeMissing(
+                f"{folder} holds no judge that can be read ({reason}); name the folder of a trained one."
+            )
+
+        with told_as(tell):
             card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
             network: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
@@ -218,11 +223,6 @@ class Judge:
             weights = load_file(folder / "model.safetensors")
             model.load_state_dict({name: weight.float() for name, weight in weights.items()})
             return cls(model, card)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0]
-            raise JudgeMissing(
-                f"{folder} holds no judge that can be read ({reason}); name the folder of a trained one."
-            ) from error
 
     def save(self, folder: Path) -> None:
         """Write the judge, its weights rounded to float16."""

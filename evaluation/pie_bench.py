@@ -21,6 +21,7 @@ from PIL import Image
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.storage import hash_json
 from editors.errors import EditorError
+from editors.files import read_text
 from editors.images import read_picture
 
 MAPPING_FILE: Final = "mapping_file.json"
@@ -137,7 +138,7 @@ class PieBench:
         """
         path = folder / MAPPING_FILE
         try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
+            entries = json.loads(read_text(path))
         except (OSError, ValueError) as error:
             raise UnreadableDataset(
                 f"{path} cannot be read ({type(error).__name__}); give a folder in PIE-Bench's layout: "

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset_builder.clip import Scorer
-from dataset_builder.errors import ScorerMissing
 from editors.devices import choose_device
+from editors.errors import InvalidEdit, first_line
 from editors.loading import quiet
 from evaluation.figures import psnr
 
@@ -99,9 +99,11 @@ class PieMetrics:
             try:
                 found[part] = load()
                 models.update(dict.fromkeys(figures, name))
-            except (ImportError, OSError, ValueError, ScorerMissing) as error:
+            except (InvalidEdit, MemoryError):  # of the device that was asked for; of the machine
+                raise
+            except Exception as error:  # noqa: BLE001 - what cannot be loaded is told, whatever it is
                 found[part] = None
-                missing.update(dict.fromkeys(figures, f"{name}: {str(error).partition(chr(10))[0]}"))
+                missing.update(dict.fromkeys(figures, f"{name}: {first_line(error)}"))
         return cls(**found, models=models, missing=missing)
 
     def measure(self, case: Measured) -> dict[str, float | None]:

@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from trainer.config import TrainConfig
 from trainer.errors import InvalidConfig
+from trainer.launch import process_state
 from trainer.run_folder import is_begun
 
 MAX_EXPLICIT_TOKENS = 256
@@ -34,7 +34,7 @@ def resolved(config: Config) -> Config:
     Warns:
         UserWarning: bf16 was asked for where the processor has no arithmetic of its own for it.
     """
-    device = PartialState(cpu=config.device == "cpu").device
+    device = process_state(config).device
     if config.mixed_precision == "auto":
         chosen: Any = "bf16" if computes_bf16(device) else "no"
         if is_begun(config.out):

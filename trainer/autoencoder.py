@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from editors.errors import told_as
 from editors.files import replacing_folder
 from editors.model_kinds import find_model
 from trainer import draws, pca
@@ -224,18 +225,23 @@ def load_autoencoder(folder: Path, *, field: str = "autoencoder") -> Any:
     """
     found = find_model(str(folder))
     for place in (found, found / "vae"):
-        if (place / "config.json").exists() and any(place.glob("*.safetensors")):
-            return (
-                AutoencoderKL.from_pretrained(
-                    place,
-                    use_safetensors=True,
-                    local_files_only=True,
-                    variant="fp16" if any(place.glob("*.fp16.*")) else None,
-                    torch_dtype=torch.float32,
+        if (place / "config.json").exists() and any(place.glob("[!.]*.safetensors")):
+
+            def tell(reason: str, place: Path = place) -> InvalidConfig:
+                return InvalidConfig(f"{field}: {place} cannot be read ({reason}); name another folder.")
+
+            with told_as(tell):
+                return (
+                    AutoencoderKL.from_pretrained(
+                        place,
+                        use_safetensors=True,
+                        local_files_only=True,
+                        variant="fp16" if any(place.glob("[!.]*.fp16.*")) else None,
+                        torch_dtype=torch.float32,
+                    )
+                    .eval()
+                    .requires_grad_(False)
                 )
-                .eval()
-                .requires_grad_(False)
-            )
     raise InvalidConfig(f"{field}: {folder} holds no trained autoencoder; name the folder of a finished run.")
 
 

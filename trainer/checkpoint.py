@@ -98,7 +98,9 @@ def newest(run: Path) -> State | None:
                 optimizer=torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True),
                 extra=record["extra"],
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever damaged files make of readers
             _log.warning("%s is damaged (%s); taking the one before it.", folder, error)
     return None
 
@@ -111,7 +113,9 @@ def average_at(run: Path, step: int) -> dict[str, Tensor] | None:
     try:
         _whole_record(folder, "ema.safetensors")
         return load_file(folder / "ema.safetensors")
-    except (OSError, ValueError, KeyError):
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever damaged files make of readers
         return None
 
 

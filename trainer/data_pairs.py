@@ -24,12 +24,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_files import visible_files
+from dataset_builder.pair_sources import NO_PICTURE, PairRef, Skipped, open_pairs
 from dataset_builder.storage import hash_bytes, hash_json, make_folder, write_json
-from editors.errors import EditorError
+from editors.errors import EditorError, told_as
 from editors.images import read_picture
 from trainer.augment import Size, bucket_sizes, look, names_a_side, nearest_bucket, view
 from trainer.data import cached, encoder_hash, to_pixels
-from trainer.data_sources import NO_PICTURE, PairRef, Skipped, open_pairs
 from trainer.errors import UnusableData
 
 UNREADABLE: Final = "picture unreadable"
@@ -50,6 +52,7 @@ class Pairs:
         skipped: Rows that are no pairs, by reason.
         data_hash: Of the pictures' bytes and the instructions.
         form: What the dataset was read as.
+        notes: What of it was left out or is missing, a sentence each.
     """
 
     refs: tuple[PairRef, ...]
@@ -57,6 +60,7 @@ class Pairs:
     skipped: Mapping[str, int]
     data_hash: str
     form: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.refs)
@@ -67,7 +71,13 @@ class Pairs:
 
     def facts(self) -> dict[str, Any]:
         """Return what a log and a model card say of the data."""
-        return {"form": self.form, "pairs": len(self), "skipped": dict(self.skipped), "hash": self.data_hash}
+        return {
+            "form": self.form,
+            "pairs": len(self),
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+            "hash": self.data_hash,
+        }
 
 
 def read_pairs(folder: Path, cache: Path | None = None) -> Pairs:
@@ -80,15 +90,20 @@ def read_pairs(folder: Path, cache: Path | None = None) -> Pairs:
     Raises:
         UnusableData: The folder holds no pairs that can be read.
     """
-    source = open_pairs(folder)
-    note = None if cache is None else cache / f"rows-{_listing(folder)[:32]}.json"
-    if note is not None and note.exists():
-        seen = json.loads(note.read_text(encoding="utf-8"))
-    else:
-        seen = _look_at(source.rows())
-        if note is not None:
-            make_folder(note.parent)
-            write_json(note, seen)
+    try:
+        source = open_pairs(folder)
+        for said in source.notes:
+            _log.warning("data: %s", said)
+        note = None if cache is None else cache / f"rows-{_listing(folder)[:32]}.json"
+        if note is not None and note.exists():
+            seen = json.loads(note.read_text(encoding="utf-8"))
+        else:
+            seen = _look_at(source.rows())
+            if note is not None:
+                make_folder(note.parent)
+                write_json(note, seen)
+    except UnreadableDataset as error:
+        raise UnusableData(str(error)) from error
     rows = list(zip(source.rows(), seen["rows"], strict=True))
     skipped = Counter(verdict for _, verdict in rows if isinstance(verdict, str))
     kept = [
@@ -107,6 +122,7 @@ def read_pairs(folder: Path, cache: Path | None = None) -> Pairs:
         skipped=dict(sorted(skipped.items())),
         data_hash=seen["hash"],
         form=source.form,
+        notes=source.notes,
     )
 
 
@@ -126,8 +142,7 @@ def _look_at(rows: Iterator[PairRef | Skipped]) -> dict[str, Any]:
 
 def _listing(folder: Path) -> str:
     """Return a hash of the names, sizes and times of all files: it changes when they do."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    stats = [(path.relative_to(folder).as_posix(), path.stat()) for path in files]
+    stats = [(path.relative_to(folder).as_posix(), path.stat()) for path in visible_files(folder)]
     return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
 
 
@@ -159,10 +174,12 @@ def decode(content: bytes) -> Image.Image:
     Raises:
         EditorError: It is no picture, or a damaged one.
     """
-    try:
+
+    def tell(reason: str) -> UnreadablePicture:
+        return UnreadablePicture(f"picture: it cannot be read ({reason}); save it again.")
+
+    with told_as(tell):
         picture = Image.open(io.BytesIO(content))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadablePicture(f"picture: it cannot be read ({error}); save it again.") from error
     return read_picture("picture", picture).on_white()
 
 

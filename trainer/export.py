@@ -7,6 +7,7 @@ weights, same text window, same scheduler; and it says which guidance suits it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def model_card(card: Mapping[str, Any], pipeline: str) -> str:
     config, data = dict(card.get("config", {})), card.get("data", {})
     task = config.pop("task", "")
     flags = " ".join(
-        f"--{name.replace('_', '-')} {_shown(name, value)}"
+        f"--{name.replace('_', '-')} {shlex.quote(_shown(name, value))}"
         for name, value in config.items()
         if name not in ("data", "out") and value is not None and not isinstance(value, bool)
     )

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from diffusers import StableDiffusionInstructPix2PixPipeline
 from numpy.typing import NDArray
 from PIL import Image
@@ -34,6 +33,7 @@ from trainer.diffusion_tasks import DiffusionTask, denoise_grid
 from trainer.errors import CorruptRun, InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import sheet
+from trainer.launch import process_state
 from trainer.lora import add_lora, merged
 from trainer.text_to_image import load_for_training
 from trainer.validation import BATCH, MAX_DRAWN, MAX_SAMPLES, STEPS, batches, fixed_loss
@@ -73,7 +73,7 @@ class InstructPix2PixTask(DiffusionTask):
             "text_encoder": state_hash(base.text_encoder),
             "data": self.pairs.data_hash,
         }
-        device = PartialState(cpu=config.device == "cpu").device
+        device = process_state(config).device
         base.vae.to(device)
         base.text_encoder.to(device)
         self.latents = PairLatents(

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from torch import Tensor
 
 from dataset_builder.shards import png_bytes
@@ -32,6 +32,7 @@ from trainer.curve import Curve
 from trainer.draws import Schedule
 from trainer.ema import EMA
 from trainer.errors import OutOfMemory, TrainingDiverged
+from trainer.launch import process_state
 from trainer.run_folder import check_fingerprint, claim, finished, remove_abandoned, safely, size_of
 from trainer.stopping import StopSignal
 from trainer.task import Grouped, Task, Validated, make_task
@@ -77,7 +78,7 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     config = resolved(config)
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
-    state = PartialState(cpu=config.device == "cpu")
+    state = process_state(config)
     with locked(config.out) if state.is_main_process else nullcontext():
         if state.is_main_process:
             remove_abandoned(config.out)

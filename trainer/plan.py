@@ -20,6 +20,7 @@ from accelerate import PartialState
 from trainer.arithmetic import autocast, resolved
 from trainer.config import InstructPix2PixConfig, TrainConfig
 from trainer.data_pairs import read_pairs
+from trainer.launch import process_state
 from trainer.task import Task, make_task
 
 STATE_BYTES = 12
@@ -78,7 +79,7 @@ def plan(config: TrainConfig) -> Plan:
         else:
             task = make_task(trial)
             rows = task.num_samples
-        device = PartialState(cpu=config.device == "cpu").device
+        device = process_state(config).device
         seconds, peak = _trial(config, task, device)
     weights = sum(p.numel() for p in task.model.parameters() if p.requires_grad)
     seen = config.batch_size * config.gradient_accumulation_steps * PartialState().num_processes

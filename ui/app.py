@@ -156,6 +156,8 @@ def serve(
                 run_history=False,
                 footer_links=[],
                 ssr_mode=False,
+                # Else it asks itself for the page, and gives up where a busy machine takes three seconds.
+                _frontend=False,
                 max_file_size=MAX_UPLOAD,
                 state_session_capacity=MAX_SESSIONS,
                 head=head,

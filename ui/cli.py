@@ -19,6 +19,7 @@ from trainer.errors import TrainerError
 from ui.commands import edit, page
 from ui.errors import DoorError
 from ui.options import Commands
+from ui.own_command import as_called
 from ui.terminal import spell_everything
 
 USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except USER_ERRORS as error:
-        typer.echo(f"wordbrush: {error}", err=True)
+        typer.echo(f"wordbrush: {as_called(str(error))}", err=True)
         return 1
     except OSError as error:
         typer.echo(f"wordbrush: {_refusal(error)}", err=True)

@@ -9,5 +9,9 @@ class InvalidOption(DoorError):
     """An argument or option cannot be understood: the sentence shows how it is written."""
 
 
+class NothingMade(DoorError):
+    """A command came to its end and made nothing: the sentence says why, and what to change."""
+
+
 class UnusablePlace(DoorError):
     """A file cannot be written where it should go, or an address cannot be listened on."""

@@ -39,6 +39,8 @@ class Chaos:
         counts: Whether answers say how many tokens they took.
         flagged: Word that moderation objects to.
         always: What every request meets instead, if anything.
+        instead: What single prompts meet instead.
+        lacks: Parts of a request that it does not know; "system" is the role.
     """
 
     share: float = 0.3
@@ -49,6 +51,8 @@ class Chaos:
     counts: bool = True
     flagged: str = "forbidden"
     always: Callable[[Any], None] | None = None
+    instead: dict[str, Callable[[Any], None]] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     busy: int = 0
@@ -210,6 +214,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chat(self, body: dict[str, Any]) -> None:
         if self._refuses_form(body.get("response_format")):
+            return
+        roles = {message["role"] for message in body["messages"]}
+        if (part := next((part for part in self.chaos.lacks if part in {*body, *roles}), None)) is not None:
+            self.send(400, {"error": {"message": f"{part} role is not supported", "param": part}})
+            return
+        if (send := self.chaos.instead.get(body["messages"][-1]["content"])) is not None:
+            send(self)
             return
         fault = self.chaos.fault(self.headers.get("idempotency-key", ""))
         if not self._spoils(fault):

@@ -219,14 +219,6 @@ def test_responses_and_chat_make_the_same_triplets(tmp_path: Path, wild: Chaos) 
 @pytest.mark.parametrize(
     ("fault", "outcome", "requests"),
     [
-        ("rate_limited", "rate_limited", 3),
-        ("server_error", "server_error", 3),
-        ("gateway", "server_error", 3),
-        ("dropped", "connection_lost", 3),
-        ("broken", "malformed", 3),
-        ("empty", "empty", 3),
-        ("null", "empty", 3),
-        ("cut_off", "cut_off", 3),
         ("refusal", "refused", 1),
         ("sorry", "refused", 1),
         ("unchanged", "unchanged", 1),
@@ -244,10 +236,76 @@ def test_each_fault_has_its_outcome_and_its_number_of_requests(
     assert calm.count("/chat/completions") == sum(report.requests.values()) == requests
 
 
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ("rate_limited", "rate_limited"),
+        ("server_error", "server_error"),
+        ("gateway", "server_error"),
+        ("dropped", "connection_lost"),
+        ("broken", "malformed"),
+        ("empty", "empty"),
+        ("null", "empty"),
+        ("cut_off", "cut_off"),
+    ],
+)
+@pytest.mark.parametrize("num", [1, 30])
+def test_what_a_server_does_to_everybody_uses_up_no_prompt(tmp_path, calm, fault, outcome, num) -> None:
+    calm.share, calm.faults = 1.0, (fault,)
+    job = job_of(tmp_path, calm, num=num, max_attempts=3)
+    with pytest.raises(WriterStopped, match=outcome):
+        finish(job)
+    assert calm.count("/chat/completions") <= 3 * min(num, 14)
+    assert {(line.outcome, line.final) for line in ledger(job)} == {(outcome, False)}
+    calm.share = 0.0
+    assert finish(job).outcomes == {"accepted": num}
+
+
+@pytest.mark.parametrize(
+    ("send", "outcome"),
+    [
+        (lambda to: to.send(500, {"error": {"message": "the runner has died"}}), "server_error"),
+        (lambda to: to.send(400, {"error": {"message": "of this I know nothing"}}), "bad_request"),
+        (lambda to: to.send(200, PAGE), "not_an_answer"),
+        (lambda to: to.send(400, {"error": {"message": "x", "code": "content_filter"}}), "filtered"),
+        (lambda to: to.send(403, {"error": {"message": "Your input was flagged by moderation"}}), "filtered"),
+    ],
+)
+@pytest.mark.parametrize("bad", [0, 17, 29])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_prompt_that_alone_fails_is_used_up(tmp_path, calm, send, outcome, bad, concurrency) -> None:
+    calm.instead = {f"a picture of thing {bad}": send}
+    job = job_of(tmp_path, calm, num=30, max_attempts=3, concurrency=concurrency)
+    if bad == 0 and outcome == "not_an_answer":
+        with pytest.raises(WriterStopped, match="does not speak the OpenAI API"):
+            finish(job)
+        return
+    report = finish(job)
+    assert report.outcomes == {"accepted": 29, outcome: 1}
+    assert report.requests.get("witness", 0) <= 1  # where nobody is left to be asked after it
+
+
+def test_the_last_prompts_are_not_used_up_by_a_server_that_dies(tmp_path, calm) -> None:
+    down = {f"a picture of thing {number}": None for number in range(36, 40)}
+    job = job_of(tmp_path, calm, max_attempts=2)
+
+    def send(to):
+        calm.always = lambda to: to.send(400, {"error": {"message": "who are you?"}})
+        calm.always(to)
+
+    calm.instead = dict.fromkeys(down, send)
+    with pytest.raises(WriterStopped, match="nothing is lost"):
+        finish(job)
+    assert 30 <= len(read_triplets(job.out / "triplets.jsonl")) < 40
+    calm.always, calm.instead = None, {}
+    assert finish(job).outcomes == {"accepted": 40}
+
+
 def test_a_cut_answer_is_asked_for_again_with_more_room(tmp_path: Path, calm: Chaos) -> None:
     calm.share, calm.faults = 1.0, ("cut_off",)
-    finish(job_of(tmp_path, calm, num=1, max_tokens=64))
-    assert [body["max_tokens"] for _, body in calm.asked] == [64, 128, 128]
+    with pytest.raises(WriterStopped, match="raise --max-tokens"):
+        finish(job_of(tmp_path, calm, num=1, max_tokens=64))
+    assert [body["max_tokens"] for _, body in calm.asked] == [64, 128, 256]
     assert len({body.get("seed") for _, body in calm.asked}) == 3, "or a server may cut the same answer again"
 
 
@@ -309,6 +367,10 @@ def test_a_dry_run_asks_nothing(tmp_path: Path, calm: Chaos, monkeypatch: pytest
             lambda to: to.send(429, {"error": {"message": "pay", "code": "insufficient_quota"}}),
             "account is empty",
         ),
+        (lambda to: to.send(402, {"error": {"message": "Insufficient Balance"}}), "account is empty"),
+        (lambda to: to.send(200, {"error": {"code": 402, "message": "more credits"}}), "account is empty"),
+        (lambda to: to.send(400, {"error": {"message": "x is not a valid model ID"}}), "no model 'm'"),
+        (lambda to: to.send(400, {"error": "No models loaded. Please load a model."}), "no model 'm'"),
         (lambda to: to.send(429, {"error": {}}, {"retry-after": "3600"}), "asks to wait 3600 s"),
     ],
 )

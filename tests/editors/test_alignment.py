@@ -15,9 +15,9 @@ from editors.alignment import (
     indicator,
     refinement_mapper,
     replacement_mapper,
-    word_places,
 )
 from editors.errors import AlignmentError, IncompatibleModel
+from editors.words import word_places
 from tests import tiny
 
 

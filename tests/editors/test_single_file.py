@@ -204,3 +204,37 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, weights, says):
 def test_an_edit_model_is_no_base(single_file):
     with pytest.raises(IncompatibleModel, match="follows instructions; give one that draws"):
         load(str(single_file[1]), kind="base", device="cpu")
+
+
+def test_a_unet_without_the_rest_of_its_model_says_what_is_missing(tmp_path):
+    weights = {"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(32, 8, 3, 3)}
+    save_file(weights, tmp_path / "m.safetensors")
+    tiny.pipeline(kind="edit").save_pretrained(tmp_path / "m")
+    with pytest.raises(
+        IncompatibleModel, match="without its autoencoder and its text encoder; give the whole"
+    ):
+        load(str(tmp_path / "m.safetensors"), kind="edit", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "error", [NotImplementedError, AssertionError, ZeroDivisionError, StopIteration, ImportError]
+)
+def test_whatever_a_loader_raises_is_one_sentence(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error("of a kind that nobody thought of\nand more")
+
+    monkeypatch.setattr("diffusers.AutoencoderKL.from_pretrained", fail)
+    tiny.pipeline(kind="edit").save_pretrained(tmp_path / "m")
+    with pytest.raises(
+        IncompatibleModel, match=r"its vae cannot be read \(of a kind that nobody thought of\)"
+    ):
+        load(str(tmp_path / "m"), kind="edit", device="cpu")
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "scheduler/scheduler_config.json", "unet/config.json"])
+@pytest.mark.parametrize("content", ["[]", "7", "{", "null", ""])
+def test_a_configuration_that_is_none_is_one_sentence(tmp_path, file, content):
+    tiny.pipeline(kind="edit").save_pretrained(tmp_path)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(IncompatibleModel):
+        load(str(tmp_path), kind="edit", device="cpu")

@@ -27,9 +27,10 @@ from editors.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
 from ui.addresses import LOCAL, AllowHost, host_names, until_told_to_end
-from ui.errors import UnusablePlace
+from ui.errors import NothingMade, UnusablePlace
 from ui.options import flags, options
 from ui.outputs import Json, file_place, png_place, report, require_apart
+from ui.own_command import own_command
 from ui.progress import progress_bar
 from ui.proxies import without_proxies
 
@@ -53,7 +54,7 @@ def render(
     job = RenderJob(triplets=triplets, out=out, **fields)
     if job.executor == "slurm":
         command = [
-            "wordbrush",
+            *own_command(),
             "data",
             "render",
             str(triplets),
@@ -274,3 +275,6 @@ def _say(out: Path, facts: dict[str, Any], *, as_json: bool) -> None:
     """Report where a dataset is and what it holds."""
     summary = ", ".join(f"{name}: {value}" for name, value in facts.items())
     report({"out": out}, facts, as_json=as_json, summary=summary)
+    if facts.get("samples") == 0:  # an export says itself that it has no pair
+        why = ", ".join(f"{count} {reason}" for reason, count in facts["rejects"].items()) or "none came in"
+        raise NothingMade(f"{out}: holds no pair ({why}); lower what they fail by, or give other triplets.")

@@ -16,7 +16,7 @@ from dataset_builder.writer import (
     write_triplets,
 )
 from dataset_builder.writer_estimate import Estimate, estimate
-from ui.errors import InvalidOption
+from ui.errors import InvalidOption, NothingMade
 from ui.options import number, options
 from ui.outputs import Json, report
 from ui.progress import progress_bar
@@ -81,6 +81,11 @@ def _write(job: WriteJob, *, as_json: bool) -> None:
         if made is not None:
             facts = asdict(made)
             report({"out": job.out / TRIPLETS_FILE}, facts, as_json=as_json, summary=_summary(made))
+    if made is not None and not made.triplets:
+        raise NothingMade(
+            f"none of {made.prompts} prompts became a triplet ({_counts(made.outcomes)}); change the model "
+            "or the prompts, and write into a new folder."
+        )
 
 
 def _summary(made: WriteReport) -> str:

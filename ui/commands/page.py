@@ -11,7 +11,7 @@ import typer
 
 from editors.checkpoints import POCKET, read_advice
 from editors.edits import InstructionEditor
-from editors.files import user_path
+from editors.files import read_text, user_path
 from editors.model_kinds import find_model, is_edit_model
 from editors.settings import recommended_settings
 from ui.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
@@ -212,7 +212,7 @@ def credentials(auth: str | None, file: Path | None = None) -> tuple[str, str] |
             raise InvalidOption("--auth-file: --auth or WORDBRUSH_AUTH is given too; give one of them.")
         option = "--auth-file"
         try:
-            auth = (user_path(file).read_text(encoding="utf-8").splitlines() or [""])[0].strip()
+            auth = (read_text(user_path(file)).splitlines() or [""])[0].strip()
         except (OSError, UnicodeError):
             raise InvalidOption(f"--auth-file: {str(file)!r} cannot be read; check the path.") from None
     if auth is None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_sources import CONVENTIONS, NO_INSTRUCTION, NO_PICTURE, NO_TEXT, PairRef, open_pairs
 from dataset_builder.shards import png_bytes
 from tests.trainer import toy
 from trainer.data_pairs import OTHER_SHAPE, UNREADABLE, decode, read_pairs
-from trainer.data_sources import CONVENTIONS, NO_INSTRUCTION, NO_PICTURE, PairRef, open_pairs
 from trainer.errors import UnusableData
 
 
@@ -176,7 +177,7 @@ def test_odd_pictures_are_upright_rgb_on_white(tmp_path):
 
 def test_unknown_columns_are_listed(tmp_path):
     (tmp_path / "metadata.jsonl").write_text(json.dumps({"before_file_name": "x.png", "say": "hello"}))
-    with pytest.raises(UnusableData, match=r"found: before, say.*source_img, target_img, instruction"):
+    with pytest.raises(UnreadableDataset, match=r"found: before, say.*source_img, target_img, instruction"):
         open_pairs(tmp_path)
 
 
@@ -191,5 +192,130 @@ def test_a_list_that_leads_out_of_its_folder_is_not_followed(tmp_path):
 
 def test_a_folder_without_anything_is_one_sentence(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UnusableData, match=r"^data: .*; .*\.$"):
+        with pytest.raises(UnreadableDataset, match=r"^data: .*; .*\.$"):
             open_pairs(folder)
+
+
+def lists(folder, names):
+    """Write picture folders of a pair each; return what the whole is read as."""
+    for number, name in enumerate(names):
+        write_imagefolder(folder / name, CONVENTIONS[1], [content(number)])
+    return read_pairs(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "used", "told"),
+    [
+        (["cars", "trains"], 2, ""),
+        (["cars", "steam-train", "pretrained"], 3, ""),
+        (["cars", "evaluations", "contest"], 3, ""),
+        (["train", "validation"], 1, 'left out 1 files of split "validation"'),
+        (["Train", "TEST", "val"], 1, 'left out 1 files of split "test"'),
+        (["training/a", "training/b", "dev"], 2, 'left out 1 files of split "validation"'),
+        (["train", "cars"], 1, "left out 1 files of no split (cars/metadata.jsonl)"),
+        (["cars", "test"], 1, 'left out 1 files of split "test"'),
+        (["validation"], 1, 'has no split "train"'),
+        ([".ipynb_checkpoints", "cars"], 1, ""),
+        (["__MACOSX/cars", "cars"], 1, ""),
+    ],
+)
+def test_a_split_is_a_whole_part_of_a_path_and_what_is_left_out_is_told(tmp_path, caplog, names, used, told):
+    pairs = lists(tmp_path, names)
+    assert len(pairs) == used
+    assert told in caplog.text and bool(told) == bool(pairs.notes)
+    assert pairs.facts()["notes"] == list(pairs.notes)
+
+
+def test_several_splits_without_training_are_to_be_chosen_from(tmp_path):
+    with pytest.raises(UnusableData, match="found: test, validation"):
+        lists(tmp_path, ["test", "val"])
+
+
+def test_numbered_files_of_which_one_is_missing_are_told(tmp_path, caplog):
+    for number in (0, 2):
+        place = tmp_path / f"one-{number}"
+        write_parquet(place, CONVENTIONS[1], [content(number)])
+        (place / "train-00000-of-00001.parquet").rename(tmp_path / f"train-0000{number}-of-00003.parquet")
+    assert len(read_pairs(tmp_path)) == 2
+    assert "1 of 3 files are missing (number 1)" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", ["jsonl", ",", ";", "\t"])
+def test_lists_are_read_whole_whatever_saved_them(tmp_path, encoding, delimiter):
+    folder = tmp_path / "data"
+    write_imagefolder(folder, CONVENTIONS[1], PAIRS)
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    (folder / "metadata.jsonl").unlink()
+    if delimiter == "jsonl":
+        text, name = "\r\n".join(map(json.dumps, rows)), "metadata.jsonl"
+    else:
+        lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+        text, name = "\r\n".join(delimiter.join(line) for line in lines), "metadata.csv"
+    (folder / name).write_bytes(text.encode(encoding))
+    assert triples(folder) == PAIRS
+
+
+def test_a_list_in_another_encoding_is_one_sentence(tmp_path):
+    (tmp_path / "metadata.csv").write_bytes(
+        "input_image,edited_image,edit_prompt\na,b,caf\xe9\n".encode("latin-1")
+    )
+    with pytest.raises(UnreadableDataset, match=r"metadata.csv cannot be read .*; save it as text in UTF-8"):
+        open_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda name: name,
+        lambda name: [name],
+        lambda name: {"path": name, "bytes": None},
+        lambda name: f".\\{name}",
+        lambda name: f"./{name}",
+    ],
+)
+def test_a_picture_is_found_by_a_plain_path_in_a_list_or_as_windows_writes_it(tmp_path, named):
+    original, edited, said = PAIRS[0]
+    (tmp_path / "e\u0301").mkdir()
+    (tmp_path / "e\u0301" / "a.png").write_bytes(original)
+    (tmp_path / "e\u0301" / "b.png").write_bytes(edited)
+    line = {"input_image": named("\u00e9/a.png"), "edited_image": named("\u00e9\\b.png"), "edit_prompt": said}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(line))
+    assert triples(tmp_path) == [PAIRS[0]]
+
+
+def test_pictures_are_found_through_the_links_of_a_cache(tmp_path):
+    write_imagefolder(tmp_path / "first", CONVENTIONS[1], PAIRS)
+    snapshot, blobs = tmp_path / "hub" / "snapshots" / "0a", tmp_path / "hub" / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, path in enumerate(sorted((tmp_path / "first").iterdir())):
+        path.rename(blobs / str(number))
+        (snapshot / path.name).symlink_to(f"../../blobs/{number}")
+    (tmp_path / "hub" / "here").symlink_to("snapshots/0a")
+    (snapshot / "ring").symlink_to(".")
+    assert triples(snapshot) == triples(tmp_path / "hub" / "here") == PAIRS
+
+
+def test_what_systems_leave_behind_is_no_data(tmp_path):
+    write_tar(tmp_path / "data", CONVENTIONS[1], PAIRS)
+    (tmp_path / "data" / "._00.tar").write_bytes(b"\0\5\x16\7" + bytes(5000))
+    with tarfile.open(tmp_path / "data" / "00.tar", "a") as tar:
+        member = tarfile.TarInfo("._00000.input_image.png")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"\0\5\x16\7"))
+    assert triples(tmp_path / "data") == PAIRS
+
+
+def test_files_of_another_form_are_told(tmp_path, caplog):
+    write_tar(tmp_path / "data", CONVENTIONS[1], PAIRS)
+    write_imagefolder(tmp_path / "data" / "more", CONVENTIONS[1], PAIRS)
+    (tmp_path / "data" / "more" / "metadata.csv").write_text("a,b\n")
+    assert len(read_pairs(tmp_path / "data")) == 3
+    assert "left out 2 files of other forms" in caplog.text
+
+
+def test_an_instruction_that_is_no_text_is_counted(tmp_path):
+    original, edited, _ = PAIRS[0]
+    write_imagefolder(tmp_path / "data", CONVENTIONS[1], [PAIRS[0], (original, edited, "half \ud83d")])
+    assert read_pairs(tmp_path / "data").skipped == {NO_TEXT: 1}

@@ -12,21 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from trainer.errors import UnusableData
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_files import file_beside
+from editors.errors import first_line, told_as
 
 PICTURES: Final = frozenset({"png", "jpg", "jpeg", "webp", "bmp"})
 MAX_TEXT_BYTES: Final = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class FileBytes:
-    """A file of its own."""
-
-    path: Path
-
-    def read(self) -> bytes:
-        """Return its bytes."""
-        return self.path.read_bytes()
+FOLDER: Final = "__folder__"
+"""Of a row: where the names of its pictures' files lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class open_tars:
             try:
                 yield from self._rows(path)
             except (OSError, tarfile.TarError) as error:
-                raise UnusableData(f"data: {path} cannot be read ({error}); fetch it again.") from error
+                raise UnreadableDataset(f"data: {path} cannot be read ({error}); fetch it again.") from error
 
     @staticmethod
     def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -65,7 +58,7 @@ class open_tars:
                 folder, _, name = member.name.rpartition("/")
                 stem, _, ending = name.partition(".")
                 key = f"{folder}/{stem}" if folder else stem
-                if not member.isreg() or not ending:
+                if not member.isreg() or not stem or not ending:  # without a stem: hidden, as macOS adds them
                     continue
                 if row and row["__key__"] != key:
                     yield row
@@ -98,14 +91,14 @@ class open_tables:
     """Rows of parquet files, as `datasets` writes them: pictures are structs of `bytes` and `path`.
 
     Raises:
-        UnusableData: The library that reads them is not installed.
+        UnreadableDataset: The library that reads them is not installed.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         try:
             from pyarrow import parquet
         except ImportError as error:
-            raise UnusableData(
+            raise UnreadableDataset(
                 'data: parquet needs the library datasets; pip install "wordbrush[train]".'
             ) from error
         self.paths, self._open = paths, parquet.ParquetFile
@@ -123,9 +116,15 @@ class open_tables:
                     values = words.to_pylist() if words.num_columns else [{}] * rows
                     for number, row in enumerate(values):
                         cells = {name: Cell(self, path, group, number, name) for name in pictures}
-                        yield {**row, **cells, "__key__": f"{path.name}:{group}:{number}"}
-            except (OSError, ValueError) as error:
-                raise UnusableData(f"data: {path} cannot be read ({error}); fetch it again.") from error
+                        key = f"{path.name}:{group}:{number}"
+                        named = {name.removesuffix("_file_name"): value for name, value in row.items()}
+                        yield {**named, **cells, "__key__": key, FOLDER: path.parent}
+            except (UnreadableDataset, MemoryError, GeneratorExit):
+                raise
+            except Exception as error:
+                raise UnreadableDataset(
+                    f"data: {path} cannot be read ({first_line(error)}); fetch it again."
+                ) from error
 
     def cell(self, path: Path, group: int, number: int, column: str) -> bytes:
         """Return a picture's bytes; the row group that was read last is kept, as walks go in order."""
@@ -155,30 +154,32 @@ class open_saved:
     """Rows of what `Dataset.save_to_disk` wrote; of several splits, "train".
 
     Raises:
-        UnusableData: The library `datasets` is not installed, cannot read it, or finds no split "train".
+        UnreadableDataset: The library `datasets` is not installed, cannot read it, or finds no split "train".
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             import datasets
         except ImportError as error:
-            raise UnusableData(
+            raise UnreadableDataset(
                 'data: a saved dataset needs the library datasets; pip install "wordbrush[train]".'
             ) from error
-        try:
+        with told_as(
+            lambda reason: UnreadableDataset(f"data: {folder} cannot be read ({reason}); fetch it again.")
+        ):
             found: Any = datasets.load_from_disk(str(folder))
-        except (OSError, ValueError) as error:
-            raise UnusableData(f"data: {folder} cannot be read ({error}); fetch it again.") from error
         if isinstance(found, datasets.DatasetDict):
             if "train" not in found:
                 names = ", ".join(found)
-                raise UnusableData(
+                raise UnreadableDataset(
                     f'data: {folder} has no split "train" (found: {names}); name the folder of one.'
                 )
             found = found["train"]
-        self.pictures = {n for n, kind in found.features.items() if isinstance(kind, datasets.Image)}
+        undecoded = datasets.Image(decode=False)
+        kinds = {name: _undecoded(kind, undecoded) for name, kind in found.features.items()}
+        self.pictures = {name for name, kind in kinds.items() if kind is not None}
         for name in self.pictures:
-            found = found.cast_column(name, datasets.Image(decode=False))
+            found = found.cast_column(name, kinds[name])
         self.folder, self.table = folder, found
         self.words = found.select_columns([n for n in found.column_names if n not in self.pictures])
 
@@ -186,7 +187,15 @@ class open_saved:
         for number in range(len(self.table)):
             cells = {name: SavedCell(self, number, name) for name in self.pictures}
             words = self.words[number] if self.words.column_names else {}
-            yield {**words, **cells, "__key__": str(number)}
+            yield {**words, **cells, "__key__": str(number), FOLDER: self.folder}
+
+
+def _undecoded(kind: Any, picture: Any) -> Any:
+    """Return the kind of a column of pictures, or of lists of them, whose files are left as they are."""
+    if isinstance(kind, type(picture)):
+        return picture
+    inner = getattr(kind, "feature", None)
+    return type(kind)(picture) if isinstance(inner, type(picture)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +213,11 @@ class SavedCell:
 
 
 def _is_picture(kind: Any) -> bool:
-    """Say whether a parquet column holds pictures: structs with the field `bytes`, or bytes alone."""
+    """Say whether a parquet column holds pictures: structs with the field `bytes`, bytes, lists of these."""
     from pyarrow import types
 
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_picture(kind.value_type)
     if types.is_struct(kind):
         return any(kind.field(place).name == "bytes" for place in range(kind.num_fields))
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
@@ -219,6 +230,9 @@ def _picture_bytes(value: Any, folder: Path) -> bytes:
     if isinstance(value, Mapping):
         if value.get("bytes"):
             return bytes(value["bytes"])
-        if value.get("path"):
-            return (folder / str(value["path"])).read_bytes()
-    raise FileNotFoundError("the cell is empty")
+        beside = file_beside(folder, value.get("path") or "")
+        if beside is not None:
+            return beside.read()
+    if isinstance(value, list) and len(value) == 1:
+        return _picture_bytes(value[0], folder)
+    raise FileNotFoundError("the cell holds no picture, or several")
