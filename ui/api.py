@@ -9,7 +9,8 @@ Law: a program waits in the same line, is told the same sentences, and can hand 
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,70 @@ from gradio.utils import get_upload_folder
 
 from editors import EditorError, InstructionEdit
 from editors.recipe import record, save_png
+from editors.rules import shown
+from ui.calls import Offer
+from ui.form import VALID
 from ui.lane import LANE, Lane
 from ui.models import Models
 from ui.uploads import uploaded
 
+NAME = "edit"
+FIELDS = (
+    "original_image",
+    "edit_prompt",
+    "guidance_scale",
+    "image_guidance_scale",
+    "num_inference_steps",
+    "seed",
+    "mask",
+    "model",
+)
+"""Of the endpoint, in order."""
 
-def offer_edit(models: Models, lane: Lane) -> None:
+
+def problem(fields: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the fields of a request, which have these names; None where nothing is.
+
+    What a file holds, and which models there are, is looked at when the edit has its turn.
+    """
+    for name in FIELDS[:2]:
+        if fields.get(name) is None:
+            return f"{name}: is missing; /{NAME} needs it."
+    pictures = {name: fields[name] for name in ("original_image", "mask") if fields.get(name) is not None}
+    for name, payload in pictures.items():
+        try:
+            _file(payload)
+        except gr.Error:
+            return (
+                f"{name}: is no uploaded picture; send the file to /gradio_api/upload first, and give "
+                '{"path": what it answers}.'
+            )
+    if not isinstance(fields.get("model"), str | None):
+        return f"model: {shown(fields['model'])} is no name; give one of the page's models, or leave it out."
+    words = {name: value for name, value in fields.items() if name not in (*pictures, "mask", "model")}
+    try:
+        InstructionEdit(**{**VALID, **words})
+    except EditorError as error:
+        return str(error)
+    return None
+
+
+def offer_edit(models: Models, lane: Lane) -> Offer:
     """Offer the endpoint `/edit` inside the current `gr.Blocks`.
 
     Args:
         models: What edits.
         lane: Where it is computed.
+
+    Returns:
+        What looks at its requests before they wait in line.
     """
+
+    def prepare(fields: Mapping[str, Any]) -> Callable[[], str | None] | None:
+        name = fields.get("model")
+        if not isinstance(name, str) or name == models.first or models.is_ready(name):
+            return None
+        return partial(models.prepare, name)
 
     def edit(
         original_image: gr.FileData,
@@ -51,7 +104,7 @@ def offer_edit(models: Models, lane: Lane) -> None:
         """
         try:
             result = lane.run(
-                models(models.first if model is None else model).edit,
+                models.prepared(models.first if model is None else model).edit,
                 InstructionEdit(
                     original_image=_file(original_image),
                     edit_prompt=edit_prompt,
@@ -70,7 +123,8 @@ def offer_edit(models: Models, lane: Lane) -> None:
             kept = save_file_to_cache(str(path), get_upload_folder())  # gradio deletes it in a day
         return gr.FileData(path=kept, orig_name=path.name, mime_type="image/png"), record(result)
 
-    gr.api(edit, api_name="edit", **LANE)
+    listener = gr.api(edit, api_name=NAME, **LANE)
+    return Offer(name=NAME, number=listener["id"], fields=FIELDS, check=problem, prepare=prepare)
 
 
 def _file(payload: Any) -> str:

@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from editors.edits import InstructionEditor
-from ui.api import offer_edit
+from ui import api
+from ui.calls import Calls, Offer
 from ui.data_tab import data_tab
 from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
@@ -45,6 +46,12 @@ MAX_UPLOAD = "350mb"
 """A PNG of 110 megapixels, the largest picture the decoder takes, still fits."""
 HOUR = 3600
 DAY = 24 * HOUR
+
+
+class Page(gr.Blocks):
+    """The page, and what it offers to programs."""
+
+    offer: Offer
 
 
 def build_app(
@@ -75,7 +82,7 @@ def build_app(
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
     gr.set_static_paths([results.name])
-    with gr.Blocks(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
+    with Page(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
         lane = Lane()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
         with gr.Row(equal_height=True):
@@ -111,7 +118,7 @@ def build_app(
                 with gr.Tab("Train", id="train") as tab:
                     train_tab(runs, tab, switch=switch, tabs=tabs)
                 tab.select(None, js=SPOKEN)
-        offer_edit(known, lane)
+        page.offer = api.offer_edit(known, lane)
         page.load(None, js=SPOKEN)
         wire_sessions(page)
     finalize(page, results.cleanup)
@@ -169,6 +176,7 @@ def serve(
                     "middleware": [
                         Middleware(Door, hosts=Hosts.of(host, allow_hosts)),
                         Middleware(LateCancel),
+                        *([Middleware(Calls, offer=page.offer)] if isinstance(page, Page) else []),
                     ],
                 },
                 theme=theme(),

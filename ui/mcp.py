@@ -23,6 +23,7 @@ from mcp.server.mcpserver import Image as Shown
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from PIL import Image
+from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from editors.files import named_after, reason_of, replacing, user_path
@@ -62,6 +63,35 @@ class Endpoint:
             await asyncio.Event().wait()  # until the page's own loop ends
 
 
+class _Server(MCPServer[Any]):
+    """Tells an assistant which argument of a call is wrong, and which there are."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """Call a tool.
+
+        Raises:
+            ToolError: There is no such tool, or an argument is unknown, missing or wrong.
+        """
+        tools = {tool.name: tool.input_schema for tool in await self.list_tools()}
+        if name not in tools:
+            raise ToolError(f"There is no tool {name!r}; there are {', '.join(tools)}.")
+        known, needed = tools[name].get("properties", {}), tools[name].get("required", ())
+        fields = f"the fields of {name} are {', '.join(known) or 'none'}"
+        for field in arguments:
+            if field not in known:
+                raise ToolError(f"{field}: is none; {fields}.")
+        for field in needed:
+            if arguments.get(field) is None:
+                raise ToolError(f"{field}: is missing; {fields}.")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            wrong = error.__cause__.errors()[0]
+            raise ToolError(f"{wrong['loc'][0]}: {wrong['msg']}; {fields}.") from None
+
+
 class Tools:
     """What an assistant can do."""
 
@@ -77,7 +107,7 @@ class Tools:
 
     def server(self) -> MCPServer[Any]:
         """Return the server that offers them."""
-        server: MCPServer[Any] = MCPServer(
+        server: MCPServer[Any] = _Server(
             "wordbrush", instructions="Edits pictures by saying what to change.", log_level="WARNING"
         )
         server.tool()(self.list_pictures)

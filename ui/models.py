@@ -5,12 +5,13 @@ page, a model of the Hub; it never opens a path.
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from editors import IncompatibleModel
+from editors import EditorError, IncompatibleModel
 from editors.below import found_below
 from editors.edits import InstructionEditor
 from editors.files import user_path
@@ -24,6 +25,8 @@ from ui.late import LateEditor
 from ui.shelf import Shelf
 
 POCKET: Final = "pocket"
+MOST_REFUSED: Final = 64
+"""Names of models that could not be loaded which are remembered."""
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
@@ -65,6 +68,7 @@ class Models:
         self.first, self._editor, self._opener = first, editor, opener
         self._folder, self._runs, self.hub = folder, runs, hub and opener is not None
         self._shelf = Shelf(self._load)
+        self._refused: OrderedDict[str, str] = OrderedDict()
 
     def __call__(self, name: str) -> InstructionEditor:
         """Return the editor with a model.
@@ -73,6 +77,28 @@ class Models:
             EditorError: There is no model of that name, or it cannot be loaded.
         """
         return self._editor if name == self.first else self._shelf(name)
+
+    def prepare(self, name: str) -> str | None:
+        """Load a model before its edit waits in line; say why it cannot be, None where it can."""
+        self._refused.pop(name, None)
+        try:
+            self(name)
+        except EditorError as error:
+            self._refused[name] = str(error)
+            while len(self._refused) > MOST_REFUSED:
+                self._refused.popitem(last=False)
+            return str(error)
+        return None
+
+    def prepared(self, name: str) -> InstructionEditor:
+        """Return the editor with a model that was prepared: what could not be loaded is not tried again.
+
+        Raises:
+            EditorError: As for calling this.
+        """
+        if (said := self._refused.get(name)) is not None:
+            raise IncompatibleModel(said)
+        return self(name)
 
     @property
     def can_change(self) -> bool:

@@ -1,6 +1,8 @@
 """The endpoint for programs: the request's own names and sentences, and no file but an uploaded one."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 
 from editors.recipe import read_recipe
 from tests import tiny
-from tests.ui.fakes import NegativeEditor
+from tests.ui.fakes import NegativeEditor, NegativeOpener
 from ui.app import build_app, serve
 
 
@@ -123,3 +125,94 @@ def test_a_picture_and_a_line_of_curl_are_enough(url, photo):
     given = {"path": place, "meta": {"_type": "gradio.FileData"}}
     said = called(url, original_image=given, edit_prompt="make it night", seed=7)
     assert "event: complete" in said and "wordbrush-7.png" in said
+
+
+PLACE = {"path": "/somewhere/else.png"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"sed": 7}, "sed: is no field of /edit; the fields are original_image, edit_prompt"),
+        ({"original_image": None}, "original_image: is missing"),
+        ({"original_image": "photo.png"}, "original_image: is no uploaded picture"),
+        ({"original_image": PLACE}, "original_image: is no uploaded picture"),
+        ({"mask": PLACE}, "mask: is no uploaded picture"),
+        ({"edit_prompt": 7}, "edit_prompt: 7 is no text"),
+        ({"edit_prompt": ""}, "edit_prompt: is empty"),
+        ({"seed": "7"}, "seed: '7' is not allowed"),
+        ({"seed": 7.5}, "seed: 7.5 is not allowed"),
+        ({"guidance_scale": True}, "guidance_scale: True is not allowed"),
+        ({"num_inference_steps": 0}, "num_inference_steps: 0 is not allowed"),
+        ({"model": 7}, "model: 7 is no name"),
+        ({"model": "another"}, "'another' is no model of this page"),
+        ({"data": []}, "data: is no field of /edit"),
+    ],
+)
+def test_a_programs_mistake_is_a_status_and_the_fields_there_are(url, photo, editor, fields, says):
+    with photo.open("rb") as file:
+        (place,) = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=60).json()
+    asked = {"original_image": {"path": place}, "edit_prompt": "make it night", **fields}
+    before = len(editor.edits)
+    answer = httpx.post(f"{url}gradio_api/call/v2/edit", json=asked, timeout=60)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"] and "num_inference_steps" in answer.json()["detail"]
+    assert len(editor.edits) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("call/v2/edit", b"{", 422),
+        ("call/v2/edit", b"[1]", 422),
+        ("call/v2/edit", b"", 422),
+        ("call/v2/edit", b" " * 2_000_000, 413),
+        ("call/edit", b'{"data": [1, 2]}', 422),
+        ("call/edit", b'{"edit_prompt": "x"}', 422),
+        ("call/v2/edits", b"{}", 404),
+        ("call/predict", b'{"data": []}', 404),
+        ("queue/join", b'{"data": [], "fn_index": 100000, "session_hash": "a"}', 400),
+        ("queue/join", b"{", 422),
+        ("run/edit", b'{"data": []}', 404),
+    ],
+)
+def test_whatever_a_program_sends_is_no_error_of_the_server(url, path, body, status):
+    answer = httpx.post(
+        f"{url}gradio_api/{path}", content=body, headers={"content-type": "application/json"}, timeout=60
+    )
+    assert answer.status_code == status and answer.json()["detail"]
+
+
+def test_the_older_way_takes_all_fields_in_order(url, photo):
+    with photo.open("rb") as file:
+        (place,) = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=60).json()
+    data = [{"path": place}, "make it night", None, None, 3, 7, None, None]
+    begun = httpx.post(f"{url}gradio_api/call/edit", json={"data": data}, timeout=60)
+    with httpx.stream("GET", f"{url}gradio_api/call/edit/{begun.json()['event_id']}", timeout=60) as stream:
+        assert "event: complete" in list(stream.iter_lines())
+
+
+def test_a_model_that_takes_its_time_holds_up_nobody(photo):
+    editor, opener = NegativeEditor(), NegativeOpener()
+    opener.go_on.clear()
+    page = build_app(editor, model="negative", opener=opener, hub=True)
+    try:
+        url = serve(page, host="127.0.0.1", port=None)
+        with photo.open("rb") as file, ThreadPoolExecutor() as pool:
+            answer = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=60)
+            asked = {"original_image": {"path": answer.json()[0]}, "edit_prompt": "make it night"}
+            slow = pool.submit(
+                httpx.post,
+                f"{url}gradio_api/call/v2/edit",
+                json={**asked, "model": "some/broken"},
+                timeout=60,
+            )
+            while not opener.opened:
+                time.sleep(0.01)
+            assert "event: complete" in called(url, **asked) and not slow.done()
+            opener.go_on.set()
+            assert slow.result().status_code == 422
+            assert "lacks its unet" in slow.result().json()["detail"]
+    finally:
+        opener.go_on.set()
+        page.close(verbose=False)

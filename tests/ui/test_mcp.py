@@ -101,6 +101,9 @@ def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(fo
         ({"seed": -1}, "seed: -1 is not allowed"),
         ({"picture": "notes.txt"}, "no picture"),
         ({"model": "another"}, "choose from negative"),
+        ({"sed": 7}, "sed: is none; the fields of edit_picture are picture, instruction, seed"),
+        ({"instruction": None}, "instruction: is missing; the fields of edit_picture are"),
+        ({"seed": "seven"}, "seed: Input should be a valid integer"),
     ],
 )
 def test_a_mistake_is_the_sentence_that_everybody_gets(folder, given, says):
