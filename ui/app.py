@@ -4,10 +4,11 @@ Law: nothing leaves the machine (no share link, no analytics, no outside font), 
 queue (`api_open=False`): whoever calls waits in line and is checked like a person at the page.
 """
 
-import ui.before_gradio  # noqa: F401  # isort: skip
+from ui.before_gradio import UPLOADS  # isort: skip
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import finalize
@@ -25,10 +26,11 @@ from ui.data_tab import data_tab
 from ui.door import Door, Hosts
 from ui.edit_tab import edit_tab
 from ui.errors import UnusablePlace
+from ui.guard import Guard
 from ui.lane import Lane
 from ui.late_cancel import LateCancel
 from ui.literal import literal
-from ui.looks import SPOKEN, STYLE, theme
+from ui.looks import AT_TOP, SPOKEN, STYLE, theme
 from ui.models import Models, Opener
 from ui.prompts_tab import prompts_tab
 from ui.proxies import without_proxies
@@ -52,6 +54,7 @@ class Page(gr.Blocks):
     """The page, and what it offers to programs."""
 
     offer: Offer
+    results: Path
 
 
 def build_app(
@@ -83,6 +86,7 @@ def build_app(
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
     gr.set_static_paths([results.name])
     with Page(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
+        page.results = Path(results.name)
         lane = Lane()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
         with gr.Row(equal_height=True):
@@ -120,6 +124,7 @@ def build_app(
                 tab.select(None, js=SPOKEN)
         page.offer = api.offer_edit(known, lane)
         page.load(None, js=SPOKEN)
+        page.load(None, js=AT_TOP)
         wire_sessions(page)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
@@ -132,7 +137,7 @@ def serve(
     host: str,
     port: int | None,
     head: str | None = None,
-    auth: tuple[str, str] | None = None,
+    auth: Sequence[tuple[str, str]] | None = None,
     root_path: str = "",
     allow_hosts: Collection[str] = (),
     routes: Sequence[Route] = (),
@@ -144,7 +149,8 @@ def serve(
         host: Address to listen on.
         port: Port to listen on; None takes the first free one from 7860 on.
         head: HTML for the page's head.
-        auth: Name and password that visitors must give; None lets everyone in who can reach the address.
+        auth: Names and passwords, of which visitors must give one; None lets everyone in who can reach the
+            address.
         root_path: Path under which a web server in front shows the page, such as /wordbrush.
         allow_hosts: Names that the page answers to besides `host` and this machine's own.
         routes: What else is served there; a page's password does not guard it, the door does.
@@ -152,6 +158,7 @@ def serve(
     Raises:
         UnusablePlace: The address or port cannot be listened on.
     """
+    folders = (Path(UPLOADS.name), *([page.results] if isinstance(page, Page) else []))
     try:
         with without_proxies():
             _, url, _ = page.launch(
@@ -168,13 +175,14 @@ def serve(
                 max_file_size=MAX_UPLOAD,
                 state_session_capacity=MAX_SESSIONS,
                 head=head,
-                auth=auth,
+                auth=list(auth) if auth else None,
                 root_path=root_path or None,
                 app_kwargs={
                     # Before the page's own, which take any path.
                     "routes": [Route("/health", _health), *routes],
                     "middleware": [
                         Middleware(Door, hosts=Hosts.of(host, allow_hosts)),
+                        *([Middleware(Guard, who=partial(_who, page), folders=folders)] if auth else []),
                         Middleware(LateCancel),
                         *([Middleware(Calls, offer=page.offer)] if isinstance(page, Page) else []),
                     ],
@@ -187,6 +195,14 @@ def serve(
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."
         ) from error
     return str(url)
+
+
+def _who(page: gr.Blocks, cookies: Mapping[str, str]) -> str | None:
+    """Return the account that cookies stand for, as gradio looks it up."""
+    names = (f"access-token-{page.app.cookie_id}", f"access-token-unsecure-{page.app.cookie_id}")
+    token = next((cookies[name] for name in names if name in cookies), None)
+    account: str | None = page.app.tokens.get(token)
+    return account
 
 
 def _health(request: Request) -> JSONResponse:

@@ -22,6 +22,7 @@ from ui.browse_page import enlarged
 from ui.compare import Compare
 from ui.literal import literal
 from ui.pair_words import FACTS_STYLE, FUNNEL_STYLE, card, drawn_funnel, facts_of, said
+from ui.parts import told_at
 from ui.runs import SHOW_RESULT
 from ui.screen import QUIET
 from ui.sheet import laid_out, sheet
@@ -229,12 +230,15 @@ def data_tab(root: Path, tab: Any) -> DataTab:
         place=gr.State(0),
         opened=lru_cache(OPEN)(lambda folder, *_: read_job_pairs(folder)),
     )
-    tab.select(here.look_around, dataset, [dataset, status], **QUIET)
+    told = partial(told_at, status)
+    tab.select(told(here.look_around), dataset, [dataset, status], **QUIET)
     all_of = [funnel, outcome, compare, facts, *here.page]
-    dataset.change(here.open, [dataset, order, descending], all_of, **QUIET)
-    gr.on([order.input, descending.input, outcome.input], here.arrange, here.choice, here.page, **QUIET)
+    dataset.change(told(here.open), [dataset, order, descending], all_of, **QUIET)
+    gr.on([order.input, descending.input, outcome.input], told(here.arrange), here.choice, here.page, **QUIET)
     for button, by in ((previous, -1), (following, 1)):
-        button.click(partial(here.turn, by), [dataset, here.keys, here.place], here.page, **QUIET)
-    chosen = pairs.select(here.choose, [dataset, here.keys, here.place], [compare, facts, status], **QUIET)
+        button.click(told(partial(here.turn, by)), [dataset, here.keys, here.place], here.page, **QUIET)
+    chosen = pairs.select(
+        told(here.choose), [dataset, here.keys, here.place], [compare, facts, status], **QUIET
+    )
     chosen.success(None, js=SHOW_RESULT)
     return here

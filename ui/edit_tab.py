@@ -29,6 +29,9 @@ from ui.screen import QUIET, lay_out_screen
 from ui.shelf import Shelf
 from ui.switch import MOST_CHIPS, Switch
 
+PHOTO_HEIGHT = 260
+"""Pixels: with it the button below stands on a screen of 768."""
+FOCUSED = "() => document.querySelector('#instruction :is(textarea, input)')?.focus({preventScroll: true})"
 BEGIN = "Drop a picture, say what should change, press Enter."
 
 
@@ -66,8 +69,7 @@ def edit_tab(
     held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            examples, drawing = lay_out_examples(root)
-            form, buttons, chips = _form(first.recommended, first.instructions)
+            form, buttons, chips, examples, drawing = _form(first.recommended, first.instructions, root)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
             screen = lay_out_screen(
@@ -140,24 +142,35 @@ def _strokes(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, Buttons, Any]:
-    """Lay out the left column; return the form, the buttons, the chips."""
+def _form(
+    recommended: Settings, instructions: Sequence[str], root: Path
+) -> tuple[Form, Buttons, Any, Any, Path]:
+    """Lay out the left column: what an edit needs is seen on a laptop without scrolling.
+
+    Returns:
+        The form, the buttons, the chips, the examples and the drawing that they start from.
+    """
     photo = Photo(
         label=LABELS["original_image"],
         type="filepath",
         image_mode=None,
         sources=["upload", "clipboard", "webcam"],
-        height=320,
+        height=PHOTO_HEIGHT,
     )
     with gr.Accordion(LABELS["mask"], open=False):
         surface = painter("White: may change")
     instruction = gr.Textbox(
-        label=LABELS["edit_prompt"], placeholder="make it night", lines=1, max_lines=1, autofocus=True
+        label=LABELS["edit_prompt"],
+        placeholder="make it sunset",
+        lines=1,
+        max_lines=1,
+        elem_id="instruction",
     )
     with gr.Row():
         go = gr.Button("Edit", variant="primary", min_width=120)
         stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
     chips = _chips(instruction, instructions)
+    examples, drawing = lay_out_examples(root)
     sliders = {
         name: Dial(*SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info)
         for name, step, info in (
@@ -198,11 +211,11 @@ def _form(recommended: Settings, instructions: Sequence[str]) -> tuple[Form, But
     buttons = Buttons(
         go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, painter=surface
     )
-    return form, buttons, chips
+    return form, buttons, chips, examples, drawing
 
 
 def _chips(instruction: Any, instructions: Sequence[str]) -> Any:
-    """Lay out what the model says it is good at: a click writes it into the field, to be sent or changed."""
+    """Lay out what the model says it is good at: a click writes it into the field, where Enter sends it."""
     chips = gr.Dataset(
         label="This model is good at",
         components=[instruction],
@@ -212,5 +225,5 @@ def _chips(instruction: Any, instructions: Sequence[str]) -> Any:
         visible=bool(instructions),
         elem_id="chips",
     )
-    chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET)
+    chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET).then(None, js=FOCUSED)
     return chips

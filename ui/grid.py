@@ -34,7 +34,7 @@ class Grid:
 
     def showing(self, cells: tuple[Entry, ...]) -> Update:
         """Return the updates that show the cells there are."""
-        pictures = [(cell.thumbnail, _caption(cell)) for cell in cells]
+        pictures = [(cell.thumbnail, cell.scales) for cell in cells]
         gallery = gr.Gallery(value=pictures, visible=bool(cells), selected_index=None)
         return {self.cells: cells, self.gallery: gallery}
 
@@ -79,9 +79,3 @@ def wire_choice(grid: Grid, panel: Panel) -> None:
     inputs = [*panel.form.inputs, panel.past, screen.history, grid.cells]
     outputs = [*screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
     grid.gallery.select(choose, inputs, outputs, **QUIET)
-
-
-def _caption(entry: Entry) -> str:
-    """Say what sets a cell apart."""
-    asked = entry.settings
-    return f"follow {asked['guidance_scale']:g}, keep {asked['image_guidance_scale']:g}"

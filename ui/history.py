@@ -49,8 +49,15 @@ class Entry:
 
     @property
     def caption(self) -> str:
-        """What the strip says below it."""
-        return f"{self.words} ({self.settings['seed']})"
+        """What the strip says below it: first what differs between results of one instruction."""
+        return f"{self.scales}, seed {self.settings['seed']}: {self.words}"
+
+    @property
+    def scales(self) -> str:
+        """How strong the edit was."""
+        keep = self.settings.get("image_guidance_scale")
+        follow = f"follow {self.settings['guidance_scale']:g}"
+        return follow if keep is None else f"{follow}, keep {keep:g}"
 
     @property
     def files(self) -> frozenset[Path]:

@@ -111,7 +111,10 @@ class Runs(Generic[EditT]):
         try:
             yield {**self.screen.started(), self.screen.history: history}
             said, result = yield from _noting(run(history), there)
-            yield self.screen.ended(" ".join((said, *map(literal, result.notes))))
+            yield {
+                **self.screen.ended(" ".join((said, *map(literal, result.notes)))),
+                **self.screen.settled(there[self.screen.history], there[self.screen.shown]),
+            }
         except EditorError as error:
             yield self.screen.given_up(refusal(error), there[self.screen.history], there[self.screen.shown])
 
@@ -133,7 +136,7 @@ class Runs(Generic[EditT]):
                     return result
                 update: Update = {self.screen.status: prefix + frame.words}
                 if frame.pictures is not None:
-                    update[self.screen.compare] = frame.pictures
+                    update |= self.screen.previewing(frame.pictures)
                 yield update
         finally:
             stream.close()
@@ -189,7 +192,7 @@ class Runs(Generic[EditT]):
         edit.failure(self.left_the_line, [screen.status, screen.halted], ending, **QUIET)
         edit.success(None, js=SHOW_RESULT)
         left = [screen.halted, screen.status, screen.history, screen.shown]
-        edit.then(self.still_halted, left, [*ending, screen.compare], **QUIET)
+        edit.then(self.still_halted, left, [*ending, *screen.result], **QUIET)
         return edit
 
     def wire_ends(self, starts: list[Any], running: list[Any]) -> None:
@@ -226,7 +229,7 @@ class Runs(Generic[EditT]):
         told.then(
             halted,
             [screen.halted, screen.history, screen.shown],
-            [screen.status, screen.stop, screen.clock, screen.compare],
+            [screen.status, screen.stop, screen.clock, *screen.result],
             **QUIET,
         )
 

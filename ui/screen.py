@@ -55,12 +55,29 @@ class Screen:
         parts = [self.compare, self.status, self.download, self.stop, self.clock, self.strip, self.versus]
         return [*parts, *self.actions, self.history, self.shown, self.halted]
 
+    @property
+    def result(self) -> list[Any]:
+        """What is shown, and what acts on it."""
+        return [self.compare, self.shown, self.download, self.versus, *self.actions]
+
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
         return {
             self.status: "Starting ...",
             self.stop: gr.Button(interactive=True),
             self.clock: gr.Timer(active=False),
+            **self._without_result(),
+        }
+
+    def previewing(self, pictures: Any) -> dict[Any, Any]:
+        """Return the updates that show how an edit comes about: there is nothing yet to act on."""
+        return {self.compare: pictures, **self._without_result()}
+
+    def _without_result(self) -> dict[Any, Any]:
+        return {
+            self.download: gr.DownloadButton(interactive=False),
+            self.versus: gr.Dropdown(visible=False),
+            **{button: gr.Button(interactive=False) for button in self.actions},
         }
 
     def ended(self, words: str) -> dict[Any, Any]:
@@ -73,18 +90,19 @@ class Screen:
 
     def given_up(self, words: str, history: History, shown: int | None) -> dict[Any, Any]:
         """Return the updates for an edit without a result: its previews give way to what was there before."""
-        entry = None if shown is None else history.entries[shown]
-        pictures = None if entry is None else (entry.original, entry.edited, entry.caption)
-        return {**self.ended(words), self.compare: gr.update(value=pictures)}
+        return {**self.ended(words), **self.settled(history, shown)}
+
+    def settled(self, history: History, shown: int | None) -> dict[Any, Any]:
+        """Return the updates after which what is shown is what the buttons act on."""
+        return self.cleared() if shown is None else self.showing(history, shown)
 
     def cleared(self) -> dict[Any, Any]:
         """Return the updates for a new picture: an earlier result beside it would pass for its own."""
         return {
+            **self._without_result(),
             self.compare: gr.update(value=None),
             self.shown: None,
             self.download: gr.DownloadButton(value=None, interactive=False),
-            self.versus: gr.Dropdown(visible=False),
-            **{button: gr.Button(interactive=False) for button in self.actions},
         }
 
     def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
@@ -177,7 +195,5 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
 def told(entry: Entry) -> str:
     """Say how a result was made, in Markdown."""
     asked = entry.settings
-    scales = f"follow {asked['guidance_scale']:g}"
-    if (keep := asked.get("image_guidance_scale")) is not None:
-        scales += f", keep {keep:g}"
-    return f"“{literal(entry.words)}”: {scales}, {asked['num_inference_steps']} steps, seed {asked['seed']}."
+    how = f"{entry.scales}, {asked['num_inference_steps']} steps, seed {asked['seed']}"
+    return f"“{literal(entry.words)}”: {how}."

@@ -3,6 +3,7 @@
 Law: it only reads, and only below the folder that it was given; a run that is going on does not notice.
 """
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -12,26 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 from PIL import Image
 
 from editors import EditorError
 from trainer.config import InstructPix2PixConfig
 from trainer.curve import grouped, series_name
-from trainer.errors import InvalidConfig
-from trainer.watching import RunFacts, heard_of, run_below, runs_below, thinned, watch
+from trainer.watching import RunFacts, heard_of, run_below, runs_below, watch
+from ui.curves import LOSS, loss_table, table
 from ui.form import refusal
 from ui.literal import literal
 from ui.models import name_of_run
+from ui.parts import Parts, Update, told_at
 from ui.screen import QUIET
 from ui.switch import LANE, Switch
 from ui.watch import duration
 
-POINTS = 100
-"""Of a curve: more than a screen can show would only be sent."""
 LOOK_SECONDS = 3
-LOSS = "loss"
-TRAINING = "training"
 NOTHING = "There is no training run below {}; start one with `wordbrush train`."
 DAMAGED = "{}: its settings or figures cannot be read; look at the files of the run."
 GONE = "This run is no longer there; reload the page."
@@ -41,7 +38,7 @@ ROWS = {
     "autoencoder": "Rows: original, how it comes back.",
 }
 """Task -> what is seen in its grids."""
-Update = dict[Any, Any]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -111,10 +108,11 @@ class TrainTab:
         facts = _facts(folder)
         return {self.status: gr.skip() if facts is None else told(facts)}
 
-    def plot(self, name: str | None, figure: str | None) -> Any:
+    def plot(self, name: str | None, figure: str | None) -> Update:
         """Show other figures."""
         facts = _facts(run_below(self.root, name))
-        return gr.skip() if facts is None else self._figures(facts, figure)[self.figures]
+        shown = gr.skip() if facts is None else self._figures(facts, figure)[self.figures]
+        return {self.figures: shown}
 
     def scrub(self, name: str | None, step: float) -> Update:
         """Show the grid that was drawn at a step, or last before it."""
@@ -152,26 +150,23 @@ class TrainTab:
             return self._nothing(DAMAGED.format(literal(str(name))))
         follows = step is None or newest is None or step >= newest
         there = facts.samples
-        return {
-            self.status: told(facts),
-            self.losses: gr.LinePlot(value=loss_table(facts), visible=bool(facts.losses)),
-            **self._figures(facts, figure),
-            **(self._grid(facts, there[-1] if there else 0) if follows else {}),
-            self.step: gr.Slider(
-                minimum=there[0] if there else 0,
-                maximum=there[-1] if there else 1,
-                step=math.gcd(*(there or [1])),
-                visible=len(there) > 1,
-                **({"value": there[-1] if there else 0} if follows else {}),
-            ),
-            self.trial: gr.Button(
-                _trial_words(facts), interactive=name_of_run(folder, str(name)) is not None
-            ),
-            self.settings: facts.config.card(),
-            self.clock: gr.Timer(active=not facts.is_finished),
-            self.seen: seen,
-            self.newest: there[-1] if there else None,
-        }
+        last = there[-1] if there else None
+        parts = Parts(self._nothing(told(facts)))
+        with parts.tried("curves of the losses"):
+            parts.show({self.losses: gr.LinePlot(value=loss_table(facts), visible=bool(facts.losses))})
+        with parts.tried("figures"):
+            parts.show(self._figures(facts, figure))
+        with parts.tried("grid"):
+            parts.show(self._grid(facts, last or 0) if follows else {self.grid: gr.skip()}, self.caption)
+        with parts.tried("choice of a step"):
+            parts.show({self.step: _steps(there, last if follows else None)})
+        with parts.tried("trial"):
+            can_be_tried = name_of_run(folder, str(name)) is not None
+            parts.show({self.trial: gr.Button(_trial_words(facts), interactive=can_be_tried)})
+        with parts.tried("settings"):
+            parts.show({self.settings: facts.config.card()})
+        parts.show({self.clock: gr.Timer(active=not facts.is_finished), self.seen: seen, self.newest: last})
+        return parts.with_words(self.status)
 
     def _figures(self, facts: RunFacts, chosen: str | None) -> Update:
         """Return the plot of what was measured besides losses, and the choice of what it shows."""
@@ -188,7 +183,7 @@ class TrainTab:
         ]
         return {
             self.figure: gr.Dropdown(choices=list(groups), value=chosen, visible=len(groups) > 1),
-            self.figures: gr.LinePlot(value=_table(rows), y_title=chosen, visible=True),
+            self.figures: gr.LinePlot(value=table(rows), y_title=chosen, visible=True),
         }
 
     def _grid(self, facts: RunFacts, step: float) -> Update:
@@ -224,11 +219,23 @@ class TrainTab:
         }
 
 
+def _steps(there: Sequence[int], value: int | None) -> Any:
+    """Return the slider of the steps that have grids; where there is one alone, there is nothing to choose.
+
+    gradio takes no slider whose ends are one.
+    """
+    if len(there) < 2:
+        return gr.Slider(visible=False)
+    chosen = {} if value is None else {"value": value}
+    return gr.Slider(minimum=there[0], maximum=there[-1], step=math.gcd(*there), visible=True, **chosen)
+
+
 def _facts(folder: Path | None) -> RunFacts | None:
     """Read a run; None where it is damaged, or gone."""
     try:
         return None if folder is None else watch(folder)
-    except (InvalidConfig, OSError, ValueError, KeyError, TypeError):
+    except Exception:  # noqa: BLE001 - whatever a damaged run makes of its readers
+        _log.warning("%s cannot be read", folder, exc_info=True)
         return None
 
 
@@ -247,30 +254,11 @@ def told(facts: RunFacts) -> str:
         return f"Finished after {facts.config.steps} steps."
     ago = time.time() - max(when for _, when in heard_of(facts.folder)) / 1e9
     left = facts.seconds_left
+    if facts.step >= facts.config.steps:
+        return f"All {facts.config.steps} steps are done; saving the model ..."
     words = f"Step {facts.step} of {facts.config.steps}"
     words += "" if left is None else f", about {duration(left)} of training left"
     return f"{words}; last heard of {duration(max(0.0, ago))} ago."
-
-
-def loss_table(facts: RunFacts) -> pd.DataFrame:
-    """Return the curves of the losses, in training and on held-out samples."""
-    return _table([*_training(facts), *_held_out(facts)])
-
-
-def _training(facts: RunFacts) -> Iterator[tuple[float, float, str]]:
-    for step, loss in thinned(facts.losses, POINTS):
-        yield step, loss, TRAINING
-
-
-def _held_out(facts: RunFacts) -> Iterator[tuple[float, float, str]]:
-    for line in facts.figures:
-        for name, value in line.items():
-            if name.startswith(LOSS):
-                yield line["step"], value, name.removeprefix(LOSS).strip() or name
-
-
-def _table(rows: Sequence[tuple[float, float, str]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["step", "value", "of"])
 
 
 def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
@@ -333,10 +321,12 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         seen=gr.State(None),
         newest=gr.State(None),
     )
-    tab.select(here.look_around, run, [run, status], **QUIET)
-    run.change(here.open, run, here.outputs, **QUIET)
-    here.clock.tick(here.look_again, [run, figure, step, here.seen, here.newest], here.outputs, **QUIET)
-    figure.input(here.plot, [run, figure], figures, **QUIET)
+    told = partial(told_at, status)
+    tab.select(told(here.look_around), run, [run, status], **QUIET)
+    run.change(told(here.open), run, here.outputs, **QUIET)
+    looked = [run, figure, step, here.seen, here.newest]
+    here.clock.tick(told(here.look_again), looked, here.outputs, **QUIET)
+    figure.input(told(here.plot), [run, figure], [figures, status], **QUIET)
     trial.click(
         partial(here.try_out, switch, tabs),
         [run, switch.model],
@@ -345,5 +335,6 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         api_visibility="private",
         **LANE,
     )
-    step.input(here.scrub, [run, step], [grid, caption], trigger_mode="always_last", **QUIET)
+    scrubbed = [grid, caption, status]
+    step.input(told(here.scrub), [run, step], scrubbed, trigger_mode="always_last", **QUIET)
     return here

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL.PngImagePlugin import PngImageFile
+from playwright.sync_api import TimeoutError
 
 from editors import InstructionEdit
 from editors.images import read_mask
@@ -24,6 +25,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --enable-unsafe-swiftshader"
 )
+CAPTION = "follow 7.5, keep 1.5, seed 7: make it night"
 SECONDS = 1000
 """In the browser driver's unit."""
 
@@ -88,7 +90,11 @@ class Visit:
         self.instruction.press("Enter")
 
     def says(self, text, timeout=60 * SECONDS):
-        self.tab.get_by_text(text).first.wait_for(timeout=timeout)
+        try:
+            self.tab.get_by_text(text).first.wait_for(timeout=timeout)
+        except TimeoutError as error:
+            lines = self.tab.locator(".status, .spoken").all_inner_texts()
+            raise AssertionError(f"waited for {text!r}, the page says {lines}, {self.complaints}") from error
 
     def until(self, true):
         """Wait for something that the page does out of sight."""
@@ -235,7 +241,7 @@ def test_the_comparison_is_moved_by_keys_and_described(visit, editor, photo):
     visit.upload(photo)
     visit.ask("make it night")
     visit.says("Done in")
-    visit.tab.get_by_alt_text("After: make it night (7)").wait_for()
+    visit.tab.get_by_alt_text(f"After: {CAPTION}").wait_for()
     divider = visit.tab.get_by_label("Divider between before (left) and after (right)")
     divider.press("ArrowLeft")
     divider.press("ArrowLeft")
@@ -266,7 +272,7 @@ def test_a_reload_keeps_the_session_and_another_tab_sees_nothing_of_it(visit, ed
     visit.tab.reload()
     visit.says("Here is where you were")
     assert visit.instruction.input_value() == "not yet asked"
-    visit.tab.get_by_alt_text("After: make it night (7)").wait_for()
+    visit.tab.get_by_alt_text(f"After: {CAPTION}").wait_for()
     assert visit.compared() == [[123, 61], [123, 61]]
     visit.tab.reload()  # and again: the token is another one
     visit.says("Here is where you were")
@@ -408,14 +414,14 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     visit.press("Use as input")
     visit.says("This is now the picture")
     visit.ask("add snow")
-    visit.says("add snow (7)")  # the negative of the negative
+    visit.says("seed 7: add snow")  # the negative of the negative
     first, second = (one.original_image.image for one in editor.edits)
     assert first.tobytes() != second.tobytes()
     visit.tab.locator("#undo").click()
     visit.says("The form is as it was before")
     assert visit.instruction.input_value() == "make it night"
     visit.tab.get_by_label("Compare with").click()
-    visit.tab.get_by_role("option", name="make it night (7), 2 in the history").click()
+    visit.tab.get_by_role("option", name=f"{CAPTION}, 2 in the history").click()
     assert visit.compared() == [[123, 61], [123, 61]]
     visit.tab.locator("#edit-history button img").nth(1).click()
     visit.says("“make it night”: follow 7.5, keep 1.5, 20 steps, seed 7.")
@@ -470,6 +476,47 @@ def test_the_grid_changes_the_strength_alone_and_a_click_takes_it(visit, editor,
     visit.go.click()
     visit.says("Done in")
     assert (editor.edits[-1].guidance_scale, editor.edits[-1].image_guidance_scale) == (12, 1.88)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1280, 900), (390, 844)])
+def test_the_page_opens_at_its_top_with_what_an_edit_needs(browser, visit, width, height):
+    tab = browser.new_page(viewport={"width": width, "height": height})
+    tab.goto(visit.url)
+    go = tab.get_by_role("button", name="Edit", exact=True)
+    go.wait_for()
+    tab.wait_for_function("document.querySelector('.status[role=status]')")  # what is run at last was
+    assert tab.evaluate("scrollY") == 0
+    box = go.bounding_box()
+    assert box is not None and box["y"] + box["height"] <= height
+    if width > 640:
+        tab.wait_for_function("document.activeElement.closest('#instruction')")
+    tab.close()
+
+
+def test_what_is_shown_is_what_is_acted_on(visit, editor, photo):
+    """After a grid, and after Stop: never a preview over the buttons of an older result."""
+    actions = [visit.tab.get_by_role("button", name=name) for name in ("Use as input", "Download PNG")]
+    visit.upload(photo)
+    editor.seconds_a_step = 0.0
+    visit.instruction.fill("make it night")
+    visit.tab.get_by_text("Find the right strength").click()
+    visit.press("Draw the grid")
+    visit.says("Click the cell you like best")
+    assert not visit.tab.locator(".compare").first.is_visible()
+    assert not any(action.is_enabled() for action in actions)
+    visit.go.click()
+    visit.says("Done in")
+    shown = visit.tab.locator(".compare .after").first.get_attribute("src")
+    editor.held = True
+    visit.instruction.fill("something else")
+    visit.go.click()
+    visit.says("Step 3")
+    assert not any(action.is_enabled() for action in actions), "a preview is no result"
+    visit.stop.click()
+    editor.held = False
+    visit.says("Stopped.")
+    assert visit.tab.locator(".compare .after").first.get_attribute("src") == shown
+    assert all(action.is_enabled() for action in actions)
 
 
 @pytest.mark.parametrize("size", [(123, 61), (1600, 1100)])

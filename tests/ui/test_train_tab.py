@@ -137,3 +137,41 @@ def test_a_person_tries_a_run(run, browser, tmp_path):  # noqa: F811
         visit.says("“as mine does it”: follow 3.5")
         assert opener.opened == [str(run.folder)]
         assert (visit.complaints, visit.strangers) == ([], [])
+
+
+@pytest.mark.parametrize("drawn", [[], [20], [20, 40], [30, 45]])
+def test_a_run_with_any_number_of_grids_is_shown_in_a_browser(browser, run, tmp_path, drawn):  # noqa: F811
+    for path in (run.folder / "samples").iterdir():
+        path.unlink()
+    for step in drawn:
+        run.draw(step)
+    page = build_app(NegativeEditor(), model="negative", runs=run.folder.parent)
+    with visiting(browser, page) as visit:
+        visit.tab.get_by_role("tab", name="Train").click()
+        visit.says("Step 20 of 100")
+        if drawn:
+            visit.says(f"Drawn at step {drawn[-1]}.")
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("part", ["loss_table", "grouped", "_trial_words", "_steps"])
+def test_a_fault_in_one_part_is_a_sentence_and_the_others_are_shown(here, run, monkeypatch, part):
+    def fail(*_):
+        raise ZeroDivisionError("of nothing")
+
+    run.measure(20)
+    monkeypatch.setattr(f"ui.train_tab.{part}", fail)
+    shown = here.open("mine")
+    assert "cannot be shown (of nothing)" in shown[here.status] and "Step 20" in shown[here.status]
+    assert shown[here.newest] == 20 and "step 20" in shown[here.caption]
+
+
+def test_a_log_of_anything_leaves_a_sentence(here, run):
+    for content in ('{"step": 1}\n', "[]\n", '{"step": "x", "loss": {}}\n', "7\n", "no json\n"):
+        (run.folder / "log.jsonl").write_text(content)
+        assert here.open("mine")[here.status]
+
+
+def test_after_the_last_step_it_says_that_it_saves(here, run):
+    run.log(100)
+    assert "saving the model" in here.open("mine")[here.status]

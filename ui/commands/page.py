@@ -71,7 +71,9 @@ def ui(
     ] = None,
     auth_file: Annotated[
         Path | None,
-        typer.Option("--auth-file", help="File whose first line is NAME:PASSWORD; no process list shows it."),
+        typer.Option(
+            "--auth-file", help="File of accounts, a line NAME:PASSWORD each; no process list shows it."
+        ),
     ] = None,
     allow_host: AllowHost = None,
     root_path: Annotated[
@@ -200,24 +202,25 @@ def _root_path(given: str) -> str:
     return path
 
 
-def credentials(auth: str | None, file: Path | None = None) -> tuple[str, str] | None:
-    """Split NAME:PASSWORD, given or in a file.
+def credentials(auth: str | None, file: Path | None = None) -> list[tuple[str, str]] | None:
+    """Split NAME:PASSWORD, given or in the lines of a file.
 
     Raises:
-        InvalidOption: One of the two is missing, or the file cannot be read.
+        InvalidOption: One of the two is missing, a name stands twice, or the file cannot be read.
     """
+    lines = [] if auth is None else [auth]
     option = "--auth"
     if file is not None:
         if auth is not None:
             raise InvalidOption("--auth-file: --auth or WORDBRUSH_AUTH is given too; give one of them.")
         option = "--auth-file"
         try:
-            auth = (read_text(user_path(file)).splitlines() or [""])[0].strip()
+            lines = [line.strip() for line in read_text(user_path(file)).splitlines() if line.strip()] or [""]
         except (OSError, UnicodeError):
             raise InvalidOption(f"--auth-file: {str(file)!r} cannot be read; check the path.") from None
-    if auth is None:
-        return None
-    name, _, password = auth.partition(":")
-    if not name or not password:
+    accounts = [(name, password) for name, _, password in (line.partition(":") for line in lines)]
+    if not all(name and password for name, password in accounts):
         raise InvalidOption(f"{option}: is not of the form NAME:PASSWORD; give both, with a colon between.")
-    return name, password
+    if len({name for name, _ in accounts}) < len(accounts):
+        raise InvalidOption(f"{option}: a name stands there twice; give each account its own.")
+    return accounts or None
