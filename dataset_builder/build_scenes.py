@@ -24,13 +24,17 @@ import numpy as np
 from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
 from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
+from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError, InvalidJob
+from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import canonical_json, hash_json
 from editors.files import user_path
 
 Split = Literal["train", "held_out"]
+_ACCESSORIES: Final = "twemoji"
+"""The set that draws what is worn, wherever the wearer's own has none."""
 MAX_SAMPLES: Final = 10_000_000
 # A scene may allow no edit, or one that nobody can see: then the sample's next scene is tried.
 ATTEMPTS: Final = 16
@@ -124,6 +128,9 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
         MissingArtwork: The world needs artwork that is not on this machine.
         WorkerLost: Worker processes were killed again and again.
     """
+    if not _is_finished(job.out):  # else nothing is drawn
+        # All at once, and before there is anything that the next try would have to go on with.
+        require_artwork([*scenes.WORLDS[job.world].artwork_sets, _ACCESSORIES])
     yield from build_shards(
         job.out,
         config=job.config(),
@@ -132,6 +139,14 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
         samples_per_shard=job.samples_per_shard,
         jobs=job.jobs,
     )
+
+
+def _is_finished(folder: Path) -> bool:
+    try:
+        read_dataset(folder)
+    except DatasetError:
+        return False
+    return True
 
 
 def sample_seed(job: SceneJob, number: int, attempt: int = 0) -> int:

@@ -22,9 +22,18 @@ from dataset_builder.checks import check_whole
 from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.fill import Running, cut, fill_folder
-from dataset_builder.filters import KEPT, POCKET, ThresholdChoice, Thresholds, outcomes, quantile_thresholds
+from dataset_builder.filters import (
+    AUTO,
+    KEPT,
+    POCKET,
+    PRESETS,
+    ThresholdChoice,
+    Thresholds,
+    outcomes,
+    quantile_thresholds,
+)
 from dataset_builder.records import ClipScores
-from dataset_builder.render_tools import one_thread, scorer_fingerprint, scoring
+from dataset_builder.render_tools import NO_SCORER, one_thread, scorer_fingerprint, scoring
 from dataset_builder.shards import Sample, ShardReport
 from dataset_builder.storage import canonical_json
 from dataset_builder.tars import read_parts
@@ -152,6 +161,8 @@ def calibrated_thresholds(exact: Path | str, *, scorer: str, quantile: float, nu
 def _thresholds(job: FilterJob, source: DatasetInfo) -> Thresholds:
     """Return the preset's thresholds, or those that exact pairs give."""
     if job.calibrate_on is None:
+        if job.preset == AUTO and _is_unscored(source):
+            return job.changed(PRESETS["none"])
         return job.thresholds(by_pocket=_by_pocket(source))
     known, mine = source.config.get("scorer"), scorer_fingerprint(job.scorer)
     if known != mine:
@@ -160,6 +171,11 @@ def _thresholds(job: FilterJob, source: DatasetInfo) -> Thresholds:
             f"{str(known)[:12]}; name the one that they were rendered with."
         )
     return job.changed(calibrated_thresholds(job.calibrate_on, scorer=job.scorer, quantile=job.quantile))
+
+
+def _is_unscored(source: DatasetInfo) -> bool:
+    """Say whether the pairs were rendered with the scorer "none"."""
+    return bool(source.config.get("scorer") == NO_SCORER)
 
 
 def _by_pocket(source: DatasetInfo) -> bool:
@@ -180,7 +196,8 @@ def _decide(
     for shard, samples in source.samples_by_shard(wanted):
         for _, group in groupby(samples, key=lambda sample: sample.get(records.TRIPLET)):
             candidates = list(group)
-            verdicts = outcomes([_scores(source, one) for one in candidates], thresholds, keep=keep)
+            scores = [_scores(source, one, thresholds) for one in candidates]
+            verdicts = outcomes(scores, thresholds, keep=keep)
             for one, verdict in zip(candidates, verdicts, strict=True):
                 lines.append({"key": one.pop("__key__"), "outcome": verdict, **one})
                 if verdict == KEPT:
@@ -188,13 +205,16 @@ def _decide(
     return lines, kept
 
 
-def _scores(source: DatasetInfo, sample: Mapping[str, Any]) -> ClipScores:
-    """Return the scores of a rendered pair."""
+def _scores(source: DatasetInfo, sample: Mapping[str, Any], thresholds: Thresholds) -> ClipScores:
+    """Return the scores of a rendered pair; where none are asked for, all without them are equal."""
+    if records.SCORES not in sample and thresholds == PRESETS["none"]:
+        return ClipScores(image_image=0, original_image_text=0, edited_image_text=0, direction=0)
     try:
         return ClipScores(**sample[records.SCORES])
     except (KeyError, TypeError) as error:
         raise UnreadableDataset(
-            f"{source.folder} holds pairs without scores ({sample['__key__']}); render them with a scorer."
+            f"{source.folder} holds pairs without scores ({sample['__key__']}); render them with a scorer, "
+            'or take them all with the preset "none".'
         ) from error
 
 

@@ -166,7 +166,7 @@ class RenderJob(ThresholdChoice):
             "kind": "rendered",
             "triplets": hash_json([row.to_json() for row in rows]),
             "model": model_fingerprint(self.model),
-            "scorer": scorer_fingerprint(self.scorer),
+            "scorer": NO_SCORER if self.scorer == NO_SCORER else scorer_fingerprint(self.scorer),
             "thresholds": None if self.enough is None else asdict(self.needed()),
             "samples_per_triplet": self.samples_per_triplet,
         }

@@ -18,6 +18,7 @@ from editors.loading import (
     PICKLES,
     RECOMMENDED_KEY,
     REMEDY,
+    TAUGHT_KEY,
     XL_PARTS,
     Parts,
     explained,
@@ -149,6 +150,7 @@ def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
 def _read_family(path: Path, kind: str, name: str) -> Parts:
     """Read one of the two models of a folder like pocket's; they share all but UNet and scheduler."""
     facts = read_object(path / "pocket.json", name)
+    said = facts.get("taught", {})
     tokenizer, text_encoder = load_text_encoder(facts.get("text_encoder", TEXT_ENCODER))
     return Parts(
         tokenizer=tokenizer,
@@ -158,6 +160,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         scheduler=_scheduler(path / kind / "scheduler", name),
         recommends=recommended_of(facts, "recommended", name),
         instructions=instructions_of(facts, "instructions", name),
+        taught=instructions_of(said if isinstance(said, dict) else {kind: said}, kind, name),
     )
 
 
@@ -189,6 +192,7 @@ def _read_folder(path: Path, name: str) -> Parts:
         is_cosxl_edit=facts.get("is_cosxl_edit") is True,
         recommends=recommended_of(facts, RECOMMENDED_KEY, name),
         instructions=instructions_of(facts, INSTRUCTIONS_KEY, name),
+        taught=instructions_of(facts, TAUGHT_KEY, name),
     )
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from editors import taught
 from editors.conditioning import Conditioning
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
@@ -147,10 +148,20 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
                 seconds=time.perf_counter() - began,
                 model=model.name,
                 scheduler=type(model.scheduler).__name__,
-                notes=(*job.photo.picture.notes, *model.text.notes_on(job.edit.edit_prompt)),
+                notes=self._notes(job, image),
             )
             for job, image in zip(jobs, finished, strict=True)
         ]
+
+    def _notes(self, job: _Job, edited: Image.Image) -> tuple[str, ...]:
+        """Return what people should know of an edit."""
+        model, prompt, before = self.model, job.edit.edit_prompt, job.photo.picture.with_alpha()
+        doubts = (
+            *(model.text.notes_on(prompt) or taught.notes_on(prompt, model.taught)),
+            *taught.notes_on_change(before, edited, job.mask),
+        )
+        can = f"This model is good at: {', '.join(self.instructions)}."
+        return (*job.photo.picture.notes, *doubts, *((can,) if doubts and self.instructions else ()))
 
     def _finish(self, job: _Job, edited: Tensor, image_latents: Tensor) -> Image.Image:
         """Bring what the model drew, (3, h, w) in [0, 1], to the upload's size, alpha and mask."""

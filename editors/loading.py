@@ -28,6 +28,8 @@ RECOMMENDED_KEY = "_recommended"
 and fetches the file."""
 INSTRUCTIONS_KEY = "_instructions"
 """Where it keeps what an edit model says it is good at."""
+TAUGHT_KEY = "_taught"
+"""Where it keeps all words of the instructions that an edit model learnt from."""
 
 
 _NUM_TIME_IDS = 6
@@ -48,6 +50,7 @@ class Parts(NamedTuple):
     is_cosxl_edit: bool = False
     recommends: Recommended = MappingProxyType({})
     instructions: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
 
 
 def parts_of(pipe: Any, name: str) -> Parts:
@@ -69,6 +72,7 @@ def parts_of(pipe: Any, name: str) -> Parts:
         is_cosxl_edit=bool(getattr(pipe, "is_cosxl_edit", False)),
         recommends=recommended_of(pipe.config, RECOMMENDED_KEY, name),
         instructions=instructions_of(pipe.config, INSTRUCTIONS_KEY, name),
+        taught=instructions_of(pipe.config, TAUGHT_KEY, name),
     )
 
 
@@ -141,7 +145,7 @@ def recommended_of(facts: Mapping[str, Any], key: str, name: str) -> Recommended
 
 
 def instructions_of(facts: Mapping[str, Any], key: str, name: str) -> tuple[str, ...]:
-    """Return the instructions that a model's files say it is good at, none where they say nothing of it.
+    """Return the instructions, or words, that a model's files list; none where they say nothing of them.
 
     Args:
         facts: What the file says.
@@ -154,8 +158,8 @@ def instructions_of(facts: Mapping[str, Any], key: str, name: str) -> tuple[str,
     found = facts.get(key, ())
     if not isinstance(found, list | tuple) or not all(isinstance(one, str) and one.strip() for one in found):
         raise IncompatibleModel(
-            f"{name}: says it is good at {found!r}, which is no list of instructions; mend or remove {key!r} "
-            "in its JSON file."
+            f"{name}: says {found!r}, which is no list of instructions or words; mend or remove {key!r} in "
+            "its JSON file."
         )
     return tuple(found)
 

@@ -50,6 +50,7 @@ class DiffusionModel:
         is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
         recommends: Settings that suit the models of its family, by kind, where its files say so.
         instructions: What it says it is good at, as one would ask for it; for edit models.
+        taught: All words of the instructions that it learnt from; empty where nobody says.
     """
 
     tokenizer: Any
@@ -64,6 +65,7 @@ class DiffusionModel:
     is_cosxl_edit: bool = False
     recommends: Recommended = field(default_factory=dict)
     instructions: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from editors import taught
 from editors.attention import install
 from editors.editor import DiffusionEditor
 from editors.edits import EditResult, PromptEdit, Step
@@ -206,9 +207,15 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             heat_maps=None if seen is None else seen.by_word(),
             notes=(
                 *(() if photo is None else photo.picture.notes),
-                *self.model.text.notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
+                *self._notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
             ),
         )
+
+    def _notes_on(self, prompts: str) -> tuple[str, ...]:
+        """Return what people should know of how the prompts were read, a sentence each."""
+        unread = self.model.text.notes_on(prompts)
+        new = () if unread else taught.notes_on(prompts, self.model.taught)
+        return (*unread, *new, *((taught.known_words(self.model.taught),) if new else ()))
 
     def _psnr(self, photo: Photo, original: NDArray[np.float32], batch: SideBySide, of: int) -> float | None:
         redrawn = batch.originals.redrawn(of)

@@ -103,11 +103,12 @@ def _shown(sample: dict[str, Any], decision: dict[str, Any]) -> ShownPair:
     """Say of a pair what was asked, and why it is where it is."""
     outcome = decision["outcome"]
     score = outcome if outcome in SCORES else "direction"
-    value = decision[records.SCORES][score]
+    scores = decision.get(records.SCORES)  # pairs may be rendered without
+    scored = "" if scores is None else f"\n{score.replace('_', ' ')} {scores[score]:.2f}"
     return ShownPair(
         original_image=sample[records.ORIGINAL_IMAGE],
         edited_image=sample[records.EDITED_IMAGE],
-        words=f"{sample[records.EDIT_PROMPT]}\n{score.replace('_', ' ')} {value:.2f}",
+        words=f"{sample[records.EDIT_PROMPT]}{scored}",
     )
 
 

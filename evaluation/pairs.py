@@ -10,7 +10,6 @@ the run; a report says the same for the same scores.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from PIL import Image
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
-from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import (
@@ -39,8 +37,9 @@ from editors import InstructionEdit, InstructPix2PixEditor
 from editors.files import user_path
 from editors.settings import resolve
 from evaluation.figures import psnr
+from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import GridRow, draw_grid, markdown
-from evaluation.sampling import model_hash, round_trip
+from evaluation.sampling import model_hash, through_autoencoder
 from evaluation.scores import EvalReport, PairScore, summarise
 
 SCORES_FILE: Final = "scores.jsonl"
@@ -56,7 +55,7 @@ class EvalJob:
     Attributes:
         out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
         model: Name or path of the editor's model.
-        data: Folder of pairs; None draws held-out pairs into `out/pairs`.
+        data: Folder of pairs, of any form that is trained on; None draws held-out pairs into `out/pairs`.
         num: Number of pairs.
         world: World of the pairs to draw, where `data` is None.
         size: Their side in pixels.
@@ -138,11 +137,7 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
     """
     if job.data is None:
         yield from build_scenes(job.scene_job())
-    info = read_dataset(job.data or job.scene_job().out)
-    if info.config.get("kind") != "pairs":
-        raise UnreadableDataset(
-            f"{info.folder} holds no pairs; draw some with `wordbrush data scenes --pairs`."
-        )
+    info = pair_samples(job.data or job.scene_job().out, job.num)
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
     resolved = resolve(job.request(Image.new("RGB", (16, 16)), "check", 0), editor)
     settings = {
@@ -169,13 +164,13 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
 
 
 def _measure(
-    job: EvalJob, editor: InstructPix2PixEditor, info: DatasetInfo, run: str
+    job: EvalJob, editor: InstructPix2PixEditor, info: PairSamples, run: str
 ) -> Generator[PairScore, None, list[PairScore]]:
     """Yield the scores of earlier runs, then measure the pairs that have none; return all."""
     path = job.out / SCORES_FILE
     known = {score.key: score for score in _read_scores(path, run)}
     scores = []
-    for number, sample in enumerate(itertools.islice(info.samples(), job.num)):
+    for number, sample in enumerate(info.samples()):
         score = known.get(sample["__key__"])
         if score is None:
             score = _score_pair(job, editor, number, sample, run)
@@ -195,7 +190,7 @@ def _score_pair(
     inside = sample[records.MASK] > 127  # (H, W)
     result = editor.edit(job.request(Image.fromarray(source), sample[records.EDIT_PROMPT], number))
     edited = np.array(result.edited_image.convert("RGB"))
-    through = round_trip(editor.model, target[None])[0]
+    through = through_autoencoder(editor.model, target)
     picture = _picture_path(job.out, run, sample["__key__"])
     make_folder(picture.parent)
     write_atomically(picture, png_bytes(edited))
@@ -225,7 +220,7 @@ def _picture_path(out: Path, run: str, key: str) -> Path:
     return out / PICTURES_FOLDER / run[:12] / f"{key}.png"
 
 
-def _publish(job: EvalJob, info: DatasetInfo, report: EvalReport, scores: list[PairScore]) -> None:
+def _publish(job: EvalJob, info: PairSamples, report: EvalReport, scores: list[PairScore]) -> None:
     """Write the report in its three forms."""
     shown = _first_of_each_kind(scores, GRID_ROWS_PER_KIND)
     rows = []

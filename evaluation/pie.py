@@ -37,13 +37,12 @@ from dataset_builder.storage import (
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.errors import EditorError
 from editors.models import DiffusionModel
-from editors.photo import Photo, encode
 from evaluation.pie_bench import PieBench, PieCase
 from evaluation.pie_job import CROSS, NONE, SELF, WEIGHT, PieJob
 from evaluation.pie_metrics import Measured, PieMetrics, Pixels
 from evaluation.pie_report import PieReport, PieScore, markdown, row_of
 from evaluation.report import GridRow, draw_grid
-from evaluation.sampling import model_hash, weights_hash
+from evaluation.sampling import model_hash, through_autoencoder, weights_hash
 
 SCORES_FILE: Final = "scores.jsonl"
 _GRID_CASES: Final = 12
@@ -88,7 +87,7 @@ def evaluate_pie(
         DatasetError: The folder cannot be read, or the results not be written.
         EditorError: A model cannot be loaded.
     """
-    bench = PieBench.read(job.data)
+    bench = PieBench.read(job.data).head(job.num)
     if prompt_editor is None and job.prompt_model != NONE:
         # An inversion retraces DDIM's steps, whatever the model's folder samples with.
         prompt_editor = PromptToPromptEditor.from_pretrained(
@@ -181,10 +180,7 @@ def _floors(models: Mapping[str, DiffusionModel], bench: PieBench) -> list[_Meth
 
 
 def _through(model: DiffusionModel, _case: PieCase, picture: Image.Image, _number: int) -> Image.Image:
-    """Send a picture through an autoencoder at the size its model works at, and back to its own size."""
-    photo = Photo.read(picture, model)
-    pixels = model.decode_unscaled(encode([photo], model))[0].permute(1, 2, 0).cpu().numpy()
-    return photo.brought_back(pixels, "resize", before=lambda: photo.pixels)
+    return Image.fromarray(through_autoencoder(model, np.asarray(picture)))
 
 
 def _measure(
@@ -197,7 +193,7 @@ def _measure(
     lines = [(line.pop("run"), PieScore(**line)) for line in read_lines(path)]
     known = {(score.row, score.key): score for run, score in lines if runs.get(score.row) == run}
     scores = []
-    for number, case in enumerate(bench.cases[: job.num]):
+    for number, case in enumerate(bench.cases):
         picture = bench.picture(case)
         for method in methods:
             score = known.get((method.name, case.key))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_files import file_beside
 from dataset_builder.storage import hash_json
 from editors.errors import EditorError
 from editors.files import read_text
@@ -104,10 +105,10 @@ class PieCase:
         """Return where the picture may change, (H, W); its outermost pixels always may, as published."""
         flat = np.zeros(height * width, dtype=bool)
         for start, length in zip(self.runs[::2], self.runs[1::2], strict=True):
-            if not 0 <= start < height * width:
+            if not (start >= 0 and length >= 0 and start + length <= height * width):
                 raise UnreadableDataset(
-                    f"{MAPPING_FILE}: entry {self.key!r} has a mask that begins at pixel {start}, but its "
-                    f"picture is {width}×{height}; give the picture it was drawn on."
+                    f"{MAPPING_FILE}: entry {self.key!r} has a mask from pixel {start} to {start + length}, "
+                    f"but its picture is {width}×{height}; give the picture it was drawn on."
                 )
             flat[start : start + length] = True
         region = flat.reshape(height, width)
@@ -131,7 +132,7 @@ class PieBench:
 
     @classmethod
     def read(cls, folder: Path) -> PieBench:
-        """Read a folder's mapping file, and make sure that the pictures are there.
+        """Read a folder's mapping file.
 
         Raises:
             UnreadableDataset: It is no such folder, or an entry cannot be read.
@@ -151,16 +152,35 @@ class PieBench:
             cases=tuple(PieCase.of(key, entry) for key, entry in entries.items()),
             data_hash=hash_json(entries),
         )
-        lost = next((case for case in bench.cases if not bench.path(case).is_file()), None)
-        if lost is not None:
-            raise UnreadableDataset(
-                f"{bench.path(lost)} is missing, which entry {lost.key!r} names; fetch the pictures again."
-            )
         return bench
 
+    def head(self, num: int) -> PieBench:
+        """Return the first entries alone, having made sure that their pictures are there.
+
+        Raises:
+            UnreadableDataset: One is missing, or lies elsewhere.
+        """
+        few = replace(self, cases=self.cases[:num])
+        for case in few.cases:
+            if not few.path(case).is_file():
+                raise UnreadableDataset(
+                    f"{few.path(case)} is missing, which entry {case.key!r} names; fetch the pictures again."
+                )
+        return few
+
     def path(self, case: PieCase) -> Path:
-        """Return where a case's picture is."""
-        return self.folder / PICTURES_FOLDER / case.image_path
+        """Return where a case's picture is.
+
+        Raises:
+            UnreadableDataset: Its name leads out of the folder.
+        """
+        found = file_beside(self.folder / PICTURES_FOLDER, case.image_path)
+        if found is None:
+            raise UnreadableDataset(
+                f"{MAPPING_FILE}: entry {case.key!r} names {case.image_path!r}, which leads out of "
+                f"{PICTURES_FOLDER}/; name a picture in there."
+            )
+        return found.path
 
     def picture(self, case: PieCase) -> Image.Image:
         """Return a case's picture, upright RGB.

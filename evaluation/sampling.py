@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from editors import diffusion, guidance
 from editors.conditioning import Conditioning
 from editors.models import DiffusionModel
+from editors.photo import Photo, encode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +152,23 @@ def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np
         (B, H, W, 3) uint8.
     """
     return _levels(model.decode_unscaled(model.encode_image(_pixels(pictures)).mode()))
+
+
+def through_autoencoder(model: DiffusionModel, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Send one picture through an autoencoder at the size its model works at, and back to its own size.
+
+    Args:
+        model: The model whose autoencoder it is.
+        picture: (H, W, 3) uint8 of any size.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    photo = Photo.read(Image.fromarray(picture), model)
+    if photo.pixels.shape == picture.shape:
+        return round_trip(model, picture[None])[0]
+    pixels = model.decode_unscaled(encode([photo], model))[0].permute(1, 2, 0).cpu().numpy()
+    return np.array(photo.brought_back(pixels, "resize", before=lambda: photo.pixels))
 
 
 def _pixels(pictures: NDArray[np.uint8]) -> Tensor:

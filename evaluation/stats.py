@@ -62,7 +62,7 @@ class PairStats:
         not_written: Prompts without a triplet, by reason.
         rejects: Pairs left out, by reason.
         kinds: Kind of edit to (rendered, kept).
-        rendered: Score to its spread over all rendered pairs.
+        rendered: Score to its spread over all rendered pairs; empty where they were not scored.
         kept: Score to its spread over kept pairs.
         by_p: (middle of a range of p, rendered pairs, mean direction, mean similarity of the pictures, share
             kept).
@@ -135,15 +135,34 @@ def pair_stats(folder: Path | str) -> PairStats:
         not_written=not_written,
         rejects=dict(rejects.most_common()),
         kinds={kind: (number, kinds_kept[kind]) for kind, number in sorted(kinds.items())},
-        rendered={name: _spread(lines, name) for name in SCORES},
-        kept={name: _spread(kept, name) for name in SCORES},
-        by_p=_by_p(lines),
+        rendered={name: _spread(lines, name) for name in SCORES} if are_scored(lines) else {},
+        kept={name: _spread(kept, name) for name in SCORES} if are_scored(lines) else {},
+        by_p=_by_p(lines) if are_scored(lines) else (),
     )
+
+
+def are_scored(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether decisions were made by scores: pairs may be rendered without."""
+    return all(records.SCORES in line for line in lines)
+
+
+def require_scores(folder: Path | str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Require decisions that were made by scores.
+
+    Raises:
+        UnreadableDataset: They were not.
+    """
+    if not are_scored(lines):
+        raise UnreadableDataset(
+            f"{folder}: its pairs were rendered without a scorer, so there are no scores to draw; render "
+            "them with one."
+        )
 
 
 def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
     """Draw the histograms of the four scores, and direction and similarity against p, (H, W, 3) uint8."""
     lines = read_decisions(folder)
+    require_scores(folder, lines)
     plots = [_histogram(lines, name) for name in SCORES]
     table = _by_p(lines)
     curves = (

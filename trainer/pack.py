@@ -36,7 +36,7 @@ def pack(
     out: Path,
     recommended: Recommended | None = None,
 ) -> dict[str, Any]:
-    """Write the folder, keeping a model card that lies there, and the instructions it offers.
+    """Write the folder, keeping a model card that lies there, and what it says of its instructions.
 
     Args:
         autoencoder: Folder of a trained autoencoder, or of its run. The latents are its encoder's, so its
@@ -79,8 +79,7 @@ def pack(
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": given or said}
     if (out / "pocket.json").exists():
         kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))
-        if "instructions" in kept:
-            facts["instructions"] = kept["instructions"]
+        facts |= {name: kept[name] for name in ("instructions", "taught") if name in kept}
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     try:

@@ -80,7 +80,7 @@ class Edits:
             entry = yield from self.runs.kept(result, history)
             history = history.with_entry(entry, but=cells)
             yield self.runs.screen.with_new(history)
-        words = f"Done in {result.seconds:.1f} s. {told(history.entries[0])}"
+        words = told(history.entries[0])
         if number > 1:
             words = f"{number} variations, the newest first in the history. Click one to see it large."
         return words, result

@@ -171,7 +171,7 @@ class Drawings:
             entry = yield from self.runs.kept(result, history)
             history = history.with_entry(entry)
             yield {**self.runs.screen.with_new(history), self.form.seed: str(result.seed)}
-            return f"Done in {result.seconds:.1f} s. {told(entry)}", result
+            return told(entry), result
 
         yield from self.runs.guarded(begun, history, shown)
 

@@ -5,6 +5,7 @@ no preview passes for a result; closing the generator ends the edit in hand with
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +107,17 @@ class Runs(Generic[EditT]):
         self, run: Callable[[History], Ending], history: History, shown: int | None
     ) -> Iterator[Update]:
         """Run something that edits: errors for people become the status line."""
+        began = time.monotonic()
         history = history.opened(self.root)
         there: Update = {self.screen.history: history, self.screen.shown: shown}
         try:
             yield {**self.screen.started(), self.screen.history: history}
             said, result = yield from _noting(run(history), there)
+            seconds = (
+                f"Done in {time.monotonic() - began:.1f} s."  # reading and writing included, as one waits
+            )
             yield {
-                **self.screen.ended(" ".join((said, *map(literal, result.notes)))),
+                **self.screen.ended(" ".join((seconds, said, *map(literal, result.notes)))),
                 **self.screen.settled(there[self.screen.history], there[self.screen.shown]),
             }
         except EditorError as error:

@@ -131,11 +131,16 @@ def test_nothing_that_passes_is_one_sentence_with_the_reasons(rendered: Path, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_pairs_without_scores_are_one_sentence(tmp_path: Path) -> None:
+def test_pairs_without_scores_are_all_taken_unless_scores_are_asked_for(tmp_path: Path) -> None:
     job = toy_job(tmp_path, scorer="none", sources=1, triplets_per_shard=6)
     list(render_pairs(job, open_tools=open_toys))
-    with pytest.raises(UnreadableDataset, match="without scores"):
-        run(job.out, tmp_path / "out")
+    with pytest.raises(UnreadableDataset, match=r'without scores .*; .*the preset "none"'):
+        run(job.out, tmp_path / "asked", direction=0.1)
+    run(job.out, tmp_path / "out", keep=1)
+    found = pair_stats(tmp_path / "out")
+    assert found.funnel["kept"] == found.funnel["triplets_kept"] > 0 and found.rendered == {}
+    with pytest.raises(UnreadableDataset, match="there are no scores to draw"):
+        stats_plot(tmp_path / "out")
 
 
 def test_calibrating_with_another_scorer_is_refused(rendered: Path, tmp_path: Path) -> None:

