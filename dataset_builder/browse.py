@@ -31,6 +31,7 @@ _FACTS: Final = (
     *(records.ORIGINAL_PROMPT, records.EDIT_PROMPT, records.EDITED_PROMPT),
     *(records.KIND, records.SCORES, records.SEED, records.GUIDANCE_SCALE, records.SELF_REPLACE_STEPS),
 )
+_CAPTIONS: Final = (records.ORIGINAL_PROMPT, records.EDITED_PROMPT)
 _PICTURES: Final = (records.ORIGINAL_IMAGE, records.EDITED_IMAGE)
 
 
@@ -41,6 +42,11 @@ class Entry:
     key: str
     shard: str
     facts: Mapping[str, Any]
+
+    def says(self, words: str) -> bool:
+        """Say whether its instruction or a caption holds some words, in any case."""
+        texts = (self.facts.get(name) for name in (records.EDIT_PROMPT, *_CAPTIONS))
+        return any(words.casefold() in text.casefold() for text in texts if isinstance(text, str))
 
     def rank(self, order: str) -> float:
         """Return what the pair is sorted by; what has no such score comes last."""

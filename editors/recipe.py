@@ -54,17 +54,29 @@ class Recipe:
         return {name: value for name, value in record.items() if name not in ("original_image", "mask")}
 
 
-def save_png(result: EditResult, path: str | Path) -> None:
+def save_png(result: EditResult, path: str | Path, *, times: int = 1) -> None:
     """Write the edited picture with its recipe.
+
+    Args:
+        result: The finished edit.
+        path: Where to.
+        times: Factor by which both sides are enlarged, which the recipe says.
 
     Raises:
         EditFailed: The file cannot be written; nothing is left of it.
     """
     target = user_path(path)
     info = PngImagePlugin.PngInfo()
-    info.add_itxt("parameters", spelled(parameters(result)))
-    info.add_itxt(CHUNK, as_json(record(result)))
-    save_picture(result.edited_image, target, pnginfo=info)
+    info.add_itxt("parameters", spelled(parameters(result, times=times)))
+    info.add_itxt(CHUNK, as_json(record(result, times=times)))
+    save_picture(enlarged(result.edited_image, times), target, pnginfo=info)
+
+
+def enlarged(picture: Image.Image, times: int) -> Image.Image:
+    """Enlarge a picture by a whole number, smoothly."""
+    if times == 1:
+        return picture
+    return picture.resize((times * picture.width, times * picture.height), Image.Resampling.BICUBIC)
 
 
 def save_picture(picture: Image.Image, path: Path, **options: Any) -> None:
@@ -112,8 +124,8 @@ def read_recipe(path: str | Path) -> Recipe:
         raise InvalidEdit(name, _WITHOUT) from None
 
 
-def parameters(result: EditResult) -> str:
-    """Write the line of the common web interfaces: the prompt, then settings."""
+def parameters(result: EditResult, *, times: int = 1) -> str:
+    """Write the line of the common web interfaces: the prompt, then settings; the size is what was drawn."""
     edit = result.edit
     width, height = result.edited_image.size
     settings: dict[str, object] = {
@@ -124,6 +136,8 @@ def parameters(result: EditResult) -> str:
         "Size": f"{width}x{height}",
         "Model": _model_name(result.model),
     }
+    if times > 1:
+        settings["Enlarged"] = f"{times} times, bicubic"
     if isinstance(edit, InstructionEdit):
         settings["Image CFG scale"] = edit.image_guidance_scale
         prompt = edit.edit_prompt
@@ -133,7 +147,7 @@ def parameters(result: EditResult) -> str:
     return f"{prompt}\n" + ", ".join(f"{name}: {_quoted(str(value))}" for name, value in settings.items())
 
 
-def record(result: EditResult) -> dict[str, Any]:
+def record(result: EditResult, *, times: int = 1) -> dict[str, Any]:
     """Gather the recipe: the request, and with what it was carried out."""
     edit: dict[str, Any] = json.loads(result.edit.to_json())
     if edit.get("original_image") is not None and result.original_image is not None:
@@ -147,6 +161,7 @@ def record(result: EditResult) -> dict[str, Any]:
         "scheduler": result.scheduler,
         "num_unet_rows": result.num_unet_rows,
         "seconds": round(result.seconds, 3),
+        **({"enlarged": times} if times > 1 else {}),
     }
 
 

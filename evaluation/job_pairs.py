@@ -45,10 +45,16 @@ class JobPairs:
         kept = {KEPT: found.pop(KEPT, 0)} if self.outcomes else {}
         return {ALL: len(self.catalogue.entries), **kept, **dict(found.most_common())}
 
-    def ordered(self, *, order: str = AS_WRITTEN, descending: bool = False, outcome: str = ALL) -> list[str]:
-        """Return the names of the pairs with an outcome, in an order of `browse.ORDERS`."""
-        keys = self.catalogue.ordered(order=order, descending=descending)
-        return keys if outcome == ALL else [key for key in keys if self.outcomes[key] == outcome]
+    def ordered(
+        self, *, order: str = AS_WRITTEN, descending: bool = False, outcome: str = ALL, search: str = ""
+    ) -> list[str]:
+        """Return the names of pairs with an outcome and some words, in an order of `browse.ORDERS`."""
+        words, entries = search.strip(), self.catalogue.entries
+        return [
+            key
+            for key in self.catalogue.ordered(order=order, descending=descending)
+            if (outcome == ALL or self.outcomes[key] == outcome) and (not words or entries[key].says(words))
+        ]
 
 
 def read_job_pairs(folder: Path | str) -> JobPairs:

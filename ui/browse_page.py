@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.browse import AS_WRITTEN, ORDERS, Catalogue
+from dataset_builder.browse import AS_WRITTEN, Catalogue
 from dataset_builder.overlay import Verdict
+from ui.pair_words import order_choices
 
 SHOWN = ("all", "open", "keep", "reject")
 SIDE = 384
@@ -36,7 +37,7 @@ def build_browser(catalogue: Catalogue) -> gr.Blocks:
     with gr.Blocks(title="Wordbrush: pairs", analytics_enabled=False) as page:
         gr.Markdown("# Pairs\nKeep (K), reject (R), take back (U), arrows to go on and back.")
         with gr.Row():
-            order = gr.Dropdown(list(ORDERS), value=AS_WRITTEN, label="Sort by")
+            order = gr.Dropdown(order_choices(), value=AS_WRITTEN, label="Sort by")
             descending = gr.Checkbox(value=False, label="Highest first")
             shown = gr.Radio(list(SHOWN), value="all", label="Show")
         keys, place = gr.State([]), gr.State(0)

@@ -3,6 +3,7 @@
 Law: it only reads, and only below the folder that it was given; `wordbrush data browse` decides.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -13,7 +14,7 @@ import gradio as gr
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.browse import AS_WRITTEN, ORDERS
+from dataset_builder.browse import AS_WRITTEN
 from dataset_builder.dataset import INDEX_FILE
 from dataset_builder.errors import DatasetError
 from dataset_builder.filter_pairs import DECISIONS_FILE
@@ -21,7 +22,7 @@ from evaluation.job_pairs import ALL, JobPairs, dataset_below, datasets_below, r
 from ui.browse_page import enlarged
 from ui.compare import Compare
 from ui.literal import literal
-from ui.pair_words import FACTS_STYLE, FUNNEL_STYLE, card, drawn_funnel, facts_of, said
+from ui.pair_words import FACTS_STYLE, FUNNEL_STYLE, card, drawn_funnel, facts_of, order_choices, said
 from ui.parts import told_at
 from ui.runs import SHOW_RESULT
 from ui.screen import QUIET
@@ -46,6 +47,8 @@ class DataTab:
         order: What the pairs are sorted by.
         descending: Highest first?
         outcome: Which are shown.
+        search: Words that they say.
+        page_number: Which page is shown, counted from 1; another one can be written there.
         status: One line.
         funnel: What became of everything that was asked for.
         pairs: One page of them, small.
@@ -63,6 +66,8 @@ class DataTab:
     order: Any
     descending: Any
     outcome: Any
+    search: Any
+    page_number: Any
     status: Any
     funnel: Any
     pairs: Any
@@ -77,12 +82,13 @@ class DataTab:
     @property
     def choice(self) -> list[Any]:
         """What decides about the pairs that are shown."""
-        return [self.dataset, self.order, self.descending, self.outcome]
+        return [self.dataset, self.order, self.descending, self.outcome, self.search]
 
     @property
     def page(self) -> list[Any]:
         """What shows a page."""
-        return [self.status, self.pairs, self.previous, self.following, self.keys, self.place]
+        turns = [self.previous, self.following, self.page_number]
+        return [self.status, self.pairs, *turns, self.keys, self.place]
 
     def look_around(self, chosen: str | None) -> Update:
         """Find the datasets there are now; the first one is opened where none is yet."""
@@ -111,15 +117,17 @@ class DataTab:
             **gone,
             self.funnel: drawn_funnel(job),
             self.outcome: gr.Dropdown(choices=choices, value=ALL),
+            self.search: "",
             **self._shown(job, job.ordered(order=order, descending=descending), 0),
         }
 
-    def arrange(self, name: str | None, order: str, descending: bool, outcome: str) -> Update:
+    def arrange(self, name: str | None, order: str, descending: bool, outcome: str, search: str) -> Update:
         """Show the first pairs of another choice or order."""
         try:
             job = self._job(name)
             outcome = outcome if outcome in job.counts else ALL
-            return self._shown(job, job.ordered(order=order, descending=descending, outcome=outcome), 0)
+            keys = job.ordered(order=order, descending=descending, outcome=outcome, search=search)
+            return self._shown(job, keys, 0)
         except DatasetError as error:
             return self._nothing(literal(str(error)))
 
@@ -129,6 +137,15 @@ class DataTab:
             return self._shown(self._job(name), keys, place + by)
         except DatasetError as error:
             return self._nothing(literal(str(error)))
+
+    def jump(self, name: str | None, keys: Sequence[str], place: int, wanted: str) -> Update:
+        """Turn to the page of a number that somebody wrote."""
+        last = max(1, math.ceil(len(keys) / PAGE))
+        number = int(wanted) if wanted.strip().isdecimal() else 0
+        if not 1 <= number <= last:
+            said = f"There is no page {literal(repr(wanted.strip()))}: give a number from 1 to {last}."
+            return {self.status: said, self.page_number: str(place + 1)}
+        return self.turn(number - 1 - place, name, keys, place)
 
     def choose(self, name: str | None, keys: Sequence[str], place: int, event: gr.EventData) -> Update:
         """Show a pair large."""
@@ -172,6 +189,9 @@ class DataTab:
             self.pairs: laid_out([card(job, key, pictures[key]) for key in here]),
             self.previous: gr.Button(interactive=place > 0),
             self.following: gr.Button(interactive=(place + 1) * PAGE < len(keys)),
+            self.page_number: gr.Textbox(
+                value=str(place + 1), label=f"Page, of {max(1, math.ceil(len(keys) / PAGE))}"
+            ),
             self.keys: list(keys),
             self.place: place,
         }
@@ -182,6 +202,7 @@ class DataTab:
             self.pairs: [],
             self.previous: gr.Button(interactive=False),
             self.following: gr.Button(interactive=False),
+            self.page_number: gr.Textbox(value="1", label="Page, of 1"),
             self.keys: [],
             self.place: 0,
         }
@@ -200,7 +221,10 @@ def data_tab(root: Path, tab: Any) -> DataTab:
     with gr.Row():
         dataset = gr.Dropdown([], label="Dataset", min_width=200)
         outcome = gr.Dropdown([ALL], value=ALL, label="Show", min_width=200)
-        order = gr.Dropdown(list(ORDERS), value=AS_WRITTEN, label="Sort by", min_width=160)
+        order = gr.Dropdown(order_choices(), value=AS_WRITTEN, label="Sort by", min_width=200)
+        search = gr.Textbox(
+            label="Search", placeholder="words of an instruction or a caption", lines=1, min_width=200
+        )
         descending = gr.Checkbox(value=False, label="Highest first", min_width=120)
     status = gr.Markdown(elem_id="data-status", elem_classes="status", latex_delimiters=[])
     with gr.Row(equal_height=False):
@@ -213,12 +237,15 @@ def data_tab(root: Path, tab: Any) -> DataTab:
             with gr.Row():
                 previous = gr.Button("Previous", size="sm", interactive=False, min_width=100)
                 following = gr.Button("Next", size="sm", interactive=False, min_width=100)
+                page_number = gr.Textbox("1", label="Page, of 1", lines=1, max_lines=1, min_width=100)
     here = DataTab(
         root=root,
         dataset=dataset,
         order=order,
         descending=descending,
         outcome=outcome,
+        search=search,
+        page_number=page_number,
         status=status,
         funnel=funnel,
         pairs=pairs,
@@ -232,11 +259,14 @@ def data_tab(root: Path, tab: Any) -> DataTab:
     )
     told = partial(told_at, status)
     tab.select(told(here.look_around), dataset, [dataset, status], **QUIET)
-    all_of = [funnel, outcome, compare, facts, *here.page]
+    all_of = [funnel, outcome, search, compare, facts, *here.page]
     dataset.change(told(here.open), [dataset, order, descending], all_of, **QUIET)
-    gr.on([order.input, descending.input, outcome.input], told(here.arrange), here.choice, here.page, **QUIET)
+    arranged = [order.input, descending.input, outcome.input, search.submit]
+    gr.on(arranged, told(here.arrange), here.choice, here.page, **QUIET)
     for button, by in ((previous, -1), (following, 1)):
         button.click(told(partial(here.turn, by)), [dataset, here.keys, here.place], here.page, **QUIET)
+    jumped = [dataset, here.keys, here.place, page_number]
+    page_number.submit(told(here.jump), jumped, here.page, **QUIET)
     chosen = pairs.select(
         told(here.choose), [dataset, here.keys, here.place], [compare, facts, status], **QUIET
     )

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from editors import EditResult
+from editors import EditResult, PromptEdit
 from editors.files import linked
 from editors.images import read_picture
-from editors.recipe import save_png
+from editors.recipe import enlarged, save_png
 
 LIMIT = 24
 """Results that are kept; the oldest goes when another comes."""
+DRAWN_SIDE = 512
+"""Pixels that pictures which were drawn smaller are enlarged to, by a whole number."""
 THUMBNAIL = 192
 """Longest side of what the strip shows, in pixels."""
 
@@ -54,10 +56,15 @@ class Entry:
 
     @property
     def scales(self) -> str:
-        """How strong the edit was."""
-        keep = self.settings.get("image_guidance_scale")
-        follow = f"follow {self.settings['guidance_scale']:g}"
-        return follow if keep is None else f"{follow}, keep {keep:g}"
+        """How strong the edit was, and which words counted for more or less."""
+        keep, weights = self.settings.get("image_guidance_scale"), self.settings.get("word_weights") or {}
+        parts = [
+            f"follow {self.settings['guidance_scale']:g}",
+            *([f"keep {keep:g}"] if keep is not None else []),
+        ]
+        return ", ".join(
+            [*parts, *(f"{word} × {weight:g}" for word, weight in weights.items() if weight != 1)]
+        )
 
     @property
     def files(self) -> frozenset[Path]:
@@ -140,8 +147,11 @@ def keep(result: EditResult, folder: Path) -> Entry:
     place = Path(tempfile.mkdtemp(dir=folder))
     original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
     thumbnail, mask = place / "thumbnail.png", None
-    result.original_image.save(original, compress_level=1)
-    save_png(result, edited)
+    times = 1
+    if isinstance(edit, PromptEdit) and edit.original_image is None:  # drawn, and by small models small
+        times = max(1, DRAWN_SIDE // max(result.edited_image.size))
+    enlarged(result.original_image, times).save(original, compress_level=1)
+    save_png(result, edited, times=times)
     small = result.edited_image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(thumbnail)
@@ -154,7 +164,7 @@ def keep(result: EditResult, folder: Path) -> Entry:
         original=original,
         edited=edited,
         thumbnail=thumbnail,
-        size=result.edited_image.size,
+        size=(times * result.edited_image.width, times * result.edited_image.height),
         settings={name: getattr(edit, name) for name in names},
         mask=mask,
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.browse import Pictures
+from dataset_builder.browse import AS_WRITTEN, Pictures
 from dataset_builder.filters import KEPT, SURPLUS
 from dataset_builder.render import NOT_NEEDED
 from evaluation.job_pairs import JobPairs
@@ -23,6 +23,15 @@ MEANINGS: Mapping[str, str] = {
     NOT_NEEDED: "not drawn: enough of its triplet passed",
 }
 """Why a pair was left out, in words."""
+ORDERS: Mapping[str, str] = {
+    AS_WRITTEN: "as they were written",
+    "image_image": "how alike the two pictures are",
+    "original_image_text": "how well the original fits its caption",
+    "edited_image_text": "how well the edited picture fits its caption",
+    "direction": "how much it changed as told",
+    records.SELF_REPLACE_STEPS: "how long the original's layout was kept",
+}
+"""What pairs are sorted by, in words."""
 SIDE = 256
 """Pixels of a picture on the sheet."""
 FACTS_STYLE = """
@@ -46,6 +55,11 @@ FUNNEL_STYLE = """
 def said(outcome: str) -> str:
     """Say what became of pairs: in words where they were left out."""
     return MEANINGS.get(outcome, outcome.replace("_", " "))
+
+
+def order_choices() -> list[tuple[str, str]]:
+    """Return what pairs can be sorted by, as a list shows it: (words, name)."""
+    return [(words[0].upper() + words[1:], name) for name, words in ORDERS.items()]
 
 
 def card(job: JobPairs, key: str, pictures: Pictures) -> Card:

@@ -102,3 +102,10 @@ def test_a_file_without_a_recipe_is_one_sentence(tmp_path, text):
         read_recipe(tmp_path / "plain.png")
     with pytest.raises(InvalidEdit, match="no such file"):
         read_recipe(tmp_path / "missing.png")
+
+
+def test_what_was_enlarged_says_so(tmp_path):
+    save_png(result(instruction()), tmp_path / "night.png", times=8)
+    recipe = read_recipe(tmp_path / "night.png")
+    assert recipe.size == (256, 256)
+    assert "Size: 32x32" in recipe.parameters and 'Enlarged: "8 times, bicubic"' in recipe.parameters

@@ -51,8 +51,29 @@ def test_datasets_are_found_below_and_nothing_above_is_opened(job):  # noqa: F81
     for name in ("../pairs", str(job / "pairs"), "", None, "nowhere"):
         shown = here.open(name, "as written", False)
         assert shown[here.pairs] == [] and "no longer there" in shown[here.status]
-        assert here.arrange(name, "as written", False, ALL)[here.pairs] == []
+        assert here.arrange(name, "as written", False, ALL, "")[here.pairs] == []
         assert here.turn(1, name, ["a"], 0)[here.pairs] == []
+
+
+def test_pairs_are_found_by_their_words_in_any_case(job):  # noqa: F811
+    found = read_job_pairs(job)
+    facts = {key: entry.facts for key, entry in found.catalogue.entries.items()}
+    word = str(next(iter(facts.values()))["edit_prompt"]).split()[-1]
+    keys = found.ordered(search=f" {word.upper()} ")
+    said = {key: " ".join(map(str, one.values())).casefold() for key, one in facts.items()}
+    assert keys and all(word.casefold() in said[key] for key in keys)
+    assert found.ordered(search="nobody says this") == []
+    assert found.ordered(search=" ") == found.ordered()
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "2000", "x", "", "1.5", "²"])
+def test_a_page_that_is_none_is_a_sentence_and_the_page_stays(job, wanted):  # noqa: F811
+    with gr.Blocks(), gr.Tabs(), gr.Tab("Data") as tab:
+        here = data_tab(job, tab)
+    keys = here.open("rendered", "as written", False)[here.keys]
+    shown = here.jump("rendered", keys, 0, wanted)
+    assert "give a number from 1 to" in shown[here.status] and shown[here.page_number] == "1"
+    assert here.jump("rendered", keys, 0, " 1 ")[here.place] == 0
 
 
 def test_a_folder_that_is_none_is_one_sentence(tmp_path):
@@ -77,6 +98,10 @@ def test_a_person_looks_through_a_job(job, browser):  # noqa: F811
         visit.says(f"of {found.counts['direction']} pairs")
         tab.locator("#data-pairs button").first.click()
         visit.says("left out: it did not change as told")
+        tab.get_by_label("Sort by", exact=True).click()
+        tab.get_by_role("option", name="How much it changed as told").click()
+        tab.get_by_label("Sort by", exact=True).click()
+        tab.get_by_role("option", name="As they were written").click()
         key = found.ordered(outcome="direction")[0]
         visit.says(f"{found.catalogue.entries[key].facts['scores']['direction']:.3f} ✗")
         assert len(visit.compared()) == 2
