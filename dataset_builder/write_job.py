@@ -37,6 +37,11 @@ OPEN_NUMBERS: Final = frozenset(
     }
 )
 """Fields that may be left open."""
+_OF_SERVERS: Final = (
+    *("model", "base_url", "examples", "moderate", "requests_per_minute", "tokens_per_minute"),
+    *("budget", "input_price", "output_price", "prices"),
+)
+"""Fields that say something to a server alone: a wish that nobody would hear is refused."""
 EXAMPLES: Final = Path(__file__).with_name("writer_examples.jsonl")
 
 
@@ -212,6 +217,13 @@ def _check_choices(job: WriteJob) -> None:
         if getattr(job, field) not in allowed:
             raise InvalidJob(
                 f"{field} is {getattr(job, field)!r}, but must be one of {', '.join(allowed)}; choose one."
+            )
+    if job.writer == "scenes":
+        asked = next((name for name in _OF_SERVERS if getattr(job, name) not in (None, False)), None)
+        if asked is not None:
+            raise InvalidJob(
+                f"{asked} is {getattr(job, asked)!r}, but writer is 'scenes', which asks no model; choose "
+                "writer 'openai', or leave it out."
             )
     if not isinstance(job.prompts, str) or not job.prompts.strip():
         raise InvalidJob(f"prompts is {job.prompts!r}, but must be 'scenes', a file or a dataset; name one.")

@@ -20,8 +20,8 @@ from ui.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem
 from ui.grid import lay_out_grid, wire_choice
 from ui.history_panel import Panel, wire_nudges, wire_panel
 from ui.lane import Lane
+from ui.masking import Masking, lay_out_masking
 from ui.models import Models
-from ui.painter import painted, painter
 from ui.photo import Photo
 from ui.reload import wire_reload
 from ui.runs import Runs, Update
@@ -37,7 +37,7 @@ BEGIN = "Drop a picture, say what should change, press Enter."
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Buttons:
-    """The buttons of the left column, and the painting surface."""
+    """The buttons of the left column, and the panel of the mask."""
 
     go: Any
     stop: Any
@@ -46,7 +46,7 @@ class Buttons:
     vary: Any
     roll: Any
     undo: Any
-    painter: Any
+    masking: Masking
 
 
 def edit_tab(
@@ -79,7 +79,7 @@ def edit_tab(
     panel = Panel(
         form=form,
         screen=screen,
-        painter=buttons.painter,
+        masking=buttons.masking,
         held=held,
         past=gr.State(()),
         undo=buttons.undo,
@@ -118,7 +118,8 @@ def edit_tab(
             handler, ready, inputs=form.inputs, states=edits.states, outputs=[held, *more], name=name
         )
 
-    strokes = _strokes(panel)
+    panel.masking.wire()
+    strokes = panel.masking.reading()
     asked = gr.on([buttons.go.click, form.edit_prompt.submit], **strokes)
     running = [
         wire(edits.one, asked, name="page_edit"),
@@ -129,17 +130,6 @@ def edit_tab(
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
     return panel, switch
-
-
-def _strokes(panel: Panel) -> dict[str, Any]:
-    """Return the event that reads the strokes: once, and before the edit is checked."""
-    return {
-        "fn": painted,
-        "inputs": panel.painter,
-        "outputs": panel.form.mask,
-        "trigger_mode": "once",
-        **QUIET,
-    }
 
 
 def _form(
@@ -157,8 +147,7 @@ def _form(
         sources=["upload", "clipboard", "webcam"],
         height=PHOTO_HEIGHT,
     )
-    with gr.Accordion(LABELS["mask"], open=False):
-        surface = painter("White: may change")
+    masking = lay_out_masking()
     instruction = gr.Textbox(
         label=LABELS["edit_prompt"],
         placeholder="make it sunset",
@@ -205,11 +194,11 @@ def _form(
         edit_prompt=instruction,
         num_inference_steps=steps,
         seed=seed,
-        mask=gr.State(None),
+        mask=masking.mask,
         **sliders,
     )
     buttons = Buttons(
-        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, painter=surface
+        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, masking=masking
     )
     return form, buttons, chips, examples, drawing
 

@@ -14,7 +14,7 @@ from editors import InvalidEdit
 from editors.recipe import read_recipe
 from ui.form import DEFAULTS, LABELS, Form, named, wire_problem
 from ui.history import Entry
-from ui.painter import surface
+from ui.masking import Masking
 from ui.screen import QUIET, Screen, told
 from ui.strength import Strength
 
@@ -30,7 +30,7 @@ class Panel:
     Attributes:
         form: The form.
         screen: What stands beside it.
-        painter: The painting surface.
+        masking: Where one paints what may change.
         held: State: the seed of the next edit where the form names none, or None.
         past: State: the forms that Undo brings back, the newest last.
         undo: Its button.
@@ -39,7 +39,7 @@ class Panel:
 
     form: Form
     screen: Screen
-    painter: Any
+    masking: Masking
     held: Any
     past: Any
     undo: Any
@@ -48,7 +48,7 @@ class Panel:
     @property
     def outputs(self) -> list[Any]:
         """All that filling the form changes."""
-        return [*self.form.inputs, self.painter, self.past, self.undo, self.screen.status]
+        return [*self.form.inputs, *self.masking.outputs, self.past, self.undo, self.screen.status]
 
     def fill(self, values: tuple[Any, ...], past: tuple[Any, ...], settings: Mapping[str, Any]) -> Update:
         """Return the updates that put settings into the form, remembering what stood there."""
@@ -56,7 +56,7 @@ class Panel:
         photo = settings.get("original_image", now["original_image"])
         return {
             **self.form.filled({**settings, "mask": settings.get("mask")}),
-            self.painter: surface(photo, settings.get("mask")),
+            **self.masking.filled(photo, settings.get("mask")),
             self.past: (*past, now)[-MAX_PAST:],
             self.undo: gr.Button(interactive=True),
         }
@@ -64,8 +64,8 @@ class Panel:
     def adjusted(self, values: tuple[Any, ...], past: tuple[Any, ...], scales: Strength) -> Update:
         """Return the updates that change how strong the edit is, and nothing else."""
         filled = self.fill(values, past, {**scales._asdict(), "mask": named(values)["mask"]})
-        del filled[self.painter]  # its strokes stay as they are
-        return filled
+        # The strokes stay as they are.
+        return {one: update for one, update in filled.items() if one not in self.masking.outputs}
 
     def use(self, *values: Any) -> Update:
         """Take the result that is shown as the picture to edit next; the words are yours to write."""
@@ -91,7 +91,7 @@ class Panel:
         then = past[-1]
         return {
             **self.form.filled(then),
-            self.painter: surface(then["original_image"], then["mask"]),
+            **self.masking.filled(then["original_image"], then["mask"]),
             self.past: past[:-1],
             self.undo: gr.Button(interactive=len(past) > 1),
             self.screen.status: "The form is as it was before.",
@@ -117,7 +117,7 @@ class Panel:
 
     def _fresh(self, photo: str | None) -> Update:
         """Return the updates that give a new picture a surface without strokes, and nothing beside it."""
-        return {self.painter: surface(photo), self.form.mask: None, **self.screen.cleared()}
+        return {**self.masking.filled(photo), self.form.mask: None, **self.screen.cleared()}
 
     def nudge(self, towards: Callable[[Strength], Strength]) -> Callable[..., Update]:
         """Return what a button does that makes the next edit stronger or weaker, on the same noise."""
@@ -149,9 +149,9 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     form.original_image.upload(panel.dropped, [*form.inputs, panel.past], [*panel.outputs, *beside], **QUIET)
     wire_problem(form.original_image, panel.problem)
     form.original_image.clear(
-        lambda: {panel.painter: None, form.mask: None, **screen.cleared()},
+        lambda: {**panel.masking.filled(None), form.mask: None, **screen.cleared()},
         None,
-        [panel.painter, form.mask, *beside],
+        [*panel.masking.outputs, form.mask, *beside],
         **QUIET,
     )
 

@@ -19,7 +19,6 @@ import gradio as gr
 from ui.form import LABELS, check
 from ui.history import History
 from ui.history_panel import Panel, Update
-from ui.painter import surface
 from ui.screen import QUIET
 from ui.switch import Switch
 from ui.uploads import uploaded
@@ -88,7 +87,7 @@ def wire_reload(page: gr.Blocks, panel: Panel, switch: Switch, root: Path) -> No
         form = _form(told.get("form"), panel.form.original_image.GRADIO_CACHE)
         back: Update = {kept: {"token": token}, **panel.form.filled(form)}
         if photo := form.get("original_image"):
-            back |= {panel.painter: surface(photo), screen.status: "Here is where you were."}
+            back |= {**panel.masking.filled(photo), screen.status: "Here is where you were."}
         if history.entries:
             history = history.copied(root)
             shown = None if shown is None else min(shown, len(history.entries) - 1)

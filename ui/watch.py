@@ -11,7 +11,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from editors import EditResult
-from editors.edits import Editor, EditT
+from editors.edits import Edit, Editor, EditT
+from editors.images import read_picture
 from editors.picture import Picture
 
 PREVIEW_SIDE = 512
@@ -50,6 +51,7 @@ def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, Edi
     if isinstance(request.original_image, Picture):
         before = request.original_image.with_alpha()
         before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    mask = _small_mask(request, before)
     stream = editor.stream(request)
     began = shown_at = time.monotonic()
     told_at = 0.0
@@ -66,7 +68,7 @@ def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, Edi
                 continue
             told_at, pictures = now, None
             if now - shown_at >= PREVIEW_SECONDS:
-                pictures = _beside(before, step.preview())
+                pictures = _beside(before, step.preview(), mask)
                 shown_at = time.monotonic()
             left = (now - began) / done * (step.num_steps - done)
             so_far = f"Step {done} of {step.num_steps}, "
@@ -77,11 +79,22 @@ def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, Edi
         stream.close()
 
 
-def _beside(before: Image.Image | None, preview: Image.Image) -> tuple[Image.Image, Image.Image]:
+def _beside(
+    before: Image.Image | None, preview: Image.Image, mask: Image.Image | None
+) -> tuple[Image.Image, Image.Image]:
     """Return a preview beside its original, or beside itself where that is only being drawn."""
     if before is None:
         return preview, preview
-    return before, preview.convert(before.mode).resize(before.size, Image.Resampling.BICUBIC)
+    after = preview.convert(before.mode).resize(before.size, Image.Resampling.BICUBIC)
+    return before, after if mask is None else Image.composite(after, before, mask)
+
+
+def _small_mask(request: Edit, before: Image.Image | None) -> Image.Image | None:
+    """Return the mask of a request at the size of its previews; None where everything may change."""
+    if request.mask is None or before is None:
+        return None
+    mask = read_picture("mask", request.mask)
+    return (mask.alpha or mask.image.convert("L")).resize(before.size)
 
 
 def duration(seconds: float) -> str:

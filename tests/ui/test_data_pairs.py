@@ -61,8 +61,11 @@ def test_render_again_draws_nothing_and_changes_are_refused(here, model, capsys)
     with locked(here / "rendered"):
         assert render(model) == 1
     assert "another run is writing" in one_line(capsys)
-    assert main(["data", "filter", "rendered", "--out", "pairs", "--preset", "none"]) == 1
+    assert main(["data", "filter", "rendered", "--out", "other", "--preset", "code"]) == 1
     assert "without scores" in one_line(capsys)
+    assert main(["data", "filter", "rendered", "--out", "pairs", "--preset", "none", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 4
+    assert main(["data", "stats", "pairs"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ class Visit:
             lines = self.tab.locator(".status, .spoken").all_inner_texts()
             raise AssertionError(f"waited for {text!r}, the page says {lines}, {self.complaints}") from error
 
+    def paint(self):
+        """Draw a stroke in the middle of the opened painter."""
+        canvas = self.tab.locator("canvas").first
+        canvas.wait_for()
+        self.tab.wait_for_timeout(2 * SECONDS)
+        box = canvas.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        self.tab.mouse.move(x, y)
+        self.tab.mouse.down()
+        self.tab.mouse.move(x + 20, y, steps=4)
+        self.tab.mouse.up()
+
     def until(self, true):
         """Wait for something that the page does out of sight."""
         for _ in range(600):
@@ -525,19 +537,34 @@ def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path
     tiny.photo(size).save(photo)
     visit.upload(photo)
     visit.tab.get_by_text("Paint where it may change").click()
-    canvas = visit.tab.locator("canvas").first
-    canvas.wait_for()
-    visit.tab.wait_for_timeout(2 * SECONDS)
-    box = canvas.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    visit.tab.mouse.move(x, y)
-    visit.tab.mouse.down()
-    visit.tab.mouse.move(x + 20, y, steps=4)
-    visit.tab.mouse.up()
+    visit.paint()
     visit.ask("make it night")
     visit.says("Done in")
     mask = read_mask("mask", editor.edits[-1].mask, size)
     assert 0 < (mask == 255).mean() < 0.9
+    visit.says("Paint where it may change: a mask is active")
+    visit.tab.locator("#mask-overlay img").wait_for()
+    visit.tab.get_by_label("Invert").check()
+    visit.ask("make it night again")
+    visit.says("seed 7: make it night again")
+    other = read_mask("mask", editor.edits[-1].mask, size)
+    assert abs(mask.mean() + other.mean() - 255) < 5
+    visit.press("Clear")
+    visit.tab.locator("#mask-overlay img").wait_for(state="hidden")
+    visit.ask("make it night once more")
+    visit.says("seed 7: make it night once more")
+    assert editor.edits[-1].mask is None
+
+
+def test_a_mask_is_seen_while_its_panel_is_closed(visit, editor, photo):
+    visit.upload(photo)
+    panel = visit.tab.get_by_text("Paint where it may change")
+    panel.click()
+    visit.paint()
+    panel.first.click()
+    visit.says("a mask is active")
+    visit.tab.locator("#mask-overlay img").wait_for()
+    assert not visit.tab.locator("canvas").first.is_visible()
 
 
 def test_who_does_not_know_what_to_ask_clicks_what_the_model_is_good_at(visit, editor, photo):

@@ -3,14 +3,37 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 
+from editors import InstructionEdit
 from editors.images import read_mask
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.form import LABELS, request_of
 from ui.history import keep
+from ui.masking import softened
 from ui.painter import SIDE, painted, surface
+from ui.watch import _beside, _small_mask
+
+
+def test_a_soft_edge_is_as_wide_as_was_asked_and_none_is_none():
+    mask = Image.new("L", (200, 100))
+    ImageDraw.Draw(mask).rectangle((0, 0, 99, 99), fill=255)
+    assert softened(mask, 0) is mask and softened(None, 5) is None
+    for percent in (1, 10):
+        levels = np.asarray(softened(mask, percent))[50]
+        grey = ((levels > 5) & (levels < 250)).sum()
+        assert grey == pytest.approx(200 * percent / 100 * 2, rel=0.6)
+
+
+def test_previews_obey_the_mask():
+    before, preview = Image.new("RGB", (60, 40), "grey"), Image.new("RGB", (30, 20), "red")
+    mask = Image.new("L", (60, 40))
+    ImageDraw.Draw(mask).rectangle((0, 0, 29, 39), fill=255)
+    request = InstructionEdit(original_image=before, edit_prompt="x", mask=mask)
+    _, after = _beside(before, preview, _small_mask(request, before))
+    assert after.getpixel((5, 20)) == (255, 0, 0) and after.getpixel((55, 20)) == before.getpixel((55, 20))
 
 
 def test_strokes_are_brought_to_the_picture_and_back(tmp_path):
