@@ -15,6 +15,7 @@ import importlib
 import math
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -173,15 +174,18 @@ def panorama(
     source = artwork_file("panoramas", f"{name}.exr.js")
     settings = f"{_DECODER}-{int(indoor)}-{neutral:g}-{int(whole_sky)}-{sky_level:g}"
     stored = cache_folder() / "panoramas" / f"{name}-{settings}.npz"
-    if not stored.is_file():
+    if stored.is_file():
+        with np.load(stored, allow_pickle=False) as data:
+            levels, light = data["planes"], data["sun"]
+    else:
         linear = decode(source)
         found = separate(linear, indoor=indoor, neutral=neutral, whole_sky=whole_sky, sky_level=sky_level)
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(stored) as file:
-            np.savez_compressed(file, planes=_bytes(found.planes), sun=np.float32(found.sun))
-    with np.load(stored, allow_pickle=False) as data:
-        planes = data["planes"].astype(np.float32) / 255.0
-        sun = float(data["sun"])
+        levels, light = _bytes(found.planes), np.float32(found.sun)
+        with suppress(OSError):  # a home that is closed to us, or full: then it is decoded again next time
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(stored) as file:
+                np.savez_compressed(file, planes=levels, sun=light)
+    planes, sun = levels.astype(np.float32) / 255.0, float(light)
     planes.setflags(write=False)
     return Panorama(planes=planes, sun=sun)
 

@@ -9,6 +9,7 @@ Law: a sprite is a pure function of (artwork, drawing, size); neither the cache 
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -84,9 +85,10 @@ def _master(name: str, code: str, slug: str, size: int) -> Image.Image:
         with Image.open(file) as cached:
             return cached.convert("RGBA")
     image = _draw(name, code, slug, size)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as stream:
-        image.save(stream, format="PNG")
+    with suppress(OSError):  # a home that is closed to us, or full: then it is drawn again next time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as stream:
+            image.save(stream, format="PNG")
     return image
 
 
