@@ -12,6 +12,9 @@ STYLE = """
 /* Three words and a seed: two lines on a thumbnail. */
 .strip .caption-label { padding: 2px 4px 0 !important; font-size: 10px !important; overflow-wrap: anywhere;
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
+/* WCAG 2.2, 2.5.8: what is clicked is 24 pixels wide and high. */
+.icon-button, a.download-link { min-width: 24px; min-height: 24px; }
+a.download-link { display: inline-flex; }
 @media (max-width: 640px) {
   /* On a phone the form fills the screen: what happens is said where it can be seen. */
   .status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;
@@ -24,8 +27,13 @@ SPOKEN = """() => {
     status.setAttribute('role', 'status');
     status.setAttribute('aria-live', 'polite');
   });
+  const name = () => document.querySelectorAll('.image-container > button:not([aria-label])').forEach(
+    one => one.setAttribute('aria-label', 'The picture'));
+  name();
+  window.namer ??= new MutationObserver(name);
+  window.namer.observe(document.body, {childList: true, subtree: true});
 }"""
-"""Run when the page is there: the status lines are read out when they change."""
+"""Run when the page is there: status lines are read out when they change, pictures have a name."""
 
 
 AT_TOP = """() => {

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 def page():
     blocks = build_app(NegativeEditor(), model="negative")
     url = serve(blocks, host="127.0.0.1", port=None, allow_hosts=["edit.example.org"])
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=180) as client:
         yield client
     blocks.close(verbose=False)
 
@@ -145,7 +145,7 @@ def test_the_page_is_there_under_an_address_of_the_sixth_version():
     url = serve(blocks, host="::1", port=None)
     try:
         assert url.startswith("http://[::1]:")
-        assert httpx.get(f"{url}config", timeout=60).status_code == 200
+        assert httpx.get(f"{url}config", timeout=180).status_code == 200
     finally:
         blocks.close(verbose=False)
 
@@ -167,7 +167,7 @@ def test_a_server_that_is_told_to_end_leaves_no_pictures_behind(tmp_path):
         assert found
         photo = tmp_path / "photo.png"
         tiny.photo((64, 48)).save(photo)
-        with photo.open("rb") as file, httpx.Client(base_url=found[0], timeout=60) as client:
+        with photo.open("rb") as file, httpx.Client(base_url=found[0], timeout=180) as client:
             client.post("gradio_api/upload", files={"files": ("photo.png", file)}).raise_for_status()
         assert list(tmp_path.glob("wordbrush-*"))
         server.send_signal(signal.SIGTERM)

@@ -45,7 +45,7 @@ def page(editor):
 
     blocks = build_app(editor, model="negative", prompt_editor=Shelf(none))
     url = serve(blocks, host="127.0.0.1", port=None)
-    with httpx.Client(base_url=f"{url.rstrip('/')}/", timeout=60) as client:
+    with httpx.Client(base_url=f"{url.rstrip('/')}/", timeout=180) as client:
         yield client
     blocks.close(verbose=False)
 

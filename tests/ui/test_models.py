@@ -13,7 +13,7 @@ from editors import IncompatibleModel, InstructionEdit
 from editors.settings import STANDARD
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
-from tests.ui.test_page import SECONDS, browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from tests.ui.test_train_tab import Run
 from ui.app import build_app
 from ui.late import LateEditor
@@ -185,7 +185,7 @@ def test_who_is_faster_than_the_model_is_told_that_it_is_loaded(browser, opener,
     with visiting(browser, build_app(late, model="pocket")) as visit:
         visit.upload(photo)
         visit.ask("make it night")
-        visit.says("Loading pocket ...", timeout=20 * SECONDS)
+        visit.says("Loading pocket ...", timeout=PATIENCE)
         opener.go_on.set()
         visit.says("Done in")
         assert (visit.complaints, visit.strangers) == ([], [])

@@ -41,7 +41,7 @@ def test_health_is_told_to_all_and_the_page_to_those_who_know_the_password():
     page = build_app(NegativeEditor(), model="negative")
     url = serve(page, host="127.0.0.1", port=None, auth=[("ann", "secret")])
     try:
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=180) as client:
             assert client.get("health").json() == {"status": "ok"}
             assert client.get("config").status_code == 401
             client.post("login", data={"username": "ann", "password": "secret"})
@@ -62,7 +62,7 @@ def guarded():
 
 @contextmanager
 def account(url, name=None):
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=180) as client:
         if name is not None:
             client.post("login", data={"username": name, "password": dict(ACCOUNTS)[name]}).raise_for_status()
         yield client
@@ -159,7 +159,7 @@ def test_the_page_opens_whatever_proxy_the_shell_has(monkeypatch, address):
     url = serve(page, host="127.0.0.1", port=None)
     try:
         assert os.environ["ALL_PROXY"] == address  # models are still fetched through it
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=180, trust_env=False) as client:
             assert client.get("config").status_code == 200
     finally:
         page.close(verbose=False)
@@ -175,7 +175,7 @@ def test_behind_a_web_servers_path_the_page_asks_for_its_files_there():
     page = build_app(NegativeEditor(), model="negative")
     url = serve(page, host="127.0.0.1", port=None, root_path="/wordbrush")
     try:
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=180) as client:
             assert client.get("config").json()["root"].endswith("/wordbrush")
     finally:
         page.close(verbose=False)

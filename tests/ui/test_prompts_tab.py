@@ -8,7 +8,7 @@ import pytest
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
 from editors.alignment import refinement_mapper, replacement_mapper, word_links
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import SECONDS, browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
 from ui.board import BoardState
 from ui.shelf import Shelf
@@ -138,7 +138,7 @@ def test_words_that_go_together_share_a_column_whatever_the_width(visit):
 @needs_chromium
 def test_a_change_is_drawn_at_once_on_the_same_noise(visit):
     def drawn(number):
-        visit.tab.locator("#prompts-history button img").nth(number - 1).wait_for(timeout=60 * SECONDS)
+        visit.tab.locator("#prompts-history button img").nth(number - 1).wait_for(timeout=PATIENCE)
         visit.says("Done in")
 
     visit.tab.get_by_role("tab", name="Prompts").click()

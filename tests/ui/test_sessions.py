@@ -37,7 +37,7 @@ def test_a_page_that_many_have_left_knows_no_more_of_them_than_of_a_few():
     page = build_app(NegativeEditor(), model="negative")
     url = serve(page, host="127.0.0.1", port=None)
     try:
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=180) as client:
             config = client.get("config").json()
             tick = next(
                 one["id"]
