@@ -86,37 +86,28 @@ class BatchWriter:
                         return
                     found = runner.run(self._answers(order))
                     is_alive = any(_is_good(body) for _, body in found)
-                    lines = []
+                    stuck: list[Line] = []
                     for request, body in found:
                         reply = self._requests.counted(request, self._reply(request, body))
                         flagged = runner.run(self._objects(reply))
-                        lines.append(
-                            self._requests.line(request, reply, flagged=flagged, others_fare_better=is_alive)
+                        line = self._requests.line(
+                            request, reply, flagged=flagged, others_fare_better=is_alive
                         )
-                        self._ledger.record(lines[-1])
-                        self._purse.spent += self._purse.cost(
-                            lines[-1].prompt_tokens, lines[-1].completion_tokens
-                        )
-                        yield lines[-1]
+                        if not line.final and self._requests.is_exhausted(line.number, line.outcome):
+                            stuck.append(line)
+                        self._ledger.record(line)
+                        self._purse.spent += self._purse.cost(line.prompt_tokens, line.completion_tokens)
+                        yield line
                     append_line(self._state, {"mark": order.mark, "done": True})
                     order = None
-                    self._require_sense(lines)
+                    if found and len(stuck) == len(found):  # another batch would come out the same
+                        raise WriterStopped(
+                            f"{self._server.address} answered none of the {len(stuck)} requests of a batch "
+                            f"({stuck[0].outcome}: {stuck[0].said[:120]!r}); see to that, then run again: "
+                            "nothing is lost."
+                        )
             finally:
                 runner.run(self._server.client.close())
-
-    def _require_sense(self, lines: Sequence[Line]) -> None:
-        """Require that another batch may come out otherwise than one that was read.
-
-        Raises:
-            WriterStopped: It settled nothing, and would be asked for the same once more.
-        """
-        stuck = [line for line in lines if self._requests.is_exhausted(line.number, line.outcome)]
-        if lines and len(stuck) == len(lines) and not any(line.final for line in lines):
-            raise WriterStopped(
-                f"{self._server.address} answered none of the {len(lines)} requests of a batch "
-                f"({stuck[0].outcome}: {stuck[0].said[:120]!r}); see to that, then run again: nothing is "
-                "lost."
-            )
 
     def _unfinished(self) -> Order | None:
         """Return the batch that an earlier run ordered, or was about to, and did not read to its end."""

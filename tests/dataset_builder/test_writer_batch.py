@@ -89,3 +89,14 @@ def test_a_refused_batch_is_one_sentence(tmp_path: Path) -> None:
         )
         with pytest.raises(WriterStopped, match="refused batch b"):
             finish(job_of(tmp_path, chaos, transport="batch", poll=0.0))
+
+
+@pytest.mark.parametrize("fault", ["dropped", "server_error", "rate_limited"])
+def test_a_batch_that_answers_nobody_uses_up_no_prompt(tmp_path: Path, fault: str) -> None:
+    with serving(Chaos(share=1.0, faults=(fault,))) as chaos:
+        job = job_of(tmp_path, chaos, num=5, transport="batch", poll=0.0, max_attempts=2)
+        with pytest.raises(WriterStopped, match="answered none of the 5 requests of a batch"):
+            finish(job)
+        assert len(chaos.batches) == 2
+        chaos.share = 0.0
+        assert finish(job).outcomes == {"accepted": 5}
