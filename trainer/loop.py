@@ -33,7 +33,15 @@ from trainer.draws import Schedule
 from trainer.ema import EMA
 from trainer.errors import OutOfMemory, TrainingDiverged
 from trainer.launch import process_state
-from trainer.run_folder import check_fingerprint, claim, finished, remove_abandoned, safely, size_of
+from trainer.run_folder import (
+    check_fingerprint,
+    claim,
+    finished,
+    remove_abandoned,
+    require_spellable,
+    safely,
+    size_of,
+)
 from trainer.stopping import StopSignal
 from trainer.task import Grouped, Task, Validated, make_task
 
@@ -76,6 +84,7 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
     """
     began = time.monotonic()
     config = resolved(config)
+    require_spellable(config.out)
     model_folder = config.out / "model"
     # The first process reads and encodes the data; the others then find it in the cache.
     state = process_state(config)

@@ -24,6 +24,7 @@ from trainer.autoencoder import load_autoencoder
 from trainer.data import encoder_hash, state_hash
 from trainer.errors import InvalidConfig
 from trainer.export import forget_places
+from trainer.run_folder import require_spellable
 
 KEPT = ("README.md", "drawn.jpg", "edited.jpg")
 """What lies beside the models for people, and is there again afterwards: the card and its pictures."""
@@ -56,6 +57,7 @@ def pack(
     """
     if out.exists() and not (out / "pocket.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidConfig(f"out: {out} holds something else than a packed model; choose another folder.")
+    require_spellable(out)
     try:
         given = checked(recommended or {})
     except ValueError as error:

@@ -19,9 +19,10 @@ from safetensors import SafetensorError
 from dataset_builder.errors import StorageFailed
 from dataset_builder.storage import make_folder, write_json
 from editors.files import TEMPORARY_MARK
+from editors.spelling import is_spellable, spelled
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
-from trainer.errors import ConfigChanged, CorruptRun
+from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,6 +138,19 @@ def claim(config: TrainConfig) -> None:
         raise ConfigChanged(
             f"out: {config.out} holds a run with other settings: {', '.join(changed)}; choose a new "
             "folder or the old settings."
+        )
+
+
+def require_spellable(folder: Path) -> None:
+    """Require a folder whose path is text: the library that writes weights takes no other.
+
+    Raises:
+        InvalidConfig: It holds bytes that are none.
+    """
+    if not is_spellable(str(folder.absolute())):
+        raise InvalidConfig(
+            f"out: {spelled(str(folder))} holds bytes that are no text, and weights cannot be written there; "
+            "name another folder."
         )
 
 

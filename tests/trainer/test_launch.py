@@ -1,11 +1,14 @@
 """What a launcher told, or left behind; and devices that are not there."""
 
+import os
+
 import pytest
 import torch
 
 from tests.trainer import toy
 from trainer.errors import InvalidConfig
 from trainer.launch import LAUNCH, leftovers, process_state
+from trainer.loop import train
 
 WHOLE = dict(zip(LAUNCH, ("0", "0", "2", "127.0.0.1", "29500"), strict=True))
 
@@ -40,3 +43,10 @@ def test_a_device_that_is_not_there_is_refused(tmp_path, device):
         pytest.skip("there is one here")
     with pytest.raises(InvalidConfig, match=f"device: '{device}' is not to be had here; choose from"):
         process_state(toy.autoencoder_config(tmp_path, device=device))
+
+
+def test_a_folder_that_weights_cannot_be_written_to_is_one_sentence(tmp_path):
+    config = toy.autoencoder_config(tmp_path, out=tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(InvalidConfig, match=r"out: .*caf\\xe9 holds bytes that are no text"):
+        next(train(config))
+    assert not config.out.exists()
