@@ -222,9 +222,7 @@ def data_tab(root: Path, tab: Any) -> DataTab:
         dataset = gr.Dropdown([], label="Dataset", min_width=200)
         outcome = gr.Dropdown([ALL], value=ALL, label="Show", min_width=200)
         order = gr.Dropdown(order_choices(), value=AS_WRITTEN, label="Sort by", min_width=200)
-        search = gr.Textbox(
-            label="Search", placeholder="words of an instruction or a caption", lines=1, min_width=200
-        )
+        search = gr.Textbox(label="Search", placeholder="words", lines=1, max_lines=1, min_width=200)
         descending = gr.Checkbox(value=False, label="Highest first", min_width=120)
     status = gr.Markdown(elem_id="data-status", elem_classes="status", latex_delimiters=[])
     with gr.Row(equal_height=False):
