@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from dataset_builder.browse import Catalogue
+from dataset_builder.browse import ORDERS, Catalogue
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.fill import Running, cut, fill_folder
 from dataset_builder.overlay import read_overlay
 from dataset_builder.shards import Sample, png_bytes
 from ui.browse_page import HEAD, KEYS, build_browser
+from ui.pair_words import order_choices
 
 DIRECTIONS = {"a": 0.2, "b": 0.5, "c": 0.1}
 
@@ -97,3 +98,7 @@ def test_every_key_presses_a_button_that_is_there(folder):
     page = build_browser(Catalogue(folder))
     names = {getattr(block, "elem_id", None) for block in page.blocks.values()}
     assert set(KEYS.values()) <= names and all(key in HEAD for key in KEYS)
+
+
+def test_every_order_has_its_words():
+    assert {name for _, name in order_choices()} == set(ORDERS)
