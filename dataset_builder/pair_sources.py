@@ -20,11 +20,7 @@ from typing import Any, Final, Protocol, TextIO, runtime_checkable
 
 from dataset_builder.dataset import INDEX_FILE, read_dataset
 from dataset_builder.errors import DatasetError, UnreadableDataset
-from dataset_builder.pair_files import (
-    file_beside,
-    training_files,
-    visible_files,
-)
+from dataset_builder.pair_files import file_beside, training_files, visible_files
 from dataset_builder.pair_tables import FOLDER, open_saved, open_tables, open_tars
 from editors.files import read_text, reason_of, text_encoding
 from editors.spelling import is_spellable

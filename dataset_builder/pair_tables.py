@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.pair_files import file_beside
-from editors.errors import first_line, told_as
+from editors.errors import told_as
 
 PICTURES: Final = frozenset({"png", "jpg", "jpeg", "webp", "bmp"})
 MAX_TEXT_BYTES: Final = 2**20
@@ -37,6 +37,11 @@ class PartBytes:
             return file.read(self.size)
 
 
+def _unreadable(path: Path) -> Callable[[str], UnreadableDataset]:
+    """Return what makes the error of a file or folder out of a library's reason."""
+    return lambda reason: UnreadableDataset(f"data: {path} cannot be read ({reason}); fetch it again.")
+
+
 class open_tars:
     """Rows of WebDataset tars: members `key.column.ending` side by side; a JSON one holds several columns."""
 
@@ -45,10 +50,8 @@ class open_tars:
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         for path in self.paths:
-            try:
+            with told_as(_unreadable(path)):
                 yield from self._rows(path)
-            except (OSError, tarfile.TarError) as error:
-                raise UnreadableDataset(f"data: {path} cannot be read ({error}); fetch it again.") from error
 
     @staticmethod
     def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -106,7 +109,7 @@ class open_tables:
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         for path in self.paths:
-            try:
+            with told_as(_unreadable(path)):
                 file = self._open(path)
                 for group in range(file.num_row_groups):
                     names = file.schema_arrow.names
@@ -119,12 +122,6 @@ class open_tables:
                         key = f"{path.name}:{group}:{number}"
                         named = {name.removesuffix("_file_name"): value for name, value in row.items()}
                         yield {**named, **cells, "__key__": key, FOLDER: path.parent}
-            except (UnreadableDataset, MemoryError, GeneratorExit):
-                raise
-            except Exception as error:
-                raise UnreadableDataset(
-                    f"data: {path} cannot be read ({first_line(error)}); fetch it again."
-                ) from error
 
     def cell(self, path: Path, group: int, number: int, column: str) -> bytes:
         """Return a picture's bytes; the row group that was read last is kept, as walks go in order."""
@@ -147,7 +144,8 @@ class Cell:
 
     def read(self) -> bytes:
         """Return its bytes."""
-        return self.table.cell(self.path, self.group, self.number, self.column)
+        with told_as(OSError):  # pyarrow has errors of its own for damaged files
+            return self.table.cell(self.path, self.group, self.number, self.column)
 
 
 class open_saved:
@@ -164,9 +162,7 @@ class open_saved:
             raise UnreadableDataset(
                 'data: a saved dataset needs the library datasets; pip install "wordbrush[train]".'
             ) from error
-        with told_as(
-            lambda reason: UnreadableDataset(f"data: {folder} cannot be read ({reason}); fetch it again.")
-        ):
+        with told_as(_unreadable(folder)):
             found: Any = datasets.load_from_disk(str(folder))
         if isinstance(found, datasets.DatasetDict):
             if "train" not in found:
@@ -184,10 +180,11 @@ class open_saved:
         self.words = found.select_columns([n for n in found.column_names if n not in self.pictures])
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for number in range(len(self.table)):
-            cells = {name: SavedCell(self, number, name) for name in self.pictures}
-            words = self.words[number] if self.words.column_names else {}
-            yield {**words, **cells, "__key__": str(number), FOLDER: self.folder}
+        with told_as(_unreadable(self.folder)):
+            for number in range(len(self.table)):
+                cells = {name: SavedCell(self, number, name) for name in self.pictures}
+                words = self.words[number] if self.words.column_names else {}
+                yield {**words, **cells, "__key__": str(number), FOLDER: self.folder}
 
 
 def _undecoded(kind: Any, picture: Any) -> Any:
@@ -208,8 +205,9 @@ class SavedCell:
 
     def read(self) -> bytes:
         """Return its bytes."""
-        value = self.source.table[self.number][self.column]
-        return _picture_bytes(value, self.source.folder)
+        with told_as(OSError):
+            value = self.source.table[self.number][self.column]
+            return _picture_bytes(value, self.source.folder)
 
 
 def _is_picture(kind: Any) -> bool:

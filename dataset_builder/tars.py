@@ -14,9 +14,11 @@ import json
 import re
 import tarfile
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
@@ -38,7 +40,7 @@ def read_parts(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         UnreadableDataset: It is missing, damaged, or holds what is no sample of ours.
     """
     key, parts = "", dict[str, bytes]()
-    for name, ending, file in _members(path):
+    for name, ending, read in _members(path):
         if parts and name != key:
             yield key, parts
             parts = {}
@@ -47,7 +49,7 @@ def read_parts(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 f"{path} holds {name}.{ending} twice; run the command that made it again."
             )
         key = name
-        parts[ending] = file.read()
+        parts[ending] = read()
     if parts:
         yield key, parts
 
@@ -79,7 +81,7 @@ def read_columns(
         UnreadableDataset: It is missing, damaged, or holds what is no sample of ours.
     """
     sample: dict[str, Any] = {}
-    for name, ending, file in _members(path):
+    for name, ending, read in _members(path):
         if keys is not None and name not in keys:
             continue
         if sample and sample["__key__"] != name:
@@ -87,29 +89,39 @@ def read_columns(
             sample = {}
         sample.setdefault("__key__", name)
         if ending == WORDS or columns is None or ending.rpartition(".")[0] in columns:
-            sample.update(_decode(path, name, ending, file.read(), columns))
+            sample.update(_decode(path, name, ending, read(), columns))
     if sample:
         yield sample
 
 
-def _members(path: Path) -> Iterator[tuple[str, str, IO[bytes]]]:
-    """Walk through the members: sample, ending, and the open file."""
+def _members(path: Path) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+    """Walk through the members: sample, ending, and what reads the content before the walk goes on."""
+    with _told(path), tarfile.open(path, mode="r:") as tar:
+        for member in tar:
+            name = MEMBER_NAME.fullmatch(member.name)
+            if name is None or not member.isreg() or member.issparse() or not _known(name["column"]):
+                raise UnreadableDataset(f"{path} holds {member.name!r}, no sample of ours; remove it.")
+            if member.size > MAX_MEMBER_BYTES:
+                raise UnreadableDataset(
+                    f"{path} holds {member.name!r} of {member.size} bytes, more than "
+                    f"{MAX_MEMBER_BYTES}; remove it."
+                )
+            yield name["key"], name["column"], partial(_content, path, tar, member)
+            # A TarFile remembers every member it passed, which is a leak in a long walk.
+            tar.members = []  # type: ignore[attr-defined]
+
+
+def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    with _told(path):  # the caller reads: the walk, which stands still meanwhile, would not tell
+        file = tar.extractfile(member)
+        assert file is not None
+        return file.read()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        with tarfile.open(path, mode="r:") as tar:
-            for member in tar:
-                name = MEMBER_NAME.fullmatch(member.name)
-                if name is None or not member.isreg() or member.issparse() or not _known(name["column"]):
-                    raise UnreadableDataset(f"{path} holds {member.name!r}, no sample of ours; remove it.")
-                if member.size > MAX_MEMBER_BYTES:
-                    raise UnreadableDataset(
-                        f"{path} holds {member.name!r} of {member.size} bytes, more than "
-                        f"{MAX_MEMBER_BYTES}; remove it."
-                    )
-                file = tar.extractfile(member)
-                assert file is not None
-                yield name["key"], name["column"], file
-                # A TarFile remembers every member it passed, which is a leak in a long walk.
-                tar.members = []  # type: ignore[attr-defined]
+        yield
     except (OSError, tarfile.TarError) as error:
         raise UnreadableDataset(
             f"{path} cannot be read ({error}); run the command that made it again."

@@ -153,12 +153,14 @@ class Requests:
 
     def others_fare_better(self, number: int) -> bool:
         """Say whether the server has answered others since it first failed a prompt."""
-        answered = False
+        failed = [line for line in self._ledger.of(number) if line.outcome in {*FAILED, REFUSED}]
         for line in self._ledger.latest():
-            if line.number != number:
-                answered = answered or self._proves(line)
-            elif answered and (line.outcome in FAILED or line.outcome == REFUSED):
+            if not failed:  # what came before its first failure says nothing, and may be very much
+                return False
+            if line.number != number and self._proves(line):
                 return True
+            if line is failed[-1]:
+                failed.pop()
         return False
 
     def line(

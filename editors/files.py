@@ -75,12 +75,8 @@ def name_room(folder: Path) -> int:
     """Return how many bytes a name in a folder may have: mostly 255, and 143 where names are encrypted."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
-    except (
-        AttributeError,
-        OSError,
-        ValueError,
-    ):  # Windows; a folder that is not there yet; none of its words
-        return _NAME_BYTES
+    except (AttributeError, OSError, ValueError):
+        return _NAME_BYTES  # Windows; a folder that is not there yet; a system without this word
 
 
 def _beginning(name: str, room: int) -> str:

@@ -6,9 +6,9 @@ the picture counts.
 
 from __future__ import annotations
 
-import io
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,13 +20,13 @@ from PIL import Image
 from dataset_builder import records
 from dataset_builder.dataset import INDEX_FILE, read_dataset
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_pictures import contents_of, decode, shape_of
 from dataset_builder.pair_sources import PairRef, open_pairs
 from dataset_builder.storage import hash_bytes, hash_json
-from editors.errors import EditorError, told_as
-from editors.images import read_picture
 
 UNNAMED = "pairs"
 """Kind of pairs of which nobody says what kind of edit they are."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -65,46 +65,51 @@ def pair_samples(folder: Path, num: int) -> PairSamples:
 
 
 def _of_others(folder: Path, num: int) -> PairSamples:
-    """Open pairs without masks; what is none is passed over, as in training."""
+    """Open pairs without masks; what is none is counted and passed over, as in training.
+
+    Raises:
+        UnreadableDataset: None can be used.
+    """
+    source = open_pairs(folder)
     refs: list[PairRef] = []
-    contents: list[Any] = []
-    for row in open_pairs(folder).rows():
-        if isinstance(row, PairRef) and len(refs) < num:
-            with suppress(OSError):  # its picture is missing
-                contents.append([hash_bytes(row.original.read()), hash_bytes(row.edited.read())])
-                contents[-1].append(row.instructions)
-                refs.append(row)
+    hashes: list[Any] = []
+    skipped = Counter[str]()
+    for row in source.rows():
+        contents = contents_of(row)
+        if isinstance(verdict := shape_of(contents), str):
+            skipped[verdict] += 1
+            continue
+        assert isinstance(row, PairRef) and not isinstance(contents, str)
+        hashes.append([*map(hash_bytes, contents), row.instructions])
+        refs.append(row)
+        if len(refs) == num:
+            break
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
+    if not refs:
+        raise UnreadableDataset(
+            f"data: {folder} holds no usable pair ({counts or 'no row'}); name another dataset."
+        )
+    for note in source.notes:
+        _log.warning("data: %s", note)
+    if skipped:
+        _log.warning("data: passed over %d rows of %s: %s.", skipped.total(), folder, counts)
     return PairSamples(
         folder=folder,
-        data_hash=hash_json(contents),
+        data_hash=hash_json(hashes),
         samples=lambda: (_sample(number, ref) for number, ref in enumerate(refs)),
     )
 
 
 def _sample(number: int, ref: PairRef) -> dict[str, Any]:
-    original, edited = (_pixels(ref.key, stored.read()) for stored in (ref.original, ref.edited))
-    if original.shape != edited.shape:
-        raise UnreadableDataset(
-            f"{ref.key}: its pictures are {original.shape[1]}×{original.shape[0]} and "
-            f"{edited.shape[1]}×{edited.shape[0]} pixels, but are to be compared; give them one size."
-        )
+    """Return a pair; an edited picture of another size is brought to that of its original."""
+    original, edited = decode(ref.original.read()), decode(ref.edited.read())
+    if edited.size != original.size:
+        edited = edited.resize(original.size, Image.Resampling.LANCZOS)
     return {
         "__key__": f"{number:08d}",
-        records.ORIGINAL_IMAGE: original,
-        records.EDITED_IMAGE: edited,
+        records.ORIGINAL_IMAGE: np.array(original),  # (H, W, 3) uint8
+        records.EDITED_IMAGE: np.array(edited),
         records.EDIT_PROMPT: ref.instructions[0],
         records.KIND: UNNAMED,
-        records.MASK: np.full(original.shape[:2], 255, np.uint8),
+        records.MASK: np.full((original.height, original.width), 255, np.uint8),
     }
-
-
-def _pixels(key: str, content: bytes) -> Any:
-    def tell(reason: str) -> UnreadableDataset:
-        return UnreadableDataset(f"{key}: its picture cannot be read ({reason}); save it again.")
-
-    try:
-        with told_as(tell):
-            picture = Image.open(io.BytesIO(content))
-            return np.asarray(read_picture("picture", picture).on_white())  # (H, W, 3) uint8
-    except EditorError as error:
-        raise tell(str(error)) from error

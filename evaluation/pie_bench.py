@@ -147,12 +147,11 @@ class PieBench:
             ) from error
         if not isinstance(entries, dict) or not entries:
             raise UnreadableDataset(f"{path} lists no pictures; give a folder in PIE-Bench's layout.")
-        bench = cls(
+        return cls(
             folder=folder,
             cases=tuple(PieCase.of(key, entry) for key, entry in entries.items()),
             data_hash=hash_json(entries),
         )
-        return bench
 
     def head(self, num: int) -> PieBench:
         """Return the first entries alone, having made sure that their pictures are there.

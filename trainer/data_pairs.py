@@ -7,7 +7,6 @@ encode one pair at a time.
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections import Counter
@@ -21,23 +20,17 @@ from typing import Any, Final, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.pair_files import visible_files
-from dataset_builder.pair_sources import NO_PICTURE, PairRef, Skipped, open_pairs
+from dataset_builder.pair_pictures import contents_of, decode, shape_of
+from dataset_builder.pair_sources import PairRef, Skipped, open_pairs
 from dataset_builder.storage import hash_bytes, hash_json, make_folder, write_json
-from editors.errors import EditorError, told_as
-from editors.images import read_picture
 from trainer.augment import Size, bucket_sizes, look, names_a_side, nearest_bucket, view
 from trainer.data import cached, encoder_hash, to_pixels
 from trainer.errors import UnusableData
 
-UNREADABLE: Final = "picture unreadable"
-OTHER_SHAPE: Final = "pictures of different shape"
-SHAPE_TOLERANCE: Final = 0.02
-"""Rounding to whole pixels, and no more, may tell the aspects of the two pictures apart."""
 _CHUNK: Final = 64
 _log = logging.getLogger(__name__)
 
@@ -132,8 +125,8 @@ def _look_at(rows: Iterator[PairRef | Skipped]) -> dict[str, Any]:
     content: list[Any] = []
     with ThreadPoolExecutor(max_workers=4) as pool:  # decoders let go of the interpreter's lock
         while chunk := list(islice(rows, _CHUNK)):
-            loaded = [_load(ref) for ref in chunk]
-            for ref, parts, verdict in zip(chunk, loaded, pool.map(_check, loaded), strict=True):
+            loaded = [contents_of(ref) for ref in chunk]
+            for ref, parts, verdict in zip(chunk, loaded, pool.map(shape_of, loaded), strict=True):
                 verdicts.append(verdict)
                 if isinstance(ref, PairRef) and not isinstance(verdict, str):
                     content.append([*map(hash_bytes, cast(tuple[bytes, bytes], parts)), *ref.instructions])
@@ -144,47 +137,6 @@ def _listing(folder: Path) -> str:
     """Return a hash of the names, sizes and times of all files: it changes when they do."""
     stats = [(path.relative_to(folder).as_posix(), path.stat()) for path in visible_files(folder)]
     return hash_json([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
-
-
-def _load(ref: PairRef | Skipped) -> tuple[bytes, bytes] | str:
-    """Return the bytes of a row's pictures, or why there are none."""
-    if isinstance(ref, Skipped):
-        return ref.reason
-    try:
-        return ref.original.read(), ref.edited.read()
-    except OSError:
-        return NO_PICTURE
-
-
-def _check(content: tuple[bytes, bytes] | str) -> tuple[int, int] | str:
-    """Return the shape of a pair's original, or why the pair cannot be used."""
-    if isinstance(content, str):
-        return content
-    try:
-        original, edited = (decode(one) for one in content)
-    except EditorError:
-        return UNREADABLE
-    aspect = original.width * edited.height / (original.height * edited.width)
-    return (original.height, original.width) if abs(aspect - 1) <= SHAPE_TOLERANCE else OTHER_SHAPE
-
-
-def decode(content: bytes) -> Image.Image:
-    """Decode a picture file of any kind: upright, RGB, transparent parts on white.
-
-    Raises:
-        EditorError: It is no picture, or a damaged one.
-    """
-
-    def tell(reason: str) -> UnreadablePicture:
-        return UnreadablePicture(f"picture: it cannot be read ({reason}); save it again.")
-
-    with told_as(tell):
-        picture = Image.open(io.BytesIO(content))
-    return read_picture("picture", picture).on_white()
-
-
-class UnreadablePicture(EditorError):
-    """The bytes are no picture."""
 
 
 class PairLatents:

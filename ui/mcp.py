@@ -191,12 +191,8 @@ class Tools:
         try:
             place = (self._folder / user_path(name)).resolve()
             is_file = place.is_file()
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-        ):  # no name of a file; links in a ring
-            return None
+        except (OSError, ValueError, RuntimeError):
+            return None  # no name of a file; links in a ring
         if is_file and place.is_relative_to(self._folder):
             return place
         return self._spelled_so(name) if "\\x" in name else None

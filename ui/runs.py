@@ -113,9 +113,8 @@ class Runs(Generic[EditT]):
         try:
             yield {**self.screen.started(), self.screen.history: history}
             said, result = yield from _noting(run(history), there)
-            seconds = (
-                f"Done in {time.monotonic() - began:.1f} s."  # reading and writing included, as one waits
-            )
+            # Reading and writing included, as one waits.
+            seconds = f"Done in {time.monotonic() - began:.1f} s."
             yield {
                 **self.screen.ended(" ".join((seconds, said, *map(literal, result.notes)))),
                 **self.screen.settled(there[self.screen.history], there[self.screen.shown]),

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_pictures import OTHER_SHAPE, UNREADABLE, decode
 from dataset_builder.pair_sources import CONVENTIONS, NO_INSTRUCTION, NO_PICTURE, NO_TEXT, PairRef, open_pairs
 from dataset_builder.shards import png_bytes
 from tests.trainer import toy
-from trainer.data_pairs import OTHER_SHAPE, UNREADABLE, decode, read_pairs
+from trainer.data_pairs import read_pairs
 from trainer.errors import UnusableData
 
 
@@ -319,3 +320,14 @@ def test_an_instruction_that_is_no_text_is_counted(tmp_path):
     original, edited, _ = PAIRS[0]
     write_imagefolder(tmp_path / "data", CONVENTIONS[1], [PAIRS[0], (original, edited, "half \ud83d")])
     assert read_pairs(tmp_path / "data").skipped == {NO_TEXT: 1}
+
+
+def test_a_column_of_pictures_that_is_damaged_is_counted(tmp_path):
+    folder = tmp_path / "data"
+    write_parquet(folder, CONVENTIONS[0], [content(number, side=200) for number in range(2)])
+    (file,) = folder.rglob("*.parquet")
+    whole = file.read_bytes()
+    place = whole.index(b"\x89PNG")  # the first picture, with its length of four bytes before it
+    file.write_bytes(whole[: place - 4] + b"\xff\xff\xff\x7f" + whole[place:])
+    with pytest.raises(UnusableData, match=f"no usable pair .*{NO_PICTURE}"):
+        read_pairs(folder)

@@ -15,7 +15,7 @@ from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes
 from dataset_builder.storage import locked, require_own
-from dataset_builder.tars import read_columns
+from dataset_builder.tars import read_columns, read_parts
 
 SPEC = ShardSpec(index=0, start=0, stop=2, config_hash="c0ffee")
 
@@ -144,3 +144,12 @@ def test_a_file_that_was_there_before_us_is_not_written_over(tmp_path):
     with locked(tmp_path):  # from now on it is ours
         pass
     require_own(tmp_path, "grid.png", "report.md")
+
+
+def test_a_shard_that_is_cut_within_a_member_is_an_error_that_names_it(tmp_path: Path) -> None:
+    commit_shard(tmp_path, SPEC, [Sample(key="a", parts={"image.png": b"\x89PNG" * 4000, "json": b"{}"})])
+    shard = tmp_path / "scenes-00000.tar"
+    shard.write_bytes(shard.read_bytes()[:6000])
+    for read in (read_columns, read_parts):
+        with pytest.raises(UnreadableDataset, match=r"scenes-00000\.tar cannot be read"):
+            list(read(shard))

@@ -16,9 +16,12 @@ from dataset_builder.build import build_shards
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.pair_files import FileBytes
+from dataset_builder.pair_sources import PairRef, Source
 from dataset_builder.shards import Sample, png_bytes
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.models import from_pipeline
+from evaluation.pair_samples import pair_samples
 from evaluation.pairs import EvalJob, EvalStep, evaluate_pairs
 from evaluation.parts import (
     AutoencoderReport,
@@ -31,6 +34,7 @@ from evaluation.parts import (
 from evaluation.sampling import model_hash, round_trip
 from evaluation.scores import EvalReport, PairScore
 from tests import tiny
+from trainer.data_pairs import read_pairs
 
 KINDS = ("colour", "style")
 
@@ -221,3 +225,46 @@ def test_folders_that_are_trained_on_are_measured_too(tmp_path):
     assert all(score.rest is None for score in measured)
     *again, second = evaluate_pairs(job)
     assert again == scores and second == report
+
+
+def test_the_pairs_measured_are_those_that_are_trained_on(tmp_path, caplog):
+    rows = {
+        "whole": (tiny.photo((64, 64), 0), tiny.photo((64, 64), 1)),
+        "larger": (tiny.photo((64, 64), 2), tiny.photo((128, 128), 3)),
+        "of another shape": (tiny.photo((64, 64), 4), tiny.photo((64, 20), 5)),
+        "damaged": (tiny.photo((64, 64), 6), None),
+    }
+    lines = []
+    for name, pictures in rows.items():
+        for side, picture in zip("ab", pictures, strict=True):
+            file = tmp_path / f"{name}-{side}.png"
+            file.write_bytes(b"no picture") if picture is None else picture.save(file)
+        files = {"input_image": f"{name}-a.png", "edited_image": f"{name}-b.png"}
+        lines.append(json.dumps({**files, "edit_prompt": name}))
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    found = pair_samples(tmp_path, 9)
+    samples = list(found.samples())
+    trained_on = read_pairs(tmp_path)
+    assert [sample["edit_prompt"] for sample in samples] == [ref.instructions[0] for ref in trained_on.refs]
+    assert all(sample["edited_image"].shape == sample["original_image"].shape for sample in samples)
+    assert sum(trained_on.skipped.values()) == 2 and "passed over 2 rows" in caplog.text
+    for name in ("whole", "larger"):
+        (tmp_path / f"{name}-a.png").unlink()
+    with pytest.raises(UnreadableDataset, match=r"no usable pair .*2 picture missing"):
+        pair_samples(tmp_path, 9)
+
+
+def test_no_more_rows_are_read_than_are_measured(tmp_path, monkeypatch):
+    passed = []
+
+    def rows():
+        for number in range(100):
+            passed.append(number)
+            content = png_bytes(np.full((64, 64, 3), number, np.uint8))
+            (tmp_path / f"{number}.png").write_bytes(content)
+            picture = FileBytes(tmp_path / f"{number}.png")
+            yield PairRef(str(number), picture, picture, ("again",))
+
+    monkeypatch.setattr("evaluation.pair_samples.open_pairs", lambda folder: Source("rows", rows))
+    assert len(list(pair_samples(tmp_path, 3).samples())) == 3
+    assert passed == [0, 1, 2]
