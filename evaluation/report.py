@@ -41,11 +41,11 @@ _SHORT: Final = {
     "rest_ceiling": "ceil.",
 }
 _LEGEND: Final = """\
-*Nearer*: share of pairs whose edited picture is nearer to the exact target than the source was (mean squared
-error). *Unchanged*: the source itself, what doing nothing earns. *Ceiling*: the exact target once through the
-model's own autoencoder. *Rest kept*: edited picture against source outside the mask of the edit, for edits
-that have such a rest. PSNR is the mean over pictures, 68 dB for equal ones. Brackets: 95 % bootstrap
-intervals.
+*Source* and *target*: the two pictures of a pair. *Nearer*: share of pairs where what the model made is
+nearer to the target than the source was (mean squared error). *Unchanged*: the source itself, what doing
+nothing earns. *Ceiling*: the target once through the model's own autoencoder. *Rest kept*: what the model
+made against the source outside the mask of the edit, for edits that have such a rest. PSNR is the mean over
+pictures, 68 dB for equal ones. Brackets: 95 % bootstrap intervals.
 """
 _MARGIN: Final = 6
 
@@ -63,7 +63,7 @@ def table(report: EvalReport) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"{report.model}, {report.kinds[0].num} held-out pairs, {report.seconds_per_edit:.2f} s an edit"
+    title = f"{report.model}, {report.kinds[0].num} pairs, {report.seconds_per_edit:.2f} s an edit"
     caption = "nearer: to the target than the source, %; inside: of the mask; report.md has every interval"
     drawn = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
     drawn.add_column("edit", no_wrap=True)
@@ -89,7 +89,7 @@ def markdown(report: EvalReport) -> str:
     """Return the report as a page of Markdown that shows `grid.png` beside it."""
     settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
     lines = [
-        f"# Figures of {report.model} on {report.kinds[0].num} held-out exact pairs",
+        f"# Figures of {report.model} on {report.kinds[0].num} pairs",
         "",
         f"Settings: {settings}. {report.seconds_per_edit:.2f} s an edit.",
         f"Model {report.model_hash[:12]}, data {report.data_hash[:12]}, run {report.run[:12]}.",
@@ -101,7 +101,7 @@ def markdown(report: EvalReport) -> str:
         "",
         "The first pairs of each kind, as they came:",
         "",
-        "![source, edited, exact target](grid.png)",
+        "![source, edited, target](grid.png)",
         "",
     ]
     return "\n".join(lines)

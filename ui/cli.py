@@ -51,7 +51,7 @@ def _room(name: str, help_text: str) -> None:
 
 _room("data", "Write triplets, draw, filter, look through and export pairs; draw scenes; check a dataset.")
 _room("train", "Train an editor, a base model or an autoencoder on a dataset.")
-_room("eval", "Measure a model on held-out pairs.")
+_room("eval", "Measure editors and base models, and the judge and the scorer that measure them.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

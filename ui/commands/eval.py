@@ -47,13 +47,13 @@ app = Commands(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def evaluate() -> None:
-    """Measure a model on held-out pairs."""
+    """Measure editors and base models, and the judge and the scorer that measure them."""
 
 
 @app.command("pairs")
 @options(EvalJob)
 def pairs(as_json: Json = False, **fields: Any) -> None:
-    """Edit held-out pairs and compare with the exact targets, with doing nothing, and with the ceiling."""
+    """Edit pairs, drawn or yours, and compare with the targets, with doing nothing, and with the ceiling."""
     job = EvalJob(**fields)
     with progress_bar("Measuring", job.num) as advance:
         for record in evaluate_pairs(job):
