@@ -27,13 +27,18 @@ SPOKEN = """() => {
     status.setAttribute('role', 'status');
     status.setAttribute('aria-live', 'polite');
   });
-  const name = () => document.querySelectorAll('.image-container > button:not([aria-label])').forEach(
-    one => one.setAttribute('aria-label', 'The picture'));
-  name();
-  window.namer ??= new MutationObserver(name);
+  const mend = () => {
+    document.querySelectorAll('.image-container > button:not([aria-label])').forEach(
+      one => one.setAttribute('aria-label', 'The picture'));
+    document.querySelectorAll('a.download-link > button:not([tabindex="-1"])').forEach(
+      one => one.tabIndex = -1);
+  };
+  mend();
+  window.namer ??= new MutationObserver(mend);
   window.namer.observe(document.body, {childList: true, subtree: true});
 }"""
-"""Run when the page is there: status lines are read out when they change, pictures have a name."""
+"""Run when the page is there: status lines are read out when they change, pictures have a name, and a link to
+download is one target, not a button within a link."""
 
 
 AT_TOP = """() => {
