@@ -5,8 +5,8 @@ malformed answer is asked for anew a few times (a cut one with more room), a ref
 final; a server that refuses a part of the request's form is asked without it, or for a lesser form of answer.
 
 Law: what is asked next depends on the prompt, the job and the lines in the ledger alone, so that a killed job
-goes on as if it had never stopped. What fails uses up a prompt only where the server answers others
-meanwhile: else it is the server that failed.
+goes on as if it had never stopped. What fails uses up a prompt only where the server answers others that
+were asked for afterwards: else it is the server that failed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ FAILED: Final = frozenset(
 """Outcomes of a server in trouble: asked again, up to `max_attempts` times."""
 REFUSED: Final = "bad_request"
 """A request that a server takes from nobody, or not with this prompt: that shows when others are answered."""
+BLAMED: Final = FAILED | {REFUSED}
+"""Outcomes that are a prompt's fault only if the server answers others."""
 RATE_LIMITED: Final = "rate_limited"
 """Of the failures the one that never comes of a prompt."""
 ILL_FORMED: Final = frozenset({"malformed", "empty", "cut_off"})
@@ -61,6 +63,7 @@ class Request:
         body: The request, as JSON, for chat completions or for responses.
         guess: About how many tokens it has, without the answer.
         room: Most tokens of the answer.
+        heard: How many answers this run had heard when it was made.
     """
 
     number: int
@@ -71,6 +74,7 @@ class Request:
     body: dict[str, Any]
     guess: int
     room: int
+    heard: int
 
 
 class Requests:
@@ -85,8 +89,15 @@ class Requests:
         self._tokens_per_guess = 1.0
         self._refused: set[str] = set()
         self.proven = self.answered = False
+        self._heard = 0
+        self._failed: dict[int, int] = {}  # by prompt: how many answers were heard when it failed first
+        self._proofs: dict[
+            int, int
+        ] = {}  # by prompt, the two asked last: `Request.heard` of one that was answered
         for line in reversed(list(ledger.latest())):
             self._learn(line)
+            if line.outcome in BLAMED:
+                self._failed[line.number] = 0
         if not self.proven:  # where nothing was ever answered, it was not the form that the server refused
             self._refused.clear()
 
@@ -119,6 +130,7 @@ class Requests:
             body=self._body(talk, room, [line.outcome for line in earlier]),
             guess=round(guess * self._tokens_per_guess),
             room=room,
+            heard=self._heard,
         )
 
     def _body(self, talk: list[dict[str, str]], room: int, earlier: Sequence[str]) -> dict[str, Any]:
@@ -152,16 +164,13 @@ class Requests:
         return replace(reply, prompt_tokens=request.guess, completion_tokens=guessed_tokens([reply.said]))
 
     def others_fare_better(self, number: int) -> bool:
-        """Say whether the server has answered others since it first failed a prompt."""
-        failed = [line for line in self._ledger.of(number) if line.outcome in {*FAILED, REFUSED}]
-        for line in self._ledger.latest():
-            if not failed:  # what came before its first failure says nothing, and may be very much
-                return False
-            if line.number != number and self._proves(line):
-                return True
-            if line is failed[-1]:
-                failed.pop()
-        return False
+        """Say whether the server answered others that were asked for after it first failed a prompt.
+
+        What was under way already may have been answered before the server failed, and only be read later.
+        """
+        if number not in self._failed:
+            return False
+        return any(heard >= self._failed[number] for other, heard in self._proofs.items() if other != number)
 
     def line(
         self, request: Request, reply: Reply, *, flagged: bool = False, others_fare_better: bool | None = None
@@ -191,6 +200,9 @@ class Requests:
             self._tokens_per_guess = max(
                 self._tokens_per_guess, self._tokens_per_guess * reply.prompt_tokens / max(1, request.guess)
             )
+        self._heard += 1
+        if outcome in BLAMED:
+            self._failed.setdefault(request.number, self._heard)
         line = Line(
             number=request.number,
             attempt=request.attempt,
@@ -203,6 +215,10 @@ class Requests:
             said="" if answer else (part if outcome == FORM_REFUSED else plain(reply.said)[:MAX_SAID]),
         )
         self._learn(line)
+        if self._proves(line):
+            self._proofs[request.number] = request.heard
+            if len(self._proofs) > 2:  # of two, one is another prompt than the one in question
+                del self._proofs[min(self._proofs, key=lambda number: self._proofs[number])]
         return line
 
     def _learn(self, line: Line) -> None:
@@ -218,7 +234,7 @@ class Requests:
         """Say whether a prompt is settled by an outcome."""
         if outcome in (FORM_REFUSED, RATE_LIMITED):
             return False
-        if outcome in FAILED or outcome == REFUSED:
+        if outcome in BLAMED:
             if not self.is_exhausted(number, outcome):
                 return False
             return self.others_fare_better(number) if others_fare_better is None else others_fare_better

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 
 from dataset_builder.errors import BudgetSpent, ConfigChanged, InvalidJob, StorageFailed, WriterStopped
-from dataset_builder.ledger import Line
+from dataset_builder.ledger import Ledger, Line
 from dataset_builder.triplets import read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import WriteReport, write_triplets
 from dataset_builder.writer_estimate import estimate
+from dataset_builder.writer_messages import Reply, TripletAnswer
 from dataset_builder.writer_openai import Server
+from dataset_builder.writer_requests import Requests
 from dataset_builder.writer_rules import same_words
 from tests.dataset_builder.chaos import FAULTS, PAGE, Chaos, serving
 
@@ -299,6 +301,26 @@ def test_the_last_prompts_are_not_used_up_by_a_server_that_dies(tmp_path, calm) 
     assert 30 <= len(read_triplets(job.out / "triplets.jsonl")) < 40
     calm.always, calm.instead = None, {}
     assert finish(job).outcomes == {"accepted": 40}
+
+
+def test_an_answer_that_was_under_way_already_says_nothing_of_a_later_failure(tmp_path, calm) -> None:
+    job = job_of(tmp_path, calm)
+    requests = Requests(
+        job, [f"a picture of thing {number}" for number in range(4)], Ledger(tmp_path / "lines")
+    )
+    answered = Reply(
+        outcome="answered", answer=TripletAnswer(edit_prompt="make it red", edited_prompt="a red one")
+    )
+    requests.line(requests.next(3), answered)
+    under_way, failing = requests.next(0), requests.next(1)
+    assert not requests.line(failing, Reply(outcome="bad_request", said="who are you?")).final
+    requests.line(under_way, answered)
+    assert not requests.others_fare_better(1)
+    asked_later = requests.next(2)
+    assert not requests.line(requests.next(1), Reply(outcome="bad_request")).final
+    requests.line(asked_later, answered)
+    assert requests.others_fare_better(1) and not requests.others_fare_better(2)
+    assert requests.line(requests.next(1), Reply(outcome="bad_request")).final
 
 
 def test_a_cut_answer_is_asked_for_again_with_more_room(tmp_path: Path, calm: Chaos) -> None:
