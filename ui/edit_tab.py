@@ -18,7 +18,7 @@ from ui.edits import MAX_SEED, Edits
 from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.grid import lay_out_grid, wire_choice
-from ui.history_panel import Panel, wire_nudges, wire_panel
+from ui.history_panel import Panel, wire_nudges, wire_panel, wire_steps
 from ui.lane import Lane
 from ui.masking import Masking, lay_out_masking
 from ui.models import Models
@@ -28,6 +28,7 @@ from ui.runs import Runs, Update
 from ui.screen import QUIET, lay_out_screen
 from ui.shelf import Shelf
 from ui.switch import MOST_CHIPS, Switch
+from ui.trail import Trail
 
 PHOTO_HEIGHT = 260
 """Pixels: with it the button below stands on a screen of 768."""
@@ -46,6 +47,7 @@ class Buttons:
     vary: Any
     roll: Any
     undo: Any
+    redo: Any
     masking: Masking
 
 
@@ -81,8 +83,10 @@ def edit_tab(
         screen=screen,
         masking=buttons.masking,
         held=held,
-        past=gr.State(()),
+        trail=gr.State(Trail()),
+        before=gr.State(None),
         undo=buttons.undo,
+        redo=buttons.redo,
         problem=problems,
     )
     use, reuse = screen.actions[:2]
@@ -109,13 +113,20 @@ def edit_tab(
         screen=screen,
         check=with_picture(check, 0, problems),
     )
-    edits = Edits(runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing)
+    edits = Edits(
+        runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing, panel=panel
+    )
 
     def wire(
         handler: Callable[..., Iterator[Update]], ready: Any, *more: Any, name: str | None = None
     ) -> Any:
         return runs.wire(
-            handler, ready, inputs=form.inputs, states=edits.states, outputs=[held, *more], name=name
+            handler,
+            ready,
+            inputs=form.inputs,
+            states=edits.states,
+            outputs=[held, panel.before, *more],
+            name=name,
         )
 
     panel.masking.wire()
@@ -123,11 +134,12 @@ def edit_tab(
     asked = gr.on([buttons.go.click, form.edit_prompt.submit], **strokes)
     running = [
         wire(edits.one, asked, name="page_edit"),
-        *(wire(edits.one, event.success(**strokes)) for event in nudged),
+        *(wire(edits.again, event.success(**strokes)) for event in nudged),
         wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
         wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
     ]
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
+    wire_steps(panel, running)
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
     return panel, switch
 
@@ -157,7 +169,7 @@ def _form(
     )
     with gr.Row():
         go = gr.Button("Edit", variant="primary", min_width=120)
-        stop = gr.Button("Stop", variant="stop", interactive=False, min_width=120)
+        stop = gr.Button("Stop", elem_id="stop", variant="stop", interactive=False, min_width=120)
     chips = _chips(instruction, instructions)
     examples, drawing = lay_out_examples(root)
     sliders = {
@@ -171,7 +183,8 @@ def _form(
         weaker = gr.Button("Weaker", size="sm", min_width=90)
         stronger = gr.Button("Stronger", size="sm", min_width=90)
         vary = gr.Button("Four variations", size="sm", min_width=120)
-        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=80)
+        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=70)
+        redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False, min_width=70)
     with gr.Accordion("Fine-tune", open=False):
         steps = Dial(
             *SLIDERS["num_inference_steps"],
@@ -198,7 +211,15 @@ def _form(
         **sliders,
     )
     buttons = Buttons(
-        go=go, stop=stop, weaker=weaker, stronger=stronger, vary=vary, roll=roll, undo=undo, masking=masking
+        go=go,
+        stop=stop,
+        weaker=weaker,
+        stronger=stronger,
+        vary=vary,
+        roll=roll,
+        undo=undo,
+        redo=redo,
+        masking=masking,
     )
     return form, buttons, chips, examples, drawing
 

@@ -13,6 +13,7 @@ from editors import InstructionEdit
 from editors.settings import resolve
 from ui.form import LABELS, request_of
 from ui.history import Entry, History, delete
+from ui.history_panel import Panel
 from ui.runs import Ending, Runs, Update
 from ui.screen import told
 from ui.strength import Strength
@@ -31,6 +32,7 @@ class Edits:
         cells: State: the entries of the guidance grid.
         model: State: the name of the model.
         show_cells: Returns the updates that show cells.
+        panel: What remembers where one was.
     """
 
     runs: Runs[InstructionEdit]
@@ -38,15 +40,20 @@ class Edits:
     cells: Any
     model: Any
     show_cells: Callable[[tuple[Entry, ...]], Update]
+    panel: Panel
 
     @property
     def states(self) -> list[Any]:
-        """The inputs after the form's."""
-        return [self.runs.screen.history, self.held, self.cells, self.runs.screen.shown, self.model]
+        """The inputs after the form's: what the panel reads, then what is read here."""
+        return [*self.panel.inputs[len(LABELS) :], self.held, self.cells, self.model]
 
     def one(self, *values: Any) -> Iterator[Update]:
         """Edit the picture."""
         yield from self._run(values, partial(self._several, number=1))
+
+    def again(self, *values: Any) -> Iterator[Update]:
+        """Edit the picture as a step has changed the form: with the result it is one step."""
+        yield from self._run(values, partial(self._several, number=1), is_step=False)
 
     def variations(self, *values: Any) -> Iterator[Update]:
         """Edit the picture on several noises."""
@@ -60,15 +67,18 @@ class Edits:
         self,
         values: tuple[Any, ...],
         run: Callable[[str, InstructionEdit, History, tuple[Entry, ...]], Ending],
+        *,
+        is_step: bool = True,
     ) -> Iterator[Update]:
-        history, held, cells, shown, model = values[len(LABELS) :]
+        now = self.panel.now(values)
+        held, cells, model = values[len(self.panel.inputs) :]
 
         def begun(history: History) -> Ending:
             request = request_of(values, seed=held)
-            yield {self.held: None}
+            yield {self.held: None, self.panel.before: now.moment if is_step else None}
             return (yield from run(model, request, history, cells))
 
-        yield from self.runs.guarded(begun, history, shown)
+        yield from self.runs.guarded(begun, now.history, now.shown)
 
     def _several(
         self, model: str, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int

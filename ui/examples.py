@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ui.form import LABELS
 from ui.history_panel import Panel, Update
 from ui.screen import QUIET
 
@@ -56,13 +55,12 @@ def wire_examples(gallery: Any, drawing: Path, panel: Panel) -> None:
     """Connect a click on an example; they leave when a picture is there, and come back when it goes."""
 
     def choose(event: gr.SelectData, *values: Any) -> Update:
-        form, past = values[: len(LABELS)], values[len(LABELS)]
         chosen = {"original_image": str(drawing), "edit_prompt": INSTRUCTIONS[int(event.index)]}
         return {
-            **panel.fill(form, past, chosen),
+            **panel.fill(panel.now(values), chosen),
             panel.screen.status: "Press Edit, or change the words first.",
         }
 
-    gallery.select(choose, [*panel.form.inputs, panel.past], panel.outputs, **QUIET)
+    gallery.select(choose, panel.inputs, panel.outputs, **QUIET)
     photo = panel.form.original_image
     photo.change(None, photo, gallery, js=SHOWN_ALONE)

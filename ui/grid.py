@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from ui.form import LABELS
 from ui.history import Entry
 from ui.history_panel import Panel, Update
 from ui.screen import QUIET, told
@@ -65,17 +64,17 @@ def wire_choice(grid: Grid, panel: Panel) -> None:
     screen = panel.screen
 
     def choose(event: gr.SelectData, *values: Any) -> Update:
-        form, (past, history, cells) = values[: len(LABELS)], values[len(LABELS) :]
-        cell = cells[int(event.index)]
-        if cell not in history.entries:
+        now, cells = panel.now(values), values[-1]
+        cell, history = cells[int(event.index)], now.history
+        places = {entry.edited: place for place, entry in enumerate(history.entries)}
+        if cell.edited not in places:
             history = history.with_entry(cell, but=cells)
         scales = Strength(*(cell.settings[name] for name in Strength._fields))
         return {
-            **screen.with_new(history, history.entries.index(cell)),
-            **panel.adjusted(form, past, scales),
+            **screen.with_new(history, places.get(cell.edited, 0)),
+            **panel.adjusted(now, scales),
             screen.status: f"Taken: {told(cell)}",
         }
 
-    inputs = [*panel.form.inputs, panel.past, screen.history, grid.cells]
     outputs = [*screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
-    grid.gallery.select(choose, inputs, outputs, **QUIET)
+    grid.gallery.select(choose, [*panel.inputs, grid.cells], outputs, **QUIET)

@@ -15,6 +15,7 @@ from editors import EditResult, PromptEdit
 from editors.files import linked
 from editors.images import read_picture
 from editors.recipe import enlarged, save_png
+from editors.rules import reference
 
 LIMIT = 24
 """Results that are kept; the oldest goes when another comes."""
@@ -35,6 +36,10 @@ class Entry:
         size: (width, height) of both pictures.
         settings: The fields of the request but for its pictures, the seed filled in.
         mask: File of the mask; None where everything might change.
+        original_reference: Names the picture that was edited by its pixels.
+        edited_reference: Names the result by its pixels.
+        number: Which of the session's results it is, from 1; 0 where it is none of them yet.
+        parent: Number of the result that it was made from; None where that is a picture from elsewhere.
     """
 
     original: Path
@@ -43,6 +48,10 @@ class Entry:
     size: tuple[int, int]
     settings: Mapping[str, Any]
     mask: Path | None = None
+    original_reference: str = ""
+    edited_reference: str = ""
+    number: int = 0
+    parent: int | None = None
 
     @property
     def words(self) -> str:
@@ -53,6 +62,12 @@ class Entry:
     def caption(self) -> str:
         """What the strip says below it: first what differs between results of one instruction."""
         return f"{self.scales}, seed {self.settings['seed']}: {self.words}"
+
+    @property
+    def label(self) -> str:
+        """Its caption with its number, and that of the result it was made from."""
+        origin = "" if self.parent is None else f" from {self.parent}"
+        return f"{self.number}{origin}: {self.caption}"
 
     @property
     def scales(self) -> str:
@@ -112,9 +127,20 @@ class History:
             entry: The result.
             but: Results that are in use elsewhere; their files stay.
         """
-        entries = (entry, *self.entries)
+        entries = (self._placed(entry), *self.entries)
         delete(entries[LIMIT:], but=(*entries[:LIMIT], *but))
         return replace(self, entries=entries[:LIMIT])
+
+    def _placed(self, entry: Entry) -> Entry:
+        """Return an entry with its number, and that of the newest result that shows what it was made from."""
+        of_it = (one.number for one in self.entries if one.edited_reference == entry.original_reference)
+        number = 1 + max((one.number for one in self.entries), default=0)
+        return replace(entry, number=number, parent=next(of_it, None))
+
+    def place(self, number: int | None) -> int | None:
+        """Return the place of a result among the entries; None where it is no longer kept."""
+        places = (place for place, entry in enumerate(self.entries) if entry.number == number)
+        return next(places, None)
 
     def copied(self, root: Path) -> "History":
         """Return the same results as another history, with files of its own: links, which take no room."""
@@ -151,6 +177,7 @@ def keep(result: EditResult, folder: Path) -> Entry:
     if isinstance(edit, PromptEdit) and edit.original_image is None:  # drawn, and by small models small
         times = max(1, DRAWN_SIDE // max(result.edited_image.size))
     enlarged(result.original_image, times).save(original, compress_level=1)
+    source = result.original_image if edit.original_image is None else edit.original_image
     save_png(result, edited, times=times)
     small = result.edited_image.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
@@ -167,4 +194,6 @@ def keep(result: EditResult, folder: Path) -> Entry:
         size=(times * result.edited_image.width, times * result.edited_image.height),
         settings={name: getattr(edit, name) for name in names},
         mask=mask,
+        original_reference=reference(read_picture("original_image", source).with_alpha()),
+        edited_reference=reference(enlarged(result.edited_image, times)),
     )

@@ -1,10 +1,10 @@
 """What earlier results are good for: look again, compare, take as input, ask again, take back.
 
-Law: whatever fills the form for you first remembers what stood there, so *Undo* brings it back; nothing is
-lost by looking around.
+Law: whatever fills the form for you, and each result that comes, is a step: *Undo* leads back to the form and
+the result that stood there, *Redo* forth again; nothing is lost by looking around.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,41 @@ import gradio as gr
 from editors import InvalidEdit
 from editors.recipe import read_recipe
 from ui.form import DEFAULTS, LABELS, Form, named, wire_problem
-from ui.history import Entry
+from ui.history import Entry, History
 from ui.masking import Masking
 from ui.screen import QUIET, Screen, told
 from ui.strength import Strength
+from ui.trail import Moment, Trail
 
-MAX_PAST = 50
-"""Forms that Undo can bring back."""
 Update = dict[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Now:
+    """Where a person is: the values of `Panel.inputs`.
+
+    Attributes:
+        form: What stands in the form, by the fields' names.
+        trail: The steps up to here.
+        history: The results there are.
+        shown: Place of the one that is shown, or None.
+    """
+
+    form: Mapping[str, Any]
+    trail: Trail
+    history: History
+    shown: int | None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The result that is shown, if one is."""
+        is_there = self.shown is not None and self.shown < len(self.history.entries)
+        return self.history.entries[self.shown] if self.shown is not None and is_there else None
+
+    @property
+    def moment(self) -> Moment:
+        """What a step remembers of it."""
+        return Moment(form=self.form, result=None if self.entry is None else self.entry.number)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -32,8 +59,11 @@ class Panel:
         screen: What stands beside it.
         masking: Where one paints what may change.
         held: State: the seed of the next edit where the form names none, or None.
-        past: State: the forms that Undo brings back, the newest last.
+        trail: State: the steps that can be taken back, and again.
+        before: State: where one was when the edit that runs, or ran last, was asked for; None where asking
+            for it was a step already.
         undo: Its button.
+        redo: Its button.
         problem: Says what is wrong with an uploaded picture, nothing if it is sound.
     """
 
@@ -41,66 +71,115 @@ class Panel:
     screen: Screen
     masking: Masking
     held: Any
-    past: Any
+    trail: Any
+    before: Any
     undo: Any
+    redo: Any
     problem: Callable[[str], str]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `now` is told."""
+        return [*self.form.inputs, self.trail, self.screen.history, self.screen.shown]
+
+    @property
+    def steps(self) -> list[Any]:
+        """What a step changes, besides what it is made for."""
+        return [self.trail, self.undo, self.redo]
 
     @property
     def outputs(self) -> list[Any]:
         """All that filling the form changes."""
-        return [*self.form.inputs, *self.masking.outputs, self.past, self.undo, self.screen.status]
+        return [*self.form.inputs, *self.masking.outputs, *self.steps, self.screen.status]
 
-    def fill(self, values: tuple[Any, ...], past: tuple[Any, ...], settings: Mapping[str, Any]) -> Update:
-        """Return the updates that put settings into the form, remembering what stood there."""
-        now = named(values)
-        photo = settings.get("original_image", now["original_image"])
+    def now(self, values: tuple[Any, ...]) -> Now:
+        """Return where a person is, from the values of `inputs`; what follows them is no business of this."""
+        trail, history, shown = values[len(LABELS) : len(self.inputs)]
+        return Now(form=named(values), trail=trail, history=history, shown=shown)
+
+    def stepped(self, trail: Trail) -> Update:
+        """Return the updates for another trail."""
         return {
-            **self.form.filled({**settings, "mask": settings.get("mask")}),
-            **self.masking.filled(photo, settings.get("mask")),
-            self.past: (*past, now)[-MAX_PAST:],
-            self.undo: gr.Button(interactive=True),
+            self.trail: trail,
+            self.undo: gr.Button(interactive=bool(trail.past)),
+            self.redo: gr.Button(interactive=bool(trail.ahead)),
         }
 
-    def adjusted(self, values: tuple[Any, ...], past: tuple[Any, ...], scales: Strength) -> Update:
+    def fill(self, now: Now, settings: Mapping[str, Any]) -> Update:
+        """Return the updates that put settings into the form, remembering what stood there."""
+        return {
+            **self._filled({"original_image": now.form["original_image"], "mask": None, **settings}),
+            **self.stepped(now.trail.stepped(now.moment)),
+        }
+
+    def _filled(self, settings: Mapping[str, Any]) -> Update:
+        photo, mask = settings["original_image"], settings["mask"]
+        return {**self.form.filled(settings), **self.masking.filled(photo, mask)}
+
+    def adjusted(self, now: Now, scales: Strength) -> Update:
         """Return the updates that change how strong the edit is, and nothing else."""
-        filled = self.fill(values, past, {**scales._asdict(), "mask": named(values)["mask"]})
+        filled = self.fill(now, {**scales._asdict(), "mask": now.form["mask"]})
         # The strokes stay as they are.
         return {one: update for one, update in filled.items() if one not in self.masking.outputs}
 
     def use(self, *values: Any) -> Update:
         """Take the result that is shown as the picture to edit next; the words are yours to write."""
-        entry, form, past = self._shown(values)
-        if entry is None:
+        now = self.now(values)
+        if now.entry is None:
             return {}
-        filled = self.fill(form, past, {"original_image": str(entry.edited)})
+        filled = self.fill(now, {"original_image": str(now.entry.edited)})
         return {**filled, self.screen.status: "This is now the picture. What should change next?"}
 
     def reuse(self, *values: Any) -> Update:
         """Ask as the result that is shown was asked for, of the picture it was made from."""
-        entry, form, past = self._shown(values)
+        now = self.now(values)
+        entry = now.entry
         if entry is None:
             return {}
         mask = None if entry.mask is None else str(entry.mask)
         settings = {**entry.settings, "original_image": str(entry.original), "mask": mask}
-        return {**self.fill(form, past, settings), self.screen.status: f"As it was asked: {told(entry)}"}
+        return {**self.fill(now, settings), self.screen.status: f"As it was asked: {told(entry)}"}
 
-    def take_back(self, past: tuple[Any, ...]) -> Update:
-        """Bring back the form as it was before something filled it."""
-        if not past:
+    def take_back(self, *values: Any) -> Update:
+        """Lead back to where one was before the newest step."""
+        now = self.now(values)
+        return self._led(now, now.trail.back(now.moment), "Undone.")
+
+    def take_again(self, *values: Any) -> Update:
+        """Lead forth to where one was before the newest step was taken back."""
+        now = self.now(values)
+        return self._led(now, now.trail.forth(now.moment), "Done again.")
+
+    def _led(self, now: Now, way: tuple[Trail, Moment] | None, words: str) -> Update:
+        if way is None:
             return {}
-        then = past[-1]
+        trail, then = way
+        place = now.history.place(then.result)
+        if place is not None:
+            words += f" Shown: {told(now.history.entries[place])}"
+        elif then.result is not None:
+            words += " The form is as it was; the result that was shown then is no longer kept."
+        else:
+            words += " The form is as it was."
         return {
-            **self.form.filled(then),
-            **self.masking.filled(then["original_image"], then["mask"]),
-            self.past: past[:-1],
-            self.undo: gr.Button(interactive=len(past) > 1),
-            self.screen.status: "The form is as it was before.",
+            **self._filled(then.form),
+            **self.stepped(trail),
+            **self.screen.settled(now.history, place),
+            self.screen.status: words,
         }
+
+    def came(self, *values: Any) -> Update:
+        """Make a step of the result that came, if one did."""
+        before, now = values[0], self.now(values[1:])
+        is_noted = before is not None and before in now.trail.past[-1:]
+        if before is None or is_noted or now.moment.result in (None, before.result):
+            return {self.trail: gr.skip()}
+        return self.stepped(now.trail.stepped(before))
 
     def dropped(self, *values: Any) -> Update:
         """Look at a picture that came: say if it cannot be read; take its settings if it was made here."""
-        form, past = values[: len(LABELS)], values[len(LABELS)]
-        photo = form[0]
+        now = self.now(values)
+        photo = now.form["original_image"]
         if photo is not None and self.problem(photo):  # which then stands at the picture
             return {**self._fresh(None), self.screen.status: "This picture cannot be edited."}
         try:
@@ -113,7 +192,7 @@ class Panel:
         words = "This picture was made here: its words and settings are back."
         if absent:
             words += f" Not on this page, so left out: {', '.join(absent)}."
-        return {**self.screen.cleared(), **self.fill(form, past, settings), self.screen.status: words}
+        return {**self.screen.cleared(), **self.fill(now, settings), self.screen.status: words}
 
     def _fresh(self, photo: str | None) -> Update:
         """Return the updates that give a new picture a surface without strokes, and nothing beside it."""
@@ -123,30 +202,24 @@ class Panel:
         """Return what a button does that makes the next edit stronger or weaker, on the same noise."""
 
         def nudged(*values: Any) -> Update:
-            entry, form, past = self._shown(values)
-            asked = named(form)
-            scales = Strength(asked["guidance_scale"], asked["image_guidance_scale"])
-            seed = None if entry is None else entry.settings["seed"]
-            return {**self.adjusted(form, past, towards(scales)), self.held: seed}
+            now = self.now(values)
+            scales = Strength(now.form["guidance_scale"], now.form["image_guidance_scale"])
+            seed = None if now.entry is None else now.entry.settings["seed"]
+            return {**self.adjusted(now, towards(scales)), self.held: seed}
 
         return nudged
-
-    def _shown(self, values: tuple[Any, ...]) -> tuple[Entry | None, tuple[Any, ...], tuple[Any, ...]]:
-        """Split the inputs of a button: the result that is shown, the form's values, the past."""
-        form, (past, history, shown) = values[: len(LABELS)], values[len(LABELS) :]
-        entry = None if shown is None or shown >= len(history.entries) else history.entries[shown]
-        return entry, form, past
 
 
 def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     """Connect the strip, its buttons, and pictures that are dropped back."""
     form, screen = panel.form, panel.screen
-    inputs = [*form.inputs, panel.past, screen.history, screen.shown]
-    use.click(panel.use, inputs, panel.outputs, **QUIET)
-    reuse.click(panel.reuse, inputs, panel.outputs, **QUIET)
-    panel.undo.click(panel.take_back, panel.past, panel.outputs, **QUIET)
+    use.click(panel.use, panel.inputs, panel.outputs, **QUIET)
+    reuse.click(panel.reuse, panel.inputs, panel.outputs, **QUIET)
+    everything = [*panel.outputs, *screen.result]
+    panel.undo.click(panel.take_back, panel.inputs, everything, **QUIET)
+    panel.redo.click(panel.take_again, panel.inputs, everything, **QUIET)
     beside = [one for one in screen.outputs if one not in panel.outputs]
-    form.original_image.upload(panel.dropped, [*form.inputs, panel.past], [*panel.outputs, *beside], **QUIET)
+    form.original_image.upload(panel.dropped, panel.inputs, [*panel.outputs, *beside], **QUIET)
     wire_problem(form.original_image, panel.problem)
     form.original_image.clear(
         lambda: {**panel.masking.filled(None), form.mask: None, **screen.cleared()},
@@ -158,9 +231,14 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
 
 def wire_nudges(panel: Panel, *, weaker: Any, stronger: Any) -> list[Any]:
     """Connect the two buttons; return the events after which the edit is to be made again."""
-    inputs = [*panel.form.inputs, panel.past, panel.screen.history, panel.screen.shown]
     outputs = [*panel.outputs, panel.held]
     return [
-        button.click(panel.nudge(towards), inputs, outputs, **QUIET)
+        button.click(panel.nudge(towards), panel.inputs, outputs, **QUIET)
         for button, towards in ((weaker, Strength.weaker), (stronger, Strength.stronger))
     ]
+
+
+def wire_steps(panel: Panel, running: Sequence[Any]) -> None:
+    """Make a step of each result that an edit brings, however the edit ends."""
+    for edit in running:
+        edit.then(panel.came, [panel.before, *panel.inputs], panel.steps, **QUIET)

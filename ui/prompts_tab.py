@@ -250,7 +250,7 @@ def prompts_tab(
     def go_on(history: History, shown: int | None, *values: Any) -> Update:
         if shown is None:
             return {tabs: gr.skip()}
-        filled = panel.fill(values[:-1], values[-1], {"original_image": str(history.entries[shown].edited)})
+        filled = panel.fill(panel.now(values), {"original_image": str(history.entries[shown].edited)})
         words = "This is now the picture. What should change next?"
         return {
             **filled,
@@ -260,9 +260,7 @@ def prompts_tab(
         }
 
     beside = [one for one in panel.screen.outputs if one not in panel.outputs]
-    screen.actions[0].click(
-        go_on, [*states, *panel.form.inputs, panel.past], [*panel.outputs, *beside, tabs], **QUIET
-    )
+    screen.actions[0].click(go_on, [*states, *panel.inputs], [*panel.outputs, *beside, tabs], **QUIET)
 
 
 def _require_shown(shown: int | None) -> None:

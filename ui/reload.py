@@ -1,9 +1,10 @@
 """A reload goes on where the tab was: its results, its picture, its words and settings.
 
-The browser keeps two things for as long as its tab is open (`sessionStorage`): what stands in the form, and a
-token, a secret of that tab, which names the session. What comes back is a copy, with files of its own: two
-tabs never share one. gradio keeps a session's states for an hour after its connection is gone, `ui.sessions`
-those of the newest.
+The browser keeps three things for as long as its tab is open (`sessionStorage`): what stands in the form; a
+token, a secret of that tab, which names the session; and whether an edit was under way as the page was left.
+Such an edit ends with the page: it came in time, or one is told that it was dropped. What comes back is a
+copy, with files of its own: two tabs never share one. gradio keeps a session's states for an hour after its
+connection is gone, `ui.sessions` those of the newest.
 
 Law: a token works once, and for the account that it was given to.
 """
@@ -21,21 +22,32 @@ from ui.history import History
 from ui.history_panel import Panel, Update
 from ui.screen import QUIET
 from ui.switch import Switch
+from ui.trail import Trail
 from ui.uploads import uploaded
 
 KEPT = tuple(name for name in LABELS if name != "mask")
 """Fields that the browser keeps; strokes are a file of the session that is over."""
 MAX_TOKENS = 1000
+BACK = "Here is where you were."
+CAME = "The edit that was under way is finished."
+DROPPED = "The edit that was under way was dropped as the page was left: press Edit to ask for it again."
 READ = """() => {
   try { return [{
     token: sessionStorage.getItem('wordbrush-token'),
     form: JSON.parse(sessionStorage.getItem('wordbrush-form') ?? 'null'),
+    newest: JSON.parse(sessionStorage.getItem('wordbrush-under-way') ?? 'null'),
   }]; } catch { return [null]; }
 }"""
 WRITE_TOKEN = """kept => {
   try { sessionStorage.setItem('wordbrush-token', kept.token); } catch {}
   window.wordbrushIsBack = true;
+  addEventListener('pagehide', () => {
+    const isUnderWay = document.querySelector('#stop')?.disabled === false;
+    const newest = document.querySelector('#edit-tree [data-newest]')?.dataset.newest ?? 0;
+    try { sessionStorage.setItem('wordbrush-under-way', isUnderWay ? newest : 'null'); } catch {}
+  });
 }"""
+"""Then what is under way can be read off the page: the button that stops it, and the newest result so far."""
 WRITE_FORM = """(...values) => {
   if (!window.wordbrushIsBack) return;  // the page fills its form before it has read what was kept
   try { sessionStorage.setItem('wordbrush-form', JSON.stringify(values)); } catch {}
@@ -83,20 +95,21 @@ def wire_reload(page: gr.Blocks, panel: Panel, switch: Switch, root: Path) -> No
         told = told if isinstance(told, Mapping) else {}
         session = tokens.take(told.get("token"), request.username)
         token = tokens.give(str(request.session_hash), request.username)
-        history, shown, past, model = _states(page, session, panel, switch)
+        history, shown, trail, model = _states(page, session, panel, switch)
         form = _form(told.get("form"), panel.form.original_image.GRADIO_CACHE)
         back: Update = {kept: {"token": token}, **panel.form.filled(form)}
         if photo := form.get("original_image"):
-            back |= {**panel.masking.filled(photo), screen.status: "Here is where you were."}
+            back |= {**panel.masking.filled(photo), screen.status: BACK}
         if history.entries:
             history = history.copied(root)
             shown = None if shown is None else min(shown, len(history.entries) - 1)
-            back |= screen.with_new(history, shown or 0)
+            back |= {**screen.with_new(history), **screen.settled(history, shown)}
+        if isinstance(newest := told.get("newest"), int):
+            came = any(entry.number > newest for entry in history.entries)
+            back[screen.status] = f"{BACK} {CAME if came else DROPPED}"
         if model != switch.models.first and switch.models.is_ready(model):
             back |= switch.restored(model, switch.models(model))
-        if past:
-            back |= {panel.past: past, panel.undo: gr.Button(interactive=True)}
-        return back
+        return {**back, **panel.stepped(trail)}
 
     outputs = [kept, *dict.fromkeys([*screen.outputs, *panel.outputs, *switch.outputs])]
     load = page.load(come_back, kept, outputs, js=READ, **QUIET)
@@ -107,15 +120,15 @@ def wire_reload(page: gr.Blocks, panel: Panel, switch: Switch, root: Path) -> No
 
 def _states(
     page: gr.Blocks, session: str | None, panel: Panel, switch: Switch
-) -> tuple[History, int | None, tuple[Any, ...], str]:
-    """Return the history, the place shown, the past and the model of a session; as at first if forgotten."""
+) -> tuple[History, int | None, Trail, str]:
+    """Return the history, the place shown, the trail and the model of a session; as at first if forgotten."""
     states = page.app.state_holder
     if session is None or session not in states:
-        return History(), None, (), switch.models.first
+        return History(), None, Trail(), switch.models.first
     known = states[session]
-    states_of = (panel.screen.history, panel.screen.shown, panel.past, switch.model)
-    history, shown, past, model = (known.get(one._id, one.value) for one in states_of)
-    return history, shown, past, model
+    states_of = (panel.screen.history, panel.screen.shown, panel.trail, switch.model)
+    history, shown, trail, model = (known.get(one._id, one.value) for one in states_of)
+    return history, shown, trail, model
 
 
 def _form(values: Any, cache: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import gradio as gr
 
 from ui.compare import Compare
 from ui.history import Entry, History
+from ui.lineage import STYLE, lineage
 from ui.literal import literal
 
 ITS_ORIGINAL = "its original"
@@ -30,6 +31,7 @@ class Screen:
         stop: Stops what runs.
         clock: Ticks while one waits in line.
         strip: Earlier results, small.
+        tree: What came from what.
         versus: With what the shown result is compared.
         actions: Buttons that make sense once there is a result.
         history: State: the session's `History`.
@@ -43,6 +45,7 @@ class Screen:
     stop: Any
     clock: Any
     strip: Any
+    tree: Any
     versus: Any
     actions: tuple[Any, ...]
     history: Any
@@ -52,13 +55,22 @@ class Screen:
     @property
     def outputs(self) -> list[Any]:
         """All that an edit may change."""
-        parts = [self.compare, self.status, self.download, self.stop, self.clock, self.strip, self.versus]
+        parts = [
+            self.compare,
+            self.status,
+            self.download,
+            self.stop,
+            self.clock,
+            self.strip,
+            self.tree,
+            self.versus,
+        ]
         return [*parts, *self.actions, self.history, self.shown, self.halted]
 
     @property
     def result(self) -> list[Any]:
         """What is shown, and what acts on it."""
-        return [self.compare, self.shown, self.download, self.versus, *self.actions]
+        return [self.compare, self.shown, self.download, self.tree, self.versus, *self.actions]
 
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
@@ -94,7 +106,9 @@ class Screen:
 
     def settled(self, history: History, shown: int | None) -> dict[Any, Any]:
         """Return the updates after which what is shown is what the buttons act on."""
-        return self.cleared() if shown is None else self.showing(history, shown)
+        if shown is None:
+            return {**self.cleared(), self.tree: lineage(history, None)}
+        return self.showing(history, shown)
 
     def cleared(self) -> dict[Any, Any]:
         """Return the updates for a new picture: an earlier result beside it would pass for its own."""
@@ -107,7 +121,7 @@ class Screen:
 
     def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
         """Return the updates for a history that has grown, and show one result of it: the newest."""
-        strip = [(entry.thumbnail, entry.caption) for entry in history.entries]
+        strip = [(entry.thumbnail, entry.label) for entry in history.entries]
         return {
             self.history: history,
             self.strip: gr.Gallery(value=strip, selected_index=None, visible=True),
@@ -119,14 +133,15 @@ class Screen:
         entry = history.entries[place]
         others = [(ITS_ORIGINAL, -1)]
         others += [
-            (f"{other.caption}, {number + 1} in the history", number)
-            for number, other in enumerate(history.entries)
-            if number != place and other.size == entry.size
+            (other.label, there)
+            for there, other in enumerate(history.entries)
+            if there != place and other.size == entry.size
         ]
         return {
             self.shown: place,
             self.compare: (entry.original, entry.edited, entry.caption),
             self.download: gr.DownloadButton(value=entry.edited, interactive=True),
+            self.tree: lineage(history, place),
             self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
             **{button: gr.Button(interactive=True) for button in self.actions},
         }
@@ -160,6 +175,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
     with gr.Row():
         buttons = [gr.Button(one, size="sm", interactive=False, min_width=100) for one in actions]
         download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
+    tree = gr.HTML(lineage(History(), None), css_template=STYLE, elem_id=f"{name}-tree")
     strip = gr.Gallery(
         label="History",
         elem_id=f"{name}-history",
@@ -181,6 +197,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
         stop=stop,
         clock=gr.Timer(1, active=False),
         strip=strip,
+        tree=tree,
         versus=versus,
         actions=tuple(buttons),
         history=gr.State(History(), delete_callback=History.discard),

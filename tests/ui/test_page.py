@@ -310,6 +310,90 @@ def test_a_reload_keeps_the_session_and_another_tab_sees_nothing_of_it(visit, ed
     assert visit.complaints == []
 
 
+def test_undo_and_redo_lead_from_picture_to_picture(visit, editor, photo):
+    """The result that is shown, the picture that is edited, and the words, also those not yet asked for."""
+    undo, redo = visit.tab.locator("#undo"), visit.tab.locator("#redo")
+    after = visit.tab.locator(".compare .after").first
+
+    def shown():
+        return after.get_attribute("src") if after.is_visible() else None
+
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("seed 7.")
+    first = shown()
+    visit.press("Use as input")
+    visit.says("This is now the picture")
+    visit.ask("add snow")
+    visit.says("“add snow”")
+    second = shown()
+    assert redo.is_disabled() and second != first
+    visit.until(undo.is_enabled)
+    visit.instruction.fill("not yet asked")
+    undo.click()
+    visit.says("Undone. Shown: “make it night”")
+    assert shown() == first and visit.instruction.input_value() == "add snow"
+    undo.click()
+    visit.until(lambda: visit.instruction.input_value() == "make it night")
+    assert shown() == first
+    undo.click()
+    visit.says("Undone. The form is as it was.")
+    assert shown() is None and undo.is_disabled()
+    for _ in range(3):
+        redo.click()
+        visit.tab.wait_for_timeout(300)
+    visit.says("Done again. Shown: “add snow”")
+    assert shown() == second and visit.instruction.input_value() == "not yet asked" and redo.is_disabled()
+    undo.click()
+    visit.says("Undone. Shown: “make it night”")
+    visit.ask("another branch")
+    visit.says("“another branch”")
+    assert redo.is_disabled()
+    assert visit.tab.locator("#edit-tree").inner_text().split("\n")[1:] == [
+        "Your picture",
+        "1: make it night",
+        "2: add snow",
+        "3: another branch",
+    ]
+    assert visit.tab.locator("#edit-tree ul ul ul li").count() == 2, "both came from the first"
+    assert visit.tab.locator("#edit-tree [aria-current]").inner_text() == "3: another branch"
+    assert visit.complaints == []
+
+
+def test_stronger_is_one_step(visit, editor, photo):
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("seed 7.")
+    visit.press("Stronger")
+    visit.until(lambda: len(editor.edits) == 2)
+    visit.says("Done in")
+    visit.tab.locator("#undo").click()
+    visit.says("Undone. Shown: “make it night”: follow 7.5, keep 1.5")
+    visit.go.click()
+    visit.until(lambda: len(editor.edits) == 3)
+    assert editor.edits[2].guidance_scale == editor.edits[0].guidance_scale
+
+
+def test_an_edit_that_a_reload_drops_is_told(visit, editor, photo):
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("seed 7.")
+    visit.tab.reload()
+    visit.says("Here is where you were.")
+    assert visit.tab.get_by_text("dropped").count() == 0
+    editor.held = True
+    visit.ask("add snow")
+    visit.says("of 20, ")
+    visit.tab.reload()
+    visit.says("was dropped as the page was left")
+    visit.until(lambda: editor.closed_early == 1)
+    assert visit.instruction.input_value() == "add snow"
+    visit.tab.get_by_alt_text(f"After: {CAPTION}").wait_for()
+    editor.held = False
+    visit.go.click()
+    visit.says("“add snow”")
+
+
 def test_looking_at_the_fine_tuning_changes_nothing(visit, editor, photo):
     visit.upload(photo)
     visit.tab.get_by_text("Fine-tune").click()
@@ -434,11 +518,15 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     visit.says("seed 7: add snow")  # the negative of the negative
     first, second = (one.original_image.image for one in editor.edits)
     assert first.tobytes() != second.tobytes()
-    visit.tab.locator("#undo").click()
-    visit.says("The form is as it was before")
-    assert visit.instruction.input_value() == "make it night"
+    lineage = visit.tab.locator("#edit-tree")
+    assert lineage.inner_text().split("\n") == [
+        "What came from what",
+        "Your picture",
+        "1: make it night",
+        "2: add snow",
+    ]
     visit.tab.get_by_label("Compare with").click()
-    visit.tab.get_by_role("option", name=f"{CAPTION}, 2 in the history").click()
+    visit.tab.get_by_role("option", name=f"1: {CAPTION}").click()
     assert visit.compared() == [[123, 61], [123, 61]]
     visit.tab.locator("#edit-history button img").nth(1).click()
     visit.says("“make it night”: follow 7.5, keep 1.5, 20 steps, seed 7.")

@@ -1,6 +1,11 @@
 """The history of the page: what was made comes back, as a picture, as words, and as settings."""
 
+import re
+from dataclasses import replace
+
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from editors import EditResult, InstructionEdit
@@ -9,8 +14,10 @@ from editors.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.history import LIMIT, History, keep
+from ui.lineage import lineage
 from ui.reload import Tokens
 from ui.strength import Strength
+from ui.trail import MOST_STEPS, Moment, Trail
 
 
 def result(seed=3, **changes):
@@ -98,3 +105,73 @@ def test_a_token_works_once_and_for_its_account_alone():
     assert tokens.take("guessed", "anna") is None and tokens.take(None, "anna") is None
     assert tokens.take(token, "anna") == "session"
     assert tokens.take(token, "anna") is None
+
+
+def made_from(entry, folder, colour):
+    """Keep a result that was made from another one's file."""
+    edit = InstructionEdit(original_image=str(entry.edited), edit_prompt="go on", seed=1)
+    with Image.open(entry.edited) as original:
+        picture = original.copy()
+    made = replace(result(), edited_image=Image.new("RGB", (40, 30), colour), original_image=picture)
+    return keep(replace(made, edit=resolve(edit, NegativeEditor()).edit), folder)
+
+
+def test_each_result_knows_what_it_was_made_from(tmp_path):
+    history = History().opened(tmp_path)
+    assert history.folder is not None
+    history = history.with_entry(keep(result(1), history.folder))
+    first = history.entries[0]
+    history = history.with_entry(keep(result(2), tmp_path))
+    history = history.with_entry(made_from(first, history.folder, "green"))
+    history = history.with_entry(made_from(first, history.folder, "blue"))
+    history = history.copied(tmp_path)
+    assert [(one.number, one.parent) for one in history.entries] == [(4, 1), (3, 1), (2, None), (1, None)]
+    assert [history.place(number) for number in (4, 1, 5, None)] == [0, 3, None, None]
+    tree = lineage(history, 1)
+    assert re.findall(r"\d: [^<]+", tree) == ["1: make it night", "3: go on", "4: go on", "2: make it night"]
+    assert tree.count("<ul>") == 3 and '<span aria-current="true">3: go on' in tree
+    kept = replace(history, entries=history.entries[:3])
+    assert "1, no longer kept" in lineage(kept, None)
+
+
+def test_words_of_the_tree_are_never_markup(tmp_path):
+    history = History().opened(tmp_path)
+    assert history.folder is not None
+    entry = keep(result(), history.folder)
+    entry = replace(entry, settings={**entry.settings, "edit_prompt": "<img src=x onerror=alert(1)>"})
+    history = history.with_entry(entry)
+    history = history.with_entry(made_from(history.entries[0], tmp_path, "green"))
+    assert "<img" not in lineage(history, 0) and "&lt;img" in lineage(history, 0)
+
+
+STEPS = st.lists(st.sampled_from(("step", "back", "forth")), max_size=60)
+
+
+@given(STEPS)
+def test_redo_after_undo_leads_back_to_where_one_was(steps):
+    trail, now, made = Trail(), Moment(form={}, result=0), 0
+    for step in steps:
+        if step == "step":
+            made += 1
+            trail, now = trail.stepped(now), Moment(form={}, result=made)
+            assert not trail.ahead
+            continue
+        ways, home = (trail.back, "forth") if step == "back" else (trail.forth, "back"), now
+        if (way := ways[0](now)) is None:
+            continue
+        there, then = way
+        back = getattr(there, ways[1])(then)
+        assert back == (trail, home)
+        trail, now = there, then
+    assert len(trail.past) <= MOST_STEPS
+
+
+def test_all_steps_can_be_taken_back():
+    trail, now = Trail(), Moment(form={}, result=0)
+    for number in range(1, MOST_STEPS + 5):
+        trail, now = trail.stepped(now), Moment(form={}, result=number)
+    seen = []
+    while (way := trail.back(now)) is not None:
+        trail, now = way
+        seen.append(now.result)
+    assert seen == list(range(MOST_STEPS + 3, 3, -1))
