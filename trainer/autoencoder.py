@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from editors.errors import told_as
@@ -30,7 +29,7 @@ from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, state_hash, to_pixels
 from trainer.errors import InvalidConfig, UnusableData
 from trainer.export import forget_places
-from trainer.grids import sheet
+from trainer.grids import Sheet, sheet
 
 FITTED = 2048
 """Pictures that the principal components, or the scale of learned latents, are measured on."""
@@ -87,7 +86,7 @@ class AutoencoderTask:
         sigma = draws.normal(rows, (1, 1, 1)).abs() * self.config.latent_noise
         return sigma * (draws.uniform(rows) < self.config.latent_noise_prob)[:, None, None, None]
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw pictures above their reconstructions."""
         pixels = to_pixels(self.examples.pictures["image"][:16]).to(self.device)
         vae = self.model.vae

@@ -32,7 +32,7 @@ from trainer.data_pairs import PairLatents, Pairs, read_pairs
 from trainer.diffusion_tasks import DiffusionTask, denoise_grid
 from trainer.errors import CorruptRun, InvalidConfig
 from trainer.export import write_pipeline
-from trainer.grids import sheet
+from trainer.grids import Sheet, sheet
 from trainer.launch import process_state
 from trainer.lora import add_lora, merged
 from trainer.text_to_image import load_for_training
@@ -142,13 +142,14 @@ class InstructPix2PixTask(DiffusionTask):
         crops = (draws.uniform(rows).numpy() * self.config.crops).astype(np.int64)
         return self.latents.of(indices, crops, flipped)
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw rows of originals, the model's edits, and the exact targets."""
         shown = np.flatnonzero(self.groups == self.groups[0])[:GRID]
         pictures = np.stack([self.latents.pixels(int(index)) for index in shown])  # (B, 2, H, W, 3)
         originals, targets = (to_pixels(pictures[:, side]).to(self.device) for side in (0, 1))
         condition = self.whole.encode_image(originals).mode()
-        text = self.whole.encode_prompt([self.pairs.refs[index].instructions[0] for index in shown])
+        instructions = [self.pairs.refs[index].instructions[0] for index in shown]
+        text = self.whole.encode_prompt(instructions)
         empty = self.whole.encode_prompt([""]).expand_as(text)
         conditions = torch.cat([torch.zeros_like(condition), condition, condition])
         texts = torch.cat([empty, empty, text])
@@ -160,7 +161,7 @@ class InstructPix2PixTask(DiffusionTask):
             return dual(uncond, image, full, asked.image_guidance_scale, asked.guidance_scale)
 
         edited = denoise_grid(self.whole, predict, len(originals), self.latents.shape(int(self.groups[0])))
-        return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5])
+        return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5], instructions)
 
     def export(self, folder: Path, card: dict[str, Any]) -> None:
         """Write a folder that diffusers' InstructPix2Pix pipeline loads."""

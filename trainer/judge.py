@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from dataset_builder import records, scenes
@@ -32,7 +31,7 @@ from trainer import draws
 from trainer.config import JudgeConfig
 from trainer.data import read_examples, to_pixels
 from trainer.errors import UnusableData
-from trainer.grids import sheet
+from trainer.grids import Sheet, sheet
 
 MAX_NOISE = 0.15
 """Highest standard deviation of the noise on spoilt pictures, whose range is [-1, 1]."""
@@ -84,7 +83,7 @@ class JudgeTask:
         targets = {head: rows[indices].to(self.device) for head, rows in self.labels.items()}
         return judge_loss(model(pixels.to(self.device)), targets)
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw pictures as the judge sees them in training."""
         pixels = to_pixels(self.pictures[:32])
         seen = augment(

@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from dataset_builder.shards import png_bytes
 from dataset_builder.storage import locked, make_folder, write_atomically, write_json, writing
 from editors.running import is_out_of_memory
 from trainer import checkpoint
@@ -279,7 +277,7 @@ class _Run:
         make_folder(folder)
         with self.ema.applied(self.task.model), torch.no_grad():
             grid = self.task.sample_grid()
-        write_atomically(folder / f"step-{self.done:08d}.png", png_bytes(np.asarray(grid)))
+        write_atomically(folder / f"step-{self.done:08d}.png", grid.to_png())
 
     def _is_to_validate(self) -> bool:
         if self.validation is None or not isinstance(self.config, ValidatedConfig):

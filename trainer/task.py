@@ -12,10 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from trainer.config import TrainConfig
+from trainer.grids import Sheet
 
 
 class Task(Protocol):
@@ -32,7 +32,7 @@ class Task(Protocol):
     def loss(self, model: nn.Module, indices: Any, positions: range) -> Tensor:
         """Return the mean loss over some samples; `model` is `self.model` as the accelerator wrapped it."""
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw pictures that show what the model can do by now; the same ones each time."""
 
     def export(self, folder: Path, card: dict[str, Any]) -> None:

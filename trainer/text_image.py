@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from dataset_builder import records
@@ -32,7 +31,7 @@ from editors.models import load_text_encoder
 from trainer import draws
 from trainer.config import TextImageConfig
 from trainer.data import cached, read_examples, state_hash, to_pixels
-from trainer.grids import sheet
+from trainer.grids import Sheet, sheet
 from trainer.judge import without_places
 
 
@@ -85,7 +84,7 @@ class TextImageTask:
         images, texts, scale = model(pixels.to(self.device), embeddings.to(self.device))
         return contrastive_loss(images, texts, scale, torch.from_numpy(captions).to(self.device))
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw pictures as the tower sees them in training."""
         pixels = to_pixels(self.pictures[: 8 * min(4, max(1, len(self.pictures) // 8))])
         seen = noised(pixels, draws.generators(self.config.seed, range(len(pixels))), self.config)

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from editors import models
@@ -38,7 +37,7 @@ from trainer.data import (
 from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
-from trainer.grids import sheet
+from trainer.grids import Sheet, sheet
 from trainer.validation import MAX_SAMPLES, Captions, batches, fixed_loss
 
 GRID_ROWS, GRID_COLUMNS = 4, 8
@@ -94,7 +93,7 @@ class TextToImageTask(DiffusionTask):
         text = torch.where(keep[:, None, None], self.texts.of(indices), self.texts.empty)
         return self.denoising_loss(model, drawn, latents, text)
 
-    def sample_grid(self) -> Image.Image:
+    def sample_grid(self) -> Sheet:
         """Draw the pictures of the first captions."""
         captions = list(dict.fromkeys(self.captions))[: GRID_ROWS * GRID_COLUMNS]
         text = self.whole.encode_prompt(captions)

@@ -15,6 +15,9 @@ STYLE = """
 /* WCAG 2.2, 2.5.8: what is clicked is 24 pixels wide and high. */
 .icon-button, a.download-link { min-width: 24px; min-height: 24px; }
 a.download-link { display: inline-flex; }
+/* What is written above its columns is as wide. */
+#train-grid :is(.image-container, .image-container > button, .image-frame, img) { width: 100%; }
+#train-heads .html-container { padding: 0; }
 @media (max-width: 640px) {
   /* On a phone the form fills the screen: what happens is said where it can be seen. */
   .status { position: fixed; inset: auto 0 0 0; z-index: 50; padding: 8px 16px;

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from editors import EditorError
 from trainer.config import InstructPix2PixConfig
 from trainer.curve import grouped, series_name
+from trainer.grids import columns_of
 from trainer.watching import RunFacts, heard_of, run_below, runs_below, watch
 from ui.curves import LOSS, loss_table, table
 from ui.form import refusal
@@ -38,6 +40,12 @@ ROWS = {
     "autoencoder": "Rows: original, how it comes back.",
 }
 """Task -> what is seen in its grids."""
+HEADS_STYLE = """
+.heads { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; align-items: end; }
+.heads span { justify-self: center; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 180px;
+  font-size: 12px; line-height: 1.25; overflow-wrap: anywhere; }
+"""
+"""A column may be as narrow as two lines of text: they are written upwards."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +60,7 @@ class TrainTab:
         losses: Plot.
         figure: Which figures the second plot shows.
         figures: Plot.
+        heads: What stands above the columns of the grid.
         grid: Pictures that the model drew.
         caption: What is seen in them.
         step: When it drew them.
@@ -68,6 +77,7 @@ class TrainTab:
     losses: Any
     figure: Any
     figures: Any
+    heads: Any
     grid: Any
     caption: Any
     step: Any
@@ -81,7 +91,7 @@ class TrainTab:
     def outputs(self) -> list[Any]:
         """All that a run changes."""
         plots = [self.losses, self.figure, self.figures]
-        grids = [self.grid, self.caption, self.step, self.trial]
+        grids = [self.heads, self.grid, self.caption, self.step, self.trial]
         return [self.status, *plots, *grids, self.settings, self.clock, self.seen, self.newest]
 
     def look_around(self, chosen: str | None) -> Update:
@@ -190,7 +200,7 @@ class TrainTab:
         """Return the grid of a step, or the last one before it."""
         drawn = [one for one in facts.samples if one <= step]
         if not drawn:
-            return {self.grid: gr.Image(value=None, visible=False), self.caption: ""}
+            return {self.heads: "", self.grid: gr.Image(value=None, visible=False), self.caption: ""}
         try:
             picture = Image.open(facts.sample(drawn[-1]))
             picture.load()
@@ -198,6 +208,7 @@ class TrainTab:
             return {self.grid: gr.skip()}
         rows = ROWS.get(facts.config.task, "")
         return {
+            self.heads: heads(columns_of(picture)),
             self.grid: gr.Image(value=picture, label=f"Grid of step {drawn[-1]}", visible=True),
             self.caption: f"Drawn at step {drawn[-1]}. {rows}",
         }
@@ -208,6 +219,7 @@ class TrainTab:
             self.losses: gr.LinePlot(visible=False),
             self.figure: gr.Dropdown(visible=False),
             self.figures: gr.LinePlot(visible=False),
+            self.heads: "",
             self.grid: gr.Image(value=None, visible=False),
             self.caption: "",
             self.step: gr.Slider(visible=False),
@@ -294,7 +306,9 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
             )
         with gr.Column(min_width=300):
             caption = gr.Markdown(latex_delimiters=[])
+            above = gr.HTML(css_template=HEADS_STYLE, elem_id="train-heads")
             grid = gr.Image(
+                elem_id="train-grid",
                 format="png",
                 interactive=False,
                 show_label=False,
@@ -312,6 +326,7 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         losses=losses,
         figure=figure,
         figures=figures,
+        heads=above,
         grid=grid,
         caption=caption,
         step=step,
@@ -335,6 +350,12 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         api_visibility="private",
         **LANE,
     )
-    scrubbed = [grid, caption, status]
+    scrubbed = [above, grid, caption, status]
     step.input(told(here.scrub), [run, step], scrubbed, trigger_mode="always_last", **QUIET)
     return here
+
+
+def heads(columns: Sequence[str]) -> str:
+    """Return what stands above the columns of a grid, as HTML."""
+    words = "".join(f"<span>{escape(column)}</span>" for column in columns)
+    return f'<div class="heads">{words}</div>' if columns else ""

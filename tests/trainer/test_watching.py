@@ -5,11 +5,13 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from PIL import Image
 
 from editors import InstructPix2PixEditor
 from tests.trainer import toy
 from trainer import checkpoint
 from trainer.errors import CorruptRun, InvalidConfig
+from trainer.grids import columns_of
 from trainer.instruct_pix2pix import editor_at
 from trainer.loop import train
 from trainer.watching import heard_of, run_below, runs_below, thinned, watch
@@ -39,6 +41,10 @@ def test_a_finished_run_tells_all_it_wrote(run: Path) -> None:
     assert facts.is_finished and facts.step == facts.saved == facts.config.steps == 6
     assert [step for step, _ in facts.losses] == [1, 2, 3, 4, 5, 6]
     assert list(facts.samples) == [2, 4, 6] and all(facts.sample(step).is_file() for step in facts.samples)
+    for step in facts.samples:  # the pairs of the data, each below its instruction
+        with Image.open(facts.sample(step)) as picture:
+            columns = columns_of(picture)
+        assert len(columns) == 10 and set(columns) == {"make it red", "make it blue", "make it gold"}
     assert [line["step"] for line in facts.figures] == [3, 6]
     assert facts.seconds_left == 0
 

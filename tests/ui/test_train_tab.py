@@ -5,11 +5,13 @@ import json
 import gradio as gr
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from trainer import InstructPix2PixConfig
+from trainer.grids import Sheet, columns_of
 from ui.app import build_app
 from ui.edit_tab import edit_tab
 from ui.lane import Lane
@@ -36,8 +38,9 @@ class Run:
         with (self.folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def draw(self, step):
-        Image.new("RGB", (64, 48), (step, 0, 0)).save(self.folder / "samples" / f"step-{step:08d}.png")
+    def draw(self, step, columns=("make it <b>red</b>", "add snow")):
+        drawn = Sheet(picture=Image.new("RGB", (64, 48), (step, 0, 0)), columns=columns)
+        (self.folder / "samples" / f"step-{step:08d}.png").write_bytes(drawn.to_png())
 
 
 @pytest.fixture
@@ -88,6 +91,21 @@ def test_what_is_no_run_below_the_folder_is_not_read(here, name):
     assert "no longer there" in shown[here.status] and shown[here.settings] is None
 
 
+def test_instructions_stand_above_the_columns_of_a_grid_that_tells_them(here, run):
+    assert "make it &lt;b&gt;red&lt;/b&gt;</span><span>add snow" in here.open("mine")[here.heads]
+    run.draw(30, columns=())
+    assert here.open("mine")[here.heads] == ""
+
+
+@pytest.mark.parametrize("text", ["no JSON", "7", '{"a": 1}', "[1, 2]"])
+def test_another_programs_words_are_no_columns(tmp_path, text):
+    words = PngInfo()
+    words.add_text("columns", text)
+    Image.new("RGB", (8, 8)).save(tmp_path / "picture.png", pnginfo=words)
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert columns_of(picture) == ()
+
+
 def test_a_damaged_run_is_one_sentence(here, run):
     (run.folder / "log.jsonl").write_text("no line of ours\n")
     assert "cannot be read" in here.open("mine")[here.status]
@@ -104,6 +122,11 @@ def test_a_person_watches_a_run(run, browser):  # noqa: F811
         visit.tab.get_by_role("tab", name="Train").click()
         visit.says("Step 20 of 100; last heard of")
         visit.says("Drawn at step 20. Rows: original, the model's edit, what it should be.")
+        visit.tab.locator(".heads").get_by_text("make it <b>red</b>", exact=True).wait_for()
+        wide = visit.tab.evaluate(
+            "['.heads', '#train-grid img'].map(one => document.querySelector(one).clientWidth)"
+        )
+        assert abs(wide[0] - wide[1]) < 4, "each instruction stands above its column"
         visit.tab.locator("svg.marks, canvas.marks").first.wait_for()
         # One target to download the grid, as it is one thing: not a button within a link.
         visit.tab.locator("a.download-link[href] > button[tabindex='-1']").first.wait_for()
