@@ -75,7 +75,7 @@ class Edits:
 
         def begun(history: History) -> Ending:
             request = request_of(values, seed=held)
-            yield {self.held: None, self.panel.before: now.moment if is_step else None}
+            yield {self.held: None, self.panel.before: now.moment.marked() if is_step else None}
             return (yield from run(model, request, history, cells))
 
         yield from self.runs.guarded(begun, now.history, now.shown)

@@ -5,7 +5,7 @@ the result that stood there, *Redo* forth again; nothing is lost by looking arou
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -29,12 +29,14 @@ class Now:
     Attributes:
         form: What stands in the form, by the fields' names.
         trail: The steps up to here.
+        before: Where one was when an edit was asked for, last; None where asking was a step already.
         history: The results there are.
         shown: Place of the one that is shown, or None.
     """
 
     form: Mapping[str, Any]
     trail: Trail
+    before: Moment | None
     history: History
     shown: int | None
 
@@ -60,8 +62,7 @@ class Panel:
         masking: Where one paints what may change.
         held: State: the seed of the next edit where the form names none, or None.
         trail: State: the steps that can be taken back, and again.
-        before: State: where one was when the edit that runs, or ran last, was asked for; None where asking
-            for it was a step already.
+        before: State: where one was when the edit that runs, or ran last, was asked for, or None.
         undo: Its button.
         redo: Its button.
         problem: Says what is wrong with an uploaded picture, nothing if it is sound.
@@ -80,7 +81,7 @@ class Panel:
     @property
     def inputs(self) -> list[Any]:
         """What `now` is told."""
-        return [*self.form.inputs, self.trail, self.screen.history, self.screen.shown]
+        return [*self.form.inputs, self.trail, self.before, self.screen.history, self.screen.shown]
 
     @property
     def steps(self) -> list[Any]:
@@ -93,9 +94,14 @@ class Panel:
         return [*self.form.inputs, *self.masking.outputs, *self.steps, self.screen.status]
 
     def now(self, values: tuple[Any, ...]) -> Now:
-        """Return where a person is, from the values of `inputs`; what follows them is no business of this."""
-        trail, history, shown = values[len(LABELS) : len(self.inputs)]
-        return Now(form=named(values), trail=trail, history=history, shown=shown)
+        """Return where a person is, from the values of `inputs`; what follows them is no business of this.
+
+        A result that has come is a step, also where that was not yet written down.
+        """
+        trail, before, history, shown = values[len(LABELS) : len(self.inputs)]
+        now = Now(form=named(values), trail=trail, before=before, history=history, shown=shown)
+        has_come = before is not None and now.moment.result not in (None, before.result)
+        return replace(now, trail=trail.stepped(before)) if has_come and before not in trail.past else now
 
     def stepped(self, trail: Trail) -> Update:
         """Return the updates for another trail."""
@@ -164,17 +170,14 @@ class Panel:
         return {
             **self._filled(then.form),
             **self.stepped(trail),
+            **({self.before: None} if now.before in now.trail.past else {}),  # it is undone, not yet to come
             **self.screen.settled(now.history, place),
             self.screen.status: words,
         }
 
     def came(self, *values: Any) -> Update:
-        """Make a step of the result that came, if one did."""
-        before, now = values[0], self.now(values[1:])
-        is_noted = before is not None and before in now.trail.past[-1:]
-        if before is None or is_noted or now.moment.result in (None, before.result):
-            return {self.trail: gr.skip()}
-        return self.stepped(now.trail.stepped(before))
+        """Write the step down that a result is, if one came."""
+        return self.stepped(self.now(values).trail)
 
     def dropped(self, *values: Any) -> Update:
         """Look at a picture that came: say if it cannot be read; take its settings if it was made here."""
@@ -215,7 +218,7 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     form, screen = panel.form, panel.screen
     use.click(panel.use, panel.inputs, panel.outputs, **QUIET)
     reuse.click(panel.reuse, panel.inputs, panel.outputs, **QUIET)
-    everything = [*panel.outputs, *screen.result]
+    everything = [*panel.outputs, panel.before, *screen.result]
     panel.undo.click(panel.take_back, panel.inputs, everything, **QUIET)
     panel.redo.click(panel.take_again, panel.inputs, everything, **QUIET)
     beside = [one for one in screen.outputs if one not in panel.outputs]
@@ -241,4 +244,4 @@ def wire_nudges(panel: Panel, *, weaker: Any, stronger: Any) -> list[Any]:
 def wire_steps(panel: Panel, running: Sequence[Any]) -> None:
     """Make a step of each result that an edit brings, however the edit ends."""
     for edit in running:
-        edit.then(panel.came, [panel.before, *panel.inputs], panel.steps, **QUIET)
+        edit.then(panel.came, panel.inputs, panel.steps, **QUIET)

@@ -103,7 +103,7 @@ def wire_reload(page: gr.Blocks, panel: Panel, switch: Switch, root: Path) -> No
         if history.entries:
             history = history.copied(root)
             shown = None if shown is None else min(shown, len(history.entries) - 1)
-            back |= {**screen.with_new(history), **screen.settled(history, shown)}
+            back |= {screen.history: history, **screen.settled(history, shown)}
         if isinstance(newest := told.get("newest"), int):
             came = any(entry.number > newest for entry in history.entries)
             back[screen.status] = f"{BACK} {CAME if came else DROPPED}"

@@ -1,7 +1,9 @@
 """What every button that makes a picture has in common: it waits in line, is watched, and can be stopped.
 
 Law: whatever way a run ends (done, refused, failed, stopped, left), what was finished before stays, and
-no preview passes for a result; closing the generator ends the edit in hand within a step.
+no preview passes for a result; closing the generator ends the edit in hand within a step. What must stay on
+the page is said again at the end: gradio's browser side writes each message of a run into the one before, so
+that of two that come at once only the second is seen.
 """
 
 import asyncio
@@ -112,15 +114,17 @@ class Runs(Generic[EditT]):
         there: Update = {self.screen.history: history, self.screen.shown: shown}
         try:
             yield {**self.screen.started(), self.screen.history: history}
-            said, result = yield from _noting(run(history), there)
+            said, result = yield from _noting(run(history), there)  # `there`: all that it has said
             # Reading and writing included, as one waits.
             seconds = f"Done in {time.monotonic() - began:.1f} s."
             yield {
+                **there,
                 **self.screen.ended(" ".join((seconds, said, *map(literal, result.notes)))),
                 **self.screen.settled(there[self.screen.history], there[self.screen.shown]),
             }
         except EditorError as error:
-            yield self.screen.given_up(refusal(error), there[self.screen.history], there[self.screen.shown])
+            history, shown = there[self.screen.history], there[self.screen.shown]
+            yield {**there, **self.screen.given_up(refusal(error), history, shown)}
 
     def loading(self, model: str) -> Iterator[Update]:
         """Say that a model is being loaded, unless it is there."""
@@ -242,7 +246,7 @@ class Runs(Generic[EditT]):
 
 
 def _noting(running: Ending, there: Update) -> Ending:
-    """Pass on what a run shows, and note in `there` what it leaves there."""
+    """Pass on what a run shows, and note it in `there`."""
     try:
         while True:
             try:
@@ -250,7 +254,7 @@ def _noting(running: Ending, there: Update) -> Ending:
             except StopIteration as end:
                 said: tuple[str, EditResult] = end.value
                 return said
-            there.update({state: update[state] for state in there if state in update})
+            there.update(update)
             yield update
     finally:
         running.close()

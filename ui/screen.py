@@ -70,7 +70,8 @@ class Screen:
     @property
     def result(self) -> list[Any]:
         """What is shown, and what acts on it."""
-        return [self.compare, self.shown, self.download, self.tree, self.versus, *self.actions]
+        parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.versus]
+        return [*parts, *self.actions]
 
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
@@ -105,10 +106,10 @@ class Screen:
         return {**self.ended(words), **self.settled(history, shown)}
 
     def settled(self, history: History, shown: int | None) -> dict[Any, Any]:
-        """Return the updates after which what is shown is what the buttons act on."""
+        """Return the updates that show all results, and one of them large: what the buttons act on."""
         if shown is None:
-            return {**self.cleared(), self.tree: lineage(history, None)}
-        return self.showing(history, shown)
+            return {**self.cleared(), self.tree: lineage(history, None), **self._all(history)}
+        return {**self.showing(history, shown), **self._all(history)}
 
     def cleared(self) -> dict[Any, Any]:
         """Return the updates for a new picture: an earlier result beside it would pass for its own."""
@@ -121,12 +122,11 @@ class Screen:
 
     def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
         """Return the updates for a history that has grown, and show one result of it: the newest."""
+        return {self.history: history, **self.settled(history, place)}
+
+    def _all(self, history: History) -> dict[Any, Any]:
         strip = [(entry.thumbnail, entry.label) for entry in history.entries]
-        return {
-            self.history: history,
-            self.strip: gr.Gallery(value=strip, selected_index=None, visible=True),
-            **self.showing(history, place),
-        }
+        return {self.strip: gr.Gallery(value=strip, selected_index=None, visible=True)} if strip else {}
 
     def showing(self, history: History, place: int) -> dict[Any, Any]:
         """Return the updates that show one result beside its original."""

@@ -5,8 +5,9 @@ back stays in the history: a new step forgets the way forth, not the pictures.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 MOST_STEPS = 50
 """Steps that can be taken back; the oldest is forgotten when another comes."""
@@ -19,10 +20,16 @@ class Moment:
     Attributes:
         form: What stood in the form, by the fields' names.
         result: Number of the result that was shown; None where none was.
+        mark: Tells it from all others, where it was marked.
     """
 
+    mark: str = ""
     form: Mapping[str, Any]
     result: int | None
+
+    def marked(self) -> "Moment":
+        """Return it with a mark of its own."""
+        return replace(self, mark=uuid4().hex)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

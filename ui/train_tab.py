@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from trainer.grids import columns_of
 from trainer.watching import RunFacts, heard_of, run_below, runs_below, watch
 from ui.curves import LOSS, loss_table, table
 from ui.form import refusal
+from ui.heads import STYLE, heads
 from ui.literal import literal
 from ui.models import name_of_run
 from ui.parts import Parts, Update, told_at
@@ -40,12 +40,6 @@ ROWS = {
     "autoencoder": "Rows: original, how it comes back.",
 }
 """Task -> what is seen in its grids."""
-HEADS_STYLE = """
-.heads { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; align-items: end; }
-.heads span { justify-self: center; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 180px;
-  font-size: 12px; line-height: 1.25; overflow-wrap: anywhere; }
-"""
-"""A column may be as narrow as two lines of text: they are written upwards."""
 _log = logging.getLogger(__name__)
 
 
@@ -306,7 +300,7 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
             )
         with gr.Column(min_width=300):
             caption = gr.Markdown(latex_delimiters=[])
-            above = gr.HTML(css_template=HEADS_STYLE, elem_id="train-heads")
+            above = gr.HTML(css_template=STYLE, elem_id="train-heads")
             grid = gr.Image(
                 elem_id="train-grid",
                 format="png",
@@ -353,9 +347,3 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
     scrubbed = [above, grid, caption, status]
     step.input(told(here.scrub), [run, step], scrubbed, trigger_mode="always_last", **QUIET)
     return here
-
-
-def heads(columns: Sequence[str]) -> str:
-    """Return what stands above the columns of a grid, as HTML."""
-    words = "".join(f"<span>{escape(column)}</span>" for column in columns)
-    return f'<div class="heads">{words}</div>' if columns else ""

@@ -99,7 +99,15 @@ class Visit:
             self.tab.get_by_text(text).first.wait_for(timeout=timeout)
         except TimeoutError as error:
             lines = self.tab.locator(".status, .spoken").all_inner_texts()
-            raise AssertionError(f"waited for {text!r}, the page says {lines}, {self.complaints}") from error
+            strip = self.tab.locator("#edit-history").all_inner_texts()
+            raise AssertionError(
+                f"waited for {text!r}, the page says {lines}, {self.complaints}, the history {strip}"
+            ) from error
+
+    def came_about(self, lines):
+        """Wait until the tree of what came from what has these lines."""
+        tree = self.tab.locator("#edit-tree .lineage > ul")
+        self.until(lambda: [one.split("\n") for one in tree.all_inner_texts()] == [lines])
 
     def paint(self):
         """Draw a stroke in the middle of the opened painter."""
@@ -315,48 +323,48 @@ def test_undo_and_redo_lead_from_picture_to_picture(visit, editor, photo):
     undo, redo = visit.tab.locator("#undo"), visit.tab.locator("#redo")
     after = visit.tab.locator(".compare .after").first
 
-    def shown():
-        return after.get_attribute("src") if after.is_visible() else None
+    def is_at(picture, words):
+        shown = (after.get_attribute("src") if after.is_visible() else None) == picture
+        return shown and visit.instruction.input_value() == words
+
+    def leads(button, picture, words):
+        button.click()
+        visit.until(lambda: is_at(picture, words))
 
     visit.upload(photo)
     visit.ask("make it night")
     visit.says("seed 7.")
-    first = shown()
+    visit.compared()
+    first = after.get_attribute("src")
     visit.press("Use as input")
     visit.says("This is now the picture")
     visit.ask("add snow")
     visit.says("“add snow”")
-    second = shown()
-    assert redo.is_disabled() and second != first
-    visit.until(undo.is_enabled)
+    visit.compared()
+    second = after.get_attribute("src")
+    assert second != first
+    visit.until(redo.is_disabled)
     visit.instruction.fill("not yet asked")
-    undo.click()
+    leads(undo, first, "add snow")
     visit.says("Undone. Shown: “make it night”")
-    assert shown() == first and visit.instruction.input_value() == "add snow"
-    undo.click()
-    visit.until(lambda: visit.instruction.input_value() == "make it night")
-    assert shown() == first
-    undo.click()
+    leads(undo, first, "make it night")
+    leads(undo, None, "make it night")
     visit.says("Undone. The form is as it was.")
-    assert shown() is None and undo.is_disabled()
-    for _ in range(3):
-        redo.click()
-        visit.tab.wait_for_timeout(300)
+    visit.until(undo.is_disabled)
+    leads(redo, first, "make it night")
+    visit.until(undo.is_enabled)
+    leads(redo, first, "add snow")
+    leads(redo, second, "not yet asked")
     visit.says("Done again. Shown: “add snow”")
-    assert shown() == second and visit.instruction.input_value() == "not yet asked" and redo.is_disabled()
-    undo.click()
-    visit.says("Undone. Shown: “make it night”")
+    visit.until(redo.is_disabled)
+    leads(undo, first, "add snow")
     visit.ask("another branch")
-    visit.says("“another branch”")
-    assert redo.is_disabled()
-    assert visit.tab.locator("#edit-tree").inner_text().split("\n")[1:] == [
-        "Your picture",
-        "1: make it night",
-        "2: add snow",
-        "3: another branch",
-    ]
-    assert visit.tab.locator("#edit-tree ul ul ul li").count() == 2, "both came from the first"
-    assert visit.tab.locator("#edit-tree [aria-current]").inner_text() == "3: another branch"
+    visit.says("“another branch”: follow")
+    visit.until(redo.is_disabled)
+    tree = visit.tab.locator("#edit-tree")
+    visit.until(lambda: tree.locator("[aria-current]").all_inner_texts() == ["3: another branch"])
+    visit.came_about(["Your picture", "1: make it night", "2: add snow", "3: another branch"])
+    assert tree.locator("ul ul ul li").count() == 2, "both came from the first"
     assert visit.complaints == []
 
 
@@ -518,13 +526,7 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     visit.says("seed 7: add snow")  # the negative of the negative
     first, second = (one.original_image.image for one in editor.edits)
     assert first.tobytes() != second.tobytes()
-    lineage = visit.tab.locator("#edit-tree")
-    assert lineage.inner_text().split("\n") == [
-        "What came from what",
-        "Your picture",
-        "1: make it night",
-        "2: add snow",
-    ]
+    visit.came_about(["Your picture", "1: make it night", "2: add snow"])
     visit.tab.get_by_label("Compare with").click()
     visit.tab.get_by_role("option", name=f"1: {CAPTION}").click()
     assert visit.compared() == [[123, 61], [123, 61]]

@@ -1,0 +1,51 @@
+"""Runs of edits: what must stay on the page is in the last thing that a run says."""
+
+import gradio as gr
+import pytest
+
+from editors import EditFailed
+from tests.ui.fakes import NegativeEditor
+from tests.ui.test_page_history import result
+from ui.history import History, keep
+from ui.lane import Lane
+from ui.models import Models
+from ui.runs import Runs
+from ui.screen import lay_out_screen
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_last_update_repeats_what_must_stay(tmp_path, fails):
+    """The browser may see nothing of the one before."""
+    with gr.Blocks() as page:
+        more = gr.State()
+        screen = lay_out_screen(gr.Button(), "", actions=("Use",), name="edit")
+    runs = Runs(
+        page=page,
+        editors=Models("negative", NegativeEditor()),
+        lane=Lane(),
+        root=tmp_path,
+        screen=screen,
+        check=lambda *_: [],
+    )
+
+    def run(history):
+        for seed in (1, 2):
+            history = history.with_entry(keep(result(seed), history.folder))
+            yield {**screen.with_new(history), more: seed}
+            yield screen.previewing(None)
+        if fails:
+            raise EditFailed("The device ran out of memory.")
+        return "Two results.", result()
+
+    *_, last = runs.guarded(run, History(), None)
+    assert last[more] == 2 and last[screen.shown] == 0 and len(last[screen.history].entries) == 2
+    assert [one["caption"] for one in last[screen.strip].value] == [
+        entry.label for entry in last[screen.history].entries
+    ]
+    assert last[screen.compare] == (
+        last[screen.history].entries[0].original,
+        last[screen.history].entries[0].edited,
+        last[screen.history].entries[0].caption,
+    )
+    assert all(last[button].interactive for button in screen.actions)
+    assert ("memory" in last[screen.status]) == fails
