@@ -6,7 +6,8 @@ after are seen side by side, and applied to the fine detail that only the photog
 structure (night, snow, another colour) the detail stays and takes the new light; where it replaces structure
 (a dog for a cat) the old detail fades, and what is left is what the model drew, enlarged. A small model
 paints unevenly, and enlarged that shows as blotches; so where one map of colours, smooth over a good part of
-the picture, explains what it painted, that map is taken in place of its pixels.
+the picture, explains what it painted, that map is taken in place of its pixels. And where an edit is of the
+whole picture (a pencil sketch, night) and one `PictureRule` explains it, the photograph follows that rule.
 
 References: Jiawen Chen, Andrew Adams, Neal Wadhwa, Samuel W. Hasinoff, "Bilateral Guided Upsampling" (2016),
 and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model; Paul
@@ -26,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.float32]
+from editors.local_means import Pixels, mean_around, radius_of, smoothstep
+from editors.picture_rule import PictureRule
 
 _STRIP = 256
 """Rows worked on at a time, so that 40 million pixels need no gigabytes."""
@@ -41,6 +43,14 @@ _DRIFT_BESIDE_PEAK = 0.5
 """Nor is what has this share of the edit's strongest change."""
 _EVERYWHERE = 0.7
 """An edit whose median change has this share of its strongest one is of the whole picture."""
+_LOCAL, _WHOLE = 0.1, 0.22
+"""Share, of the strongest change, that an edit's median one has: under the first it is of something in the
+picture, over the second of the picture."""
+_LEFT_FROM_AFAR = (0.18, 0.28)
+"""What a rule may leave from afar, and what is too much: then there is something new in the picture."""
+_LEFT, _LEFT_SIDE = (0.6, 0.8), 64
+"""From nearby, for a model of that many pixels a side; less for larger ones, by the root of their side:
+what is left is a small model's error, and a large one's brushwork."""
 _EVEN_FLAT = 1e-3
 """As `_FLAT`, for the large windows of `smooth_map`."""
 _OUTLIER = 0.05
@@ -90,8 +100,9 @@ def working_size(size: tuple[int, int], *, native: int, unit: int, step: int) ->
 def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.Image:
     """Carry a change that was made at a small size over to the full one.
 
-    result = ↑after + ↑A · (photo − ↑before), with ↑ bicubic enlargement, after as `without_drift` leaves it,
-    and both it and A, the local map of colours, as `evened` does.
+    result = s · rule(photo) + (1 − s) · (↑after + ↑A · (photo − ↑before)), with s and the rule of
+    `rule_of_all`, ↑ bicubic enlargement, after as `without_drift` leaves it, and both it and A, the local map
+    of colours, as `evened` does.
 
     Args:
         photo: The picture at full size, RGB.
@@ -102,6 +113,8 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
         The edited picture at the photograph's size, RGB.
     """
     h, w = before.shape[:2]
+    rule, share = rule_of_all(before, after)
+    follow = rule.followed_by(photo, (w, h)) if share > 0 else None
     after, maps = evened(before, without_drift(before, after))
     planes = [*before.transpose(2, 0, 1), *after.transpose(2, 0, 1)]
     planes += [*maps.reshape(h, w, 9).transpose(2, 0, 1)]
@@ -110,15 +123,60 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
     result = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP):
         bottom = min(top + _STRIP, height)
+        if follow is not None and share == 1:
+            result[top:bottom] = (follow(top, bottom) * 255).round().clip(0, 255)
+            continue
         box = (0, top * h / height, w, bottom * h / height)
         size = (width, bottom - top)
         big = [np.asarray(plane.resize(size, Image.Resampling.BICUBIC, box=box)) for plane in small]
         sharp = np.asarray(photo.crop((0, top, width, bottom)))
         detail = [sharp[..., k] * np.float32(1 / 255) - big[k] for k in range(3)]
+        ruled = None if follow is None else follow(top, bottom)
         for i in range(3):
             colour = big[3 + i] + sum(big[6 + 3 * i + k] * detail[k] for k in range(3))
+            if ruled is not None:
+                colour += share * (ruled[..., i] - colour)
             result[top:bottom, :, i] = (colour * 255).round().clip(0, 255)
     return Image.fromarray(result)
+
+
+def rule_of_all(before: Pixels, after: Pixels) -> tuple[PictureRule, float]:
+    """Return the rule of an edit, and how far the photograph follows it: 0 not at all, 1 in everything.
+
+    It does for edits of the whole picture (`_WHOLE`) whose rule leaves little unexplained.
+
+    Args:
+        before: (h, w, 3) in [0, 1].
+        after: (h, w, 3) in [0, 1].
+    """
+    rule = PictureRule.fit(before, after)
+    peak, median = _peak_and_median(_strength(before, after))
+    if peak == 0:
+        return rule, 0.0
+    side = math.sqrt(before.shape[0] * before.shape[1])
+    smaller = min(1.0, math.sqrt(_LEFT_SIDE / side))
+    doubts = (
+        1 - _between(median / peak, _LOCAL, _WHOLE),
+        _between(rule.left_from_afar, *_LEFT_FROM_AFAR),
+        _between(rule.left / smaller, *_LEFT),
+    )
+    return rule, math.prod(1 - doubt for doubt in doubts)
+
+
+def _between(value: float, low: float, high: float) -> float:
+    """Rise smoothly from 0 at `low` to 1 at `high`."""
+    return float(smoothstep(np.asarray((value - low) / (high - low))))
+
+
+def _strength(before: Pixels, after: Pixels) -> NDArray[np.float64]:
+    """Return how strong the change is around every pixel, (h, w)."""
+    return np.asarray(np.sqrt(np.square(mean_around(after - before, radius_of(before))).mean(axis=2)))
+
+
+def _peak_and_median(strength: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the strongest change, but for 2 %, and the median one."""
+    peak, median = np.percentile(strength, [98, 50])
+    return float(peak), float(median)
 
 
 def without_drift(before: Pixels, after: Pixels) -> Pixels:
@@ -135,15 +193,15 @@ def without_drift(before: Pixels, after: Pixels) -> Pixels:
         (h, w, 3) in [0, 1].
     """
     change = after - before
-    strength = np.sqrt(np.square(_mean(change, _radius(before))).mean(axis=2))  # (h, w)
-    peak, median = np.percentile(strength, [98, 50])
+    strength = _strength(before, after)
+    peak, median = _peak_and_median(strength)
     if peak == 0:
         return after
     locality = np.clip(1 - median / (_EVERYWHERE * peak), 0, 1)
     threshold = min(_DRIFT, _DRIFT_BESIDE_PEAK * peak) * locality
     if threshold == 0:
         return after
-    smooth = _smoothstep((strength - threshold / 3) / (threshold * 2 / 3))
+    smooth = smoothstep((strength - threshold / 3) / (threshold * 2 / 3))
     return np.asarray(before + smooth[..., None] * change, dtype=np.float32)
 
 
@@ -164,12 +222,12 @@ def evened(before: Pixels, after: Pixels) -> tuple[Pixels, Pixels]:
     """
     gains, offsets = smooth_map(before, after)
     mapped = _applied(gains, before) + offsets
-    error = np.sqrt(_mean(np.square(after - mapped).mean(axis=2), _radius(before)))
+    error = np.sqrt(mean_around(np.square(after - mapped).mean(axis=2), radius_of(before)))
     most = min(_MOST_UNEVEN, _UNEVEN_WIDTH / math.sqrt(error.size))
     unevenness = min(most, 2 * float(np.quantile(error, 0.75)))
     if unevenness == 0:
         return after, local_map(before, after)
-    new = _smoothstep(error / unevenness - 1)[..., None]  # (h, w, 1)
+    new = smoothstep(error / unevenness - 1)[..., None]  # (h, w, 1)
     result = np.asarray(mapped + new * (after - mapped), dtype=np.float32)
     maps = gains + new[..., None] * (local_map(before, result) - gains)
     return result, np.asarray(maps, dtype=np.float32)
@@ -192,12 +250,12 @@ def smooth_map(before: Pixels, after: Pixels) -> tuple[NDArray[np.float64], NDAr
     radius = max(3, round(math.sqrt(before.shape[0] * before.shape[1]) / 8))
     weight = np.ones(before.shape[:2])
     for _ in range(_ROUNDS):
-        mass = _mean(weight, radius)
+        mass = mean_around(weight, radius)
         gains, mean_before, mean_after = _fit(before, after, radius, _EVEN_FLAT, weight)[:3]
         offsets = mean_after - _applied(gains, mean_before)
-        around = _mean(mass, radius)  # each window has a say by the weight it rests on
-        gains = _mean(gains * mass[..., None, None], radius) / around[..., None, None]
-        offsets = _mean(offsets * mass[..., None], radius) / around[..., None]
+        around = mean_around(mass, radius)  # each window has a say by the weight it rests on
+        gains = mean_around(gains * mass[..., None, None], radius) / around[..., None, None]
+        offsets = mean_around(offsets * mass[..., None], radius) / around[..., None]
         error = np.square(after - _applied(gains, before) - offsets).mean(axis=2)
         weight = 1 / (1 + error / _OUTLIER**2)
     return gains, offsets
@@ -217,12 +275,12 @@ def local_map(before: Pixels, after: Pixels) -> Pixels:
     Returns:
         One matrix per pixel, (h, w, 3, 3), from colours before to colours after.
     """
-    radius = _radius(before)
+    radius = radius_of(before)
     gains, _, mean_after, between = _fit(before, after, radius, _FLAT, np.ones(before.shape[:2]))
     gains = np.clip(gains, -_MAX_GAIN, _MAX_GAIN)
     # Structure that the map does not explain is new: the old detail has no place there. One verdict for all
     # channels, else detail would turn coloured.
-    spread = _mean(after**2, radius) - mean_after**2
+    spread = mean_around(after**2, radius) - mean_after**2
     explained = np.einsum("hwij,hwij->hwi", gains, between)
     unexplained = np.clip(spread - explained, 0, None).sum(axis=2) / (spread.sum(axis=2) + _FLAT)
     kept = np.clip(1 - unexplained, 0, 1) ** 2
@@ -237,11 +295,13 @@ def _fit(
     Returns:
         A, the mean before, the mean after, and cov(after, before).
     """
-    mass = _mean(weight, radius)
+    mass = mean_around(weight, radius)
 
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
         rank = (1,) * (values.ndim - 2)
-        return _mean(values * weight.reshape(*weight.shape, *rank), radius) / mass.reshape(*mass.shape, *rank)
+        return mean_around(values * weight.reshape(*weight.shape, *rank), radius) / mass.reshape(
+            *mass.shape, *rank
+        )
 
     mean_before, mean_after = mean(before), mean(after)
     within = mean(before[..., :, None] * before[..., None, :])
@@ -257,30 +317,6 @@ def _fit(
 def _applied(maps: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
     """Apply one matrix a pixel, (h, w, 3, 3), to its colour, (h, w, 3)."""
     return np.einsum("hwij,hwj->hwi", maps, colours)
-
-
-def _smoothstep(share: NDArray[Any]) -> NDArray[Any]:
-    """Rise smoothly from 0 at 0 to 1 at 1."""
-    share = np.clip(share, 0, 1)
-    return share * share * (3 - 2 * share)
-
-
-def _radius(picture: Pixels) -> int:
-    """Return half the side of the windows in which a picture, (h, w, 3), is looked at."""
-    return max(2, round(math.sqrt(picture.shape[0] * picture.shape[1]) / 24))
-
-
-def _mean(values: NDArray[Any], radius: int) -> NDArray[np.float64]:
-    """Average over a square window, (h, w, ...), mirrored at the border."""
-    mean = values.astype(np.float64)
-    for axis in (0, 1):
-        pad = [(radius + 1, radius) if k == axis else (0, 0) for k in range(mean.ndim)]
-        # A window wider than the picture mirrors more than once, which "symmetric" does.
-        sums = np.cumsum(np.pad(mean, pad, mode="symmetric"), axis=axis)
-        length, span = values.shape[axis], 2 * radius + 1
-        upper = np.take(sums, range(span, span + length), axis=axis)
-        mean = (upper - np.take(sums, range(length), axis=axis)) / span
-    return mean
 
 
 def _transposed(matrices: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Edit ten photographs in six ways and lay them out on one sheet, to see what a model does with photographs.
+"""Edit ten photographs in eight ways and lay them out on one sheet: what a model does with photographs.
 
     scripts/photo_sheet.py OUT.png [--model pocket] [PHOTO ...]      # a minute or two on one core
 
@@ -25,8 +25,10 @@ INSTRUCTIONS = (
     "make it sunset",
     "an old sepia photograph",
     "a pencil sketch",
-    "let it snow",
+    "a watercolour painting",
     "make it black and white",
+    "make it foggy",
+    "let it snow",
 )
 PACKAGED = (
     "astronaut.png",

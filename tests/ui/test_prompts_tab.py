@@ -156,8 +156,7 @@ def test_a_change_is_drawn_at_once_on_the_same_noise(visit):
     seeds = {caption.partition("seed ")[2] for caption in captions}
     assert len(seeds) == 1  # the words, and the seed
     assert sum("blue × 1.1" in caption for caption in captions) == 2  # by which they can be told apart
-    sides = visit.tab.locator(".compare .after").last.evaluate("one => [one.naturalWidth, one.naturalHeight]")
-    assert sides == [512, 512]
+    assert visit.compared()[1] == [512, 512]
     assert visit.tab.get_by_label("Weight of blue").input_value() == "1.1"
     assert visit.tab.get_by_role("button", name="blue", exact=True).get_attribute("aria-pressed") == "true"
     visit.press("Edit this picture further")
