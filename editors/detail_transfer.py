@@ -20,6 +20,7 @@ edit, but for its unevenness.
 """
 
 import math
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -112,55 +113,64 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
     Returns:
         The edited picture at the photograph's size, RGB.
     """
-    h, w = before.shape[:2]
     rule, share = rule_of_all(before, after)
-    follow = rule.followed_by(photo, (w, h)) if share > 0 else None
+    painters = []
+    if share < 1:
+        painters.append((1 - share, _by_maps(photo, before, after)))
+    if rule is not None and share > 0:
+        painters.append((share, rule.followed_by(photo, (before.shape[1], before.shape[0]))))
+    width, height = photo.size
+    result = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        colours = np.sum([weight * paint(top, bottom) for weight, paint in painters], axis=0)
+        result[top:bottom] = (colours * 255).round().clip(0, 255)
+    return Image.fromarray(result)
+
+
+def _by_maps(photo: Image.Image, before: Pixels, after: Pixels) -> Callable[[int, int], Pixels]:
+    """Return what paints rows of a photograph by local maps of colours, as `PictureRule.followed_by` does."""
+    h, w = before.shape[:2]
     after, maps = evened(before, without_drift(before, after))
     planes = [*before.transpose(2, 0, 1), *after.transpose(2, 0, 1)]
     planes += [*maps.reshape(h, w, 9).transpose(2, 0, 1)]
     small = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
     width, height = photo.size
-    result = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _STRIP):
-        bottom = min(top + _STRIP, height)
-        if follow is not None and share == 1:
-            result[top:bottom] = (follow(top, bottom) * 255).round().clip(0, 255)
-            continue
+
+    def paint(top: int, bottom: int) -> Pixels:
         box = (0, top * h / height, w, bottom * h / height)
         size = (width, bottom - top)
         big = [np.asarray(plane.resize(size, Image.Resampling.BICUBIC, box=box)) for plane in small]
         sharp = np.asarray(photo.crop((0, top, width, bottom)))
         detail = [sharp[..., k] * np.float32(1 / 255) - big[k] for k in range(3)]
-        ruled = None if follow is None else follow(top, bottom)
-        for i in range(3):
-            colour = big[3 + i] + sum(big[6 + 3 * i + k] * detail[k] for k in range(3))
-            if ruled is not None:
-                colour += share * (ruled[..., i] - colour)
-            result[top:bottom, :, i] = (colour * 255).round().clip(0, 255)
-    return Image.fromarray(result)
+        return np.dstack(
+            [big[3 + i] + sum(big[6 + 3 * i + k] * detail[k] for k in range(3)) for i in range(3)]
+        )
+
+    return paint
 
 
-def rule_of_all(before: Pixels, after: Pixels) -> tuple[PictureRule, float]:
+def rule_of_all(before: Pixels, after: Pixels) -> tuple[PictureRule | None, float]:
     """Return the rule of an edit, and how far the photograph follows it: 0 not at all, 1 in everything.
 
-    It does for edits of the whole picture (`_WHOLE`) whose rule leaves little unexplained.
+    It does for edits of the whole picture (`_WHOLE`) whose rule leaves little unexplained; for others
+    (`_LOCAL`) none is looked for.
 
     Args:
         before: (h, w, 3) in [0, 1].
         after: (h, w, 3) in [0, 1].
     """
-    rule = PictureRule.fit(before, after)
     peak, median = _peak_and_median(_strength(before, after))
-    if peak == 0:
-        return rule, 0.0
-    side = math.sqrt(before.shape[0] * before.shape[1])
-    smaller = min(1.0, math.sqrt(_LEFT_SIDE / side))
+    whole = _between(median / peak, _LOCAL, _WHOLE) if peak else 0.0
+    if whole == 0:
+        return None, 0.0
+    rule = PictureRule.fit(before, after)
+    smaller = min(1.0, math.sqrt(_LEFT_SIDE / math.sqrt(before.shape[0] * before.shape[1])))
     doubts = (
-        1 - _between(median / peak, _LOCAL, _WHOLE),
         _between(rule.left_from_afar, *_LEFT_FROM_AFAR),
         _between(rule.left / smaller, *_LEFT),
     )
-    return rule, math.prod(1 - doubt for doubt in doubts)
+    return rule, whole * math.prod(1 - doubt for doubt in doubts)
 
 
 def _between(value: float, low: float, high: float) -> float:

@@ -28,6 +28,8 @@ MAX_BYTES = 1_000_000_000
 MIN_SIDE = 16
 MAX_ASPECT = 8
 WHITE = 255
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of red, green and blue (ITU-R BT.601)."""
 _MOST_COLOUR = 64
 """Levels between the channels of a mask that is grey but for its compression."""
 _LEAST_WHITE = 128

@@ -15,16 +15,15 @@ Law: the rule of an edit that changed nothing changes nothing.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from editors.images import LUMINANCE
 from editors.local_means import Pixels, mean_around, radius_of
 
-LUMINANCE: Final = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue (ITU-R BT.601)."""
 _FINEST = 5
 """Most pixels to one of the model's in which the photograph's surroundings are looked at; odd."""
 _AROUND = 3
@@ -67,7 +66,8 @@ class PictureRule:
             after: (h, w, 3) in [0, 1].
         """
         around = _surroundings(before, 1)
-        features = np.dstack([*_curved(before, around), before, around]).reshape(-1, len(_RIDGE) - 1)
+        curved = _curved(before, around[..., :3] @ LUMINANCE, around[..., 5])
+        features = np.dstack([*curved, before, around]).reshape(-1, len(_RIDGE) - 1)
         change = (after - before).reshape(-1, 3).astype(np.float64)
         mean, spread = features.mean(0, np.float64), features.std(0, dtype=np.float64) + 1e-6
         x = np.concatenate([(features - mean) / spread, np.ones((len(features), 1))], axis=1)
@@ -117,7 +117,7 @@ class PictureRule:
             ]
             sharp = _from_bytes(photo.crop((0, top, width, bottom)))
             result = sharp + np.dstack(big[:3]) + sharp @ self.weights[_COLOUR]
-            for feature, weights in zip(_of(sharp, big[3], big[4]), self.weights[_CURVED], strict=True):
+            for feature, weights in zip(_curved(sharp, big[3], big[4]), self.weights[_CURVED], strict=True):
                 result += feature[..., None] * weights
             return result
 
@@ -142,12 +142,7 @@ def _from_bytes(picture: Image.Image) -> Pixels:
     return np.asarray(picture, np.float32) * np.float32(1 / 255)
 
 
-def _curved(picture: Pixels, around: Pixels) -> list[NDArray[np.float32]]:
-    """Return the features of `_of` where the surroundings have the picture's size."""
-    return _of(picture, around[..., :3] @ LUMINANCE, around[..., 5])
-
-
-def _of(picture: Pixels, brightness: Pixels, distance: Pixels) -> list[NDArray[np.float32]]:
+def _curved(picture: Pixels, brightness: Pixels, distance: Pixels) -> list[NDArray[np.float32]]:
     """Return contrast to the surroundings, dark part, light part, brightness away from the middle.
 
     Args:

@@ -194,6 +194,6 @@ def keep(result: EditResult, folder: Path) -> Entry:
         size=(times * result.edited_image.width, times * result.edited_image.height),
         settings={name: getattr(edit, name) for name in names},
         mask=mask,
-        original_reference=reference(read_picture("original_image", source).with_alpha()),
+        original_reference=reference(read_picture("original_image", source)),
         edited_reference=reference(enlarged(result.edited_image, times)),
     )

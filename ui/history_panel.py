@@ -184,22 +184,26 @@ class Panel:
         now = self.now(values)
         photo = now.form["original_image"]
         if photo is not None and self.problem(photo):  # which then stands at the picture
-            return {**self._fresh(None), self.screen.status: "This picture cannot be edited."}
+            return {**self._fresh(now, None), self.screen.status: "This picture cannot be edited."}
         try:
             settings = read_recipe(photo).settings
         except InvalidEdit:
             settings = {}
         if "edit_prompt" not in settings:  # any other picture, or one that words alone have made
-            return {**self._fresh(photo), self.screen.status: "What should change?"}
+            return {**self._fresh(now, photo), self.screen.status: "What should change?"}
         absent = [k for k, v in settings.items() if k not in (*LABELS, "edit") and v != DEFAULTS.get(k)]
         words = "This picture was made here: its words and settings are back."
         if absent:
             words += f" Not on this page, so left out: {', '.join(absent)}."
-        return {**self.screen.cleared(), **self.fill(now, settings), self.screen.status: words}
+        return {**self.screen.cleared(now.history), **self.fill(now, settings), self.screen.status: words}
 
-    def _fresh(self, photo: str | None) -> Update:
+    def emptied(self, *values: Any) -> Update:
+        """Take everything away that belonged to the picture that went."""
+        return self._fresh(self.now(values), None)
+
+    def _fresh(self, now: Now, photo: str | None) -> Update:
         """Return the updates that give a new picture a surface without strokes, and nothing beside it."""
-        return {**self.masking.filled(photo), self.form.mask: None, **self.screen.cleared()}
+        return {**self.masking.filled(photo), self.form.mask: None, **self.screen.cleared(now.history)}
 
     def nudge(self, towards: Callable[[Strength], Strength]) -> Callable[..., Update]:
         """Return what a button does that makes the next edit stronger or weaker, on the same noise."""
@@ -225,10 +229,7 @@ def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
     form.original_image.upload(panel.dropped, panel.inputs, [*panel.outputs, *beside], **QUIET)
     wire_problem(form.original_image, panel.problem)
     form.original_image.clear(
-        lambda: {**panel.masking.filled(None), form.mask: None, **screen.cleared()},
-        None,
-        [*panel.masking.outputs, form.mask, *beside],
-        **QUIET,
+        panel.emptied, panel.inputs, [*panel.masking.outputs, form.mask, *beside], **QUIET
     )
 
 

@@ -250,11 +250,12 @@ def prompts_tab(
     def go_on(history: History, shown: int | None, *values: Any) -> Update:
         if shown is None:
             return {tabs: gr.skip()}
-        filled = panel.fill(panel.now(values), {"original_image": str(history.entries[shown].edited)})
+        there = panel.now(values)
+        filled = panel.fill(there, {"original_image": str(history.entries[shown].edited)})
         words = "This is now the picture. What should change next?"
         return {
             **filled,
-            **panel.screen.cleared(),
+            **panel.screen.cleared(there.history),
             panel.screen.status: words,
             tabs: gr.Tabs(selected="edit"),
         }

@@ -107,14 +107,14 @@ class Screen:
 
     def settled(self, history: History, shown: int | None) -> dict[Any, Any]:
         """Return the updates that show all results, and one of them large: what the buttons act on."""
-        if shown is None:
-            return {**self.cleared(), self.tree: lineage(history, None), **self._all(history)}
-        return {**self.showing(history, shown), **self._all(history)}
+        large = self.cleared(history) if shown is None else self.showing(history, shown)
+        return {**large, **self._all(history)}
 
-    def cleared(self) -> dict[Any, Any]:
+    def cleared(self, history: History) -> dict[Any, Any]:
         """Return the updates for a new picture: an earlier result beside it would pass for its own."""
         return {
             **self._without_result(),
+            self.tree: lineage(history, None),
             self.compare: gr.update(value=None),
             self.shown: None,
             self.download: gr.DownloadButton(value=None, interactive=False),

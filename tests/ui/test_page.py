@@ -374,7 +374,7 @@ def test_stronger_is_one_step(visit, editor, photo):
     visit.says("seed 7.")
     visit.press("Stronger")
     visit.until(lambda: len(editor.edits) == 2)
-    visit.says("Done in")
+    visit.says(re.compile(f"Done in .*: follow {editor.edits[1].guidance_scale:g}, "))  # not of the first
     visit.tab.locator("#undo").click()
     visit.says("Undone. Shown: “make it night”: follow 7.5, keep 1.5")
     visit.go.click()

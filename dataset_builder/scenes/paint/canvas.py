@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from dataset_builder.scenes.seeds import generator
+from editors.images import LUMINANCE
 
 Array = NDArray[np.float32]
 Colour = tuple[float, float, float]
-
-LUMINANCE: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def rgb(red: float, green: float, blue: float) -> Array:

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from dataset_builder.scenes.paint.canvas import LUMINANCE, Array, mix, noise, rgb, smoothstep
+from dataset_builder.scenes.paint.canvas import Array, mix, noise, rgb, smoothstep
 from dataset_builder.scenes.seeds import generator
+from editors.images import LUMINANCE
 
 Picture = NDArray[np.uint8]
 Filter = Callable[[Array, int], Array]  # (image (H, W, 3) in [0, 1], seed) -> image
