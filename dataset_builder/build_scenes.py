@@ -24,7 +24,7 @@ import numpy as np
 from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
 from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
-from dataset_builder.dataset import read_dataset
+from dataset_builder.dataset import is_finished
 from dataset_builder.errors import DatasetError, InvalidJob
 from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.worlds import world_version
@@ -33,6 +33,7 @@ from dataset_builder.storage import canonical_json, hash_json
 from editors.files import user_path
 
 Split = Literal["train", "held_out"]
+Kinds = Literal["allowed", "difficult"]
 _ACCESSORIES: Final = "twemoji"
 """The set that draws what is worn, wherever the wearer's own has none."""
 MAX_SAMPLES: Final = 10_000_000
@@ -53,6 +54,8 @@ class SceneJob:
         split: Which part of the world: the trained one, or the combinations held out from it.
         pairs: Draw edit pairs instead of single scenes.
         paraphrase: Word the instructions in ways that are never trained on; pairs of split "held_out" only.
+        kinds: Of pairs: what a random scene happens to allow, or what is difficult to learn more often than
+            what is easy, and 5 % that ask for what is already so.
         jobs: Number of processes; None takes every core. Does not change a byte.
         samples_per_shard: Samples in one file, and lost work at most when a run is killed, per job.
     """
@@ -65,6 +68,7 @@ class SceneJob:
     split: Split = "train"
     pairs: bool = False
     paraphrase: bool = False
+    kinds: Kinds = "allowed"
     jobs: int | None = None
     samples_per_shard: int = 500
 
@@ -88,6 +92,12 @@ class SceneJob:
             raise InvalidJob(
                 "paraphrase is True, but only held-out pairs may be worded so; set pairs and split held_out."
             )
+        if self.kinds not in get_args(Kinds):
+            raise InvalidJob(
+                f"kinds is {self.kinds!r}, but must be one of {', '.join(get_args(Kinds))}; choose one."
+            )
+        if self.kinds != "allowed" and not self.pairs:
+            raise InvalidJob(f"kinds is {self.kinds!r}, but single scenes have no kind of edit; set pairs.")
         check_whole("num", self.num, 1, MAX_SAMPLES)
         check_whole("seed", self.seed, 0, MAX_SEED)
         check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
@@ -96,7 +106,9 @@ class SceneJob:
 
     def config(self) -> dict[str, Any]:
         """Return what the bytes depend on: neither folder nor jobs, but the version of the world."""
-        return {
+        # Only where it is chosen: datasets that were begun before there was a choice go on.
+        chosen = {"kinds": self.kinds} if self.kinds != "allowed" else {}
+        return chosen | {
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,
             "paraphrase": self.paraphrase,
@@ -105,7 +117,7 @@ class SceneJob:
             "size": self.size,
             "split": self.split,
             "world": self.world,
-            "world_version": world_version(pairs=self.pairs),
+            "world_version": world_version(self.world, pairs=self.pairs),
         }
 
 
@@ -128,7 +140,7 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
         MissingArtwork: The world needs artwork that is not on this machine.
         WorkerLost: Worker processes were killed again and again.
     """
-    if not _is_finished(job.out):  # else nothing is drawn
+    if not is_finished(job.out):  # else nothing is drawn
         # All at once, and before there is anything that the next try would have to go on with.
         require_artwork([*scenes.WORLDS[job.world].artwork_sets, _ACCESSORIES])
     yield from build_shards(
@@ -139,14 +151,6 @@ def build_scenes(job: SceneJob) -> Iterator[ShardReport]:
         samples_per_shard=job.samples_per_shard,
         jobs=job.jobs,
     )
-
-
-def _is_finished(folder: Path) -> bool:
-    try:
-        read_dataset(folder)
-    except DatasetError:
-        return False
-    return True
 
 
 def sample_seed(job: SceneJob, number: int, attempt: int = 0) -> int:
@@ -176,20 +180,27 @@ def _draw_pair(job: SceneJob, number: int) -> Sample | str:
     """Draw one exact edit pair, or say why none came out in sixteen attempts."""
     reason = "no_edit"
     for attempt in range(ATTEMPTS):
-        seed = sample_seed(job, number, attempt)
-        scene = scenes.sample_scene(seed, world=scenes.WORLDS[job.world], split=job.split)
-        edit = scenes.sample_edit(scene, seed, paraphrase=job.paraphrase)
+        edit = _plan(job, sample_seed(job, number, attempt))
         if edit is None:
             continue
         drawn = scenes.render_edit(edit, job.size)
         changed = np.any(drawn.original_image != drawn.edited_image, axis=-1)  # (H, W)
-        if not changed.any():
+        if not changed.any() and not scenes.changes_nothing(edit):
             reason = "no_visible_change"
         elif np.any(changed & ~drawn.mask):
             reason = "change_outside_mask"
         else:
             return _pair_sample(job, number, edit, drawn)
     return reason
+
+
+def _plan(job: SceneJob, seed: int) -> scenes.SceneEdit | None:
+    """Draw a scene and an edit of it, or None where there is none."""
+    world = scenes.WORLDS[job.world]
+    if job.kinds == "difficult":
+        return scenes.planned_edit(seed, world=world, split=job.split, paraphrase=job.paraphrase)
+    scene = scenes.sample_scene(seed, world=world, split=job.split)
+    return scenes.sample_edit(scene, seed, paraphrase=job.paraphrase)
 
 
 def _pair_sample(job: SceneJob, number: int, edit: scenes.SceneEdit, drawn: scenes.RenderedEdit) -> Sample:
@@ -223,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", default="train")
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--paraphrase", action="store_true")
+    parser.add_argument("--kinds", default="allowed")
     started, count = time.monotonic(), 0
     try:
         job = SceneJob(**vars(parser.parse_args(arguments)))

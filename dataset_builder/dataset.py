@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dataset_builder.errors import UnreadableDataset
+from dataset_builder.errors import DatasetError, UnreadableDataset
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import hash_file, hash_json, locked
 from dataset_builder.tars import read_columns
@@ -118,6 +118,15 @@ def read_dataset(folder: Path | str) -> DatasetInfo:
         num_samples=sum(shard.count for shard in shards),
         shards=tuple(shards),
     )
+
+
+def is_finished(folder: Path) -> bool:
+    """Say whether a folder holds a dataset that can be read: then nothing is left to draw."""
+    try:
+        read_dataset(folder)
+    except DatasetError:
+        return False
+    return True
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:

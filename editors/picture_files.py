@@ -13,6 +13,10 @@ from PIL import Image, TiffImagePlugin
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Decoders that are let near a file; its name is never trusted."""
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".heic"}
+)
+"""What names of pictures end in, where a folder is looked through; what a file holds, its bytes decide."""
 HEAD_BYTES = 4096
 """Enough to tell what a file is."""
 HEIC_EXTRA = "pip install 'wordbrush[heic]'"

@@ -134,7 +134,7 @@ def labels(scene: Scene, vocabulary: Vocabulary) -> dict[str, NDArray[np.int64]]
 def world_hash(name: str) -> str:
     """Return one hash over a world's words and the version of its pictures; edits may change."""
     words = Vocabulary.of(scenes.WORLDS[name]).to_dict()
-    return hash_json({"words": words, "world": name, "world_version": world_version(pairs=False)})
+    return hash_json({"words": words, "world": name, "world_version": world_version(name, pairs=False)})
 
 
 def holds(larger: str, world: str) -> bool:

@@ -58,6 +58,39 @@ class GridRow:
     pictures: tuple[NDArray[Any], ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """A table in words: its title, the name of its first column, headings, and rows of as many cells."""
+
+    title: str
+    first: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def rich(self) -> Table:
+        """Return the table for the terminal."""
+        from rich.table import Table
+
+        drawn = Table(title=self.title, title_justify="left")
+        drawn.add_column(self.first)
+        for heading in self.headings:
+            drawn.add_column(heading, justify="right")
+        for row in self.rows:
+            drawn.add_row(*row)
+        return drawn
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        lines = [
+            f"**{self.title}**",
+            "",
+            f"| {self.first} | {' | '.join(self.headings)} |",
+            f"|---|{'---:|' * len(self.headings)}",
+            *(f"| {' | '.join(row)} |" for row in self.rows),
+        ]
+        return "\n".join(lines)
+
+
 def table(report: EvalReport) -> Table:
     """Return the report as a table for the terminal, of 80 columns: intervals of the first figure alone."""
     from rich.box import SIMPLE_HEAD

@@ -55,7 +55,7 @@ scenes --world pocket --num 48000 --seed 0 --split train --out "$work/scenes"
 scenes --world pocket --num 1000 --seed 5 --split held_out --out "$work/scenes-held-out"
 scenes --world pocket-photos --num 20000 --seed 4 --split train --out "$work/photos"
 scenes --world pocket-photos --num 1000 --seed 6 --split held_out --out "$work/photos-held-out"
-scenes --world pocket-photos --num 48000 --seed 3 --split train --pairs --out "$work/pairs"
+scenes --world pocket-photos --num 60000 --seed 21 --split train --pairs --kinds difficult --out "$work/pairs"
 scenes --world pocket-photos --num 1000 --seed 5 --split held_out --pairs --out "$work/pairs-held-out"
 
 if [ -n "$from" ]; then

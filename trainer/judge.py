@@ -150,7 +150,7 @@ def _scene_config(folder: Path) -> Mapping[str, Any]:
         raise UnusableData(f"data: {error}") from error
     if config.get("kind") != "scenes" or config.get("world") not in scenes.WORLDS:
         raise UnusableData(f"data: {folder} holds no scenes; draw some with `wordbrush data scenes`.")
-    if config.get("world_version") != world_version(pairs=False):
+    if config.get("world_version") != world_version(config["world"], pairs=False):
         raise UnusableData(
             f"data: {folder} was drawn by another version of the world; draw it again with "
             "`wordbrush data scenes`."

@@ -27,14 +27,12 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from editors.files import named_after, reason_of, replacing, user_path
+from editors.picture_files import SUFFIXES
 from editors.spelling import spelled
 from ui.outputs import free_name
 
 PATH = "/mcp"
 """Where it answers, on the page's own address."""
-KINDS = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".heic"}
-)
 MOST_LISTED = 200
 SEEN = 512
 """Pixels of the longer side of what an assistant is shown of a result."""
@@ -118,7 +116,7 @@ class Tools:
         """Return the pictures that can be edited, the newest first."""
         found = []
         for path in self._folder.rglob("*"):
-            if path.suffix.lower() in KINDS and not path.name.startswith(".") and self._picture(str(path)):
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and self._picture(str(path)):
                 with suppress(FileNotFoundError):  # somebody has just moved or deleted it
                     found.append((path.stat().st_mtime, path))
         found.sort(reverse=True)

@@ -86,7 +86,7 @@ def material_change(scene: Scene, world: World, random: np.random.Generator) -> 
 def _depiction_for(entry: Noun, item: SceneObject, world: World, train: bool) -> str | None:
     """Choose the drawing of another noun: the same set and form where there is one."""
     head = item.is_character
-    names = [name for name in entry.depictions(world.drawing_sets) if name.endswith(":head") == head]
+    names = [name for name in world.depictions(entry) if name.endswith(":head") == head]
     if train:
         names = [name for name in names if not depiction_held_out(entry.name, name, world.drawing_sets)]
     return item.depiction if item.depiction in names else (names[0] if names else None)
@@ -157,6 +157,8 @@ def style_change(scene: Scene, world: World, random: np.random.Generator) -> Cha
     # a styled picture cannot be given back what its style took away
     if scene.style is not None:
         return None
+    if world.framing.clear_styles and scene.weather != "clear":
+        return None
     choices = [
         n
         for n in world.styles
@@ -188,7 +190,7 @@ def time_of_day_change(scene: Scene, world: World, random: np.random.Generator) 
 def weather_change(scene: Scene, world: World, random: np.random.Generator) -> Change | None:
     """Change the weather."""
     weathers = BACKGROUNDS[scene.background].weathers
-    coarse = scene.style is not None and STYLES[scene.style].coarse
+    coarse = scene.style is not None and (STYLES[scene.style].coarse or world.framing.clear_styles)
     choices = [
         name
         for name in weathers
@@ -242,13 +244,14 @@ def add_object_change(scene: Scene, world: World, random: np.random.Generator) -
     entry = choose(random, nouns, [home_weight(candidate, place) for candidate in nouns])
     names = [
         name
-        for name in entry.depictions(world.drawing_sets)
+        for name in world.depictions(entry)
         if not (train and depiction_held_out(entry.name, name, world.drawing_sets))
     ]
     airborne = is_airborne(entry, place)
     if not names:
         return None
-    x, size, y = float(random.uniform(0.35, 0.65)), 0.52, 0.9
+    left, right = world.framing.x
+    x, size, y = float(random.uniform(max(left, 0.35), min(right, 0.65))), 0.52, 0.9
     if scene.objects:
         x, size, y = (0.80 if scene.objects[0].x < 0.5 else 0.20), 0.36, 0.86
     added = SceneObject(

@@ -114,7 +114,7 @@ class _Draft:
             if self.world.styles and self.random.random() < 0.17
             else None
         )
-        if style and STYLES[style].coarse:
+        if style and (STYLES[style].coarse or self.world.framing.clear_styles):
             weather = "clear"
         objects = self._objects(first, place, coloured=not (style and STYLES[style].colourless))
         return Scene(
@@ -144,7 +144,7 @@ class _Draft:
         return time_of_day, choose(self.random, weathers, [WEATHERS[name].weight for name in weathers])
 
     def _depiction(self, entry: Noun) -> str:
-        names = entry.depictions(self.world.drawing_sets)
+        names = self.world.depictions(entry)
         # where there are both, half the drawings are whole animals and half characters
         heads = [name for name in names if name.endswith(":head")]
         whole = [name for name in names if not name.endswith(":head")]
@@ -164,24 +164,28 @@ class _Draft:
         return (self._sized_word(item, first),)
 
     def _object(self, entry: Noun, place: Background, *, coloured: bool) -> SceneObject:
-        random = self.random
+        random, framing = self.random, self.world.framing
         airborne = is_airborne(entry, place)
-        size = float(random.uniform(0.46, 0.66)) * entry.size
+        smallest, largest = framing.size
+        size = float(random.uniform(smallest, largest)) * entry.size
         depiction = self._depiction(entry)
         # nearer things stand lower and look larger
-        nearness = (size / entry.size - 0.46) / 0.2
+        nearness = (size / entry.size - smallest) / (largest - smallest)
         y = 0.80 + 0.10 * nearness + float(random.uniform(0, 0.06))
         turn = 0.0
         if airborne:
             y = min(0.95, size + float(random.uniform(0.06, max(0.08, 0.84 - size))))
-            turn = float(random.uniform(-12, 12))
+            turn = float(random.uniform(-framing.turn, framing.turn))
         item = SceneObject(
             noun=entry.name,
             depiction=depiction,
-            x=float(random.uniform(0.31, 0.69)),
+            x=float(random.uniform(*framing.x)),
             y=min(y, 0.96),
             size=size,
-            flip=bool(random.random() < 0.5) and entry.kind in _FLIPPABLE and not entry.lettered,
+            flip=bool(random.random() < 0.5)
+            and framing.mirrored
+            and entry.kind in _FLIPPABLE
+            and not entry.lettered,
             airborne=airborne,
             turn=turn,
         )
@@ -213,6 +217,8 @@ class _Draft:
 
     def _sized_word(self, item: SceneObject, entry: Noun) -> SceneObject:
         """Sometimes say the size: tiny or giant."""
+        if not self.world.framing.size_words:
+            return item
         pick = self.random.random()
         if pick < 0.04:
             return replace(item, size_word="tiny", size=0.28, y=max(item.y, 0.5))

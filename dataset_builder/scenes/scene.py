@@ -19,6 +19,7 @@ from dataset_builder.scenes.vocabulary import (
     MATERIALS,
     SHIRT_COLOURS,
     STYLES,
+    Noun,
     noun,
     possible,
 )
@@ -38,12 +39,44 @@ def _within(field: str, value: float, low: float, high: float) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Framing:
+    """Where the thing of a scene stands, and how alike two pictures of one noun are.
+
+    Attributes:
+        x: From where to where its middle lies, as fractions of the picture's width.
+        size: From what to what its longest side goes, as fractions of the picture, times the noun's own size.
+        turn: By how many degrees a thing in the air leans at most.
+        mirrored: Whether things look either way.
+        size_words: Whether some are "tiny" or "giant".
+        one_drawing: Whether a noun has one drawing: its head on a body, which can wear things, or else the
+            first one.
+        clear_styles: Whether what is painted in a style stands in clear weather.
+    """
+
+    x: tuple[float, float] = (0.31, 0.69)
+    size: tuple[float, float] = (0.46, 0.66)
+    turn: float = 12.0
+    mirrored: bool = True
+    size_words: bool = True
+    one_drawing: bool = False
+    clear_styles: bool = False
+
+    def __post_init__(self) -> None:
+        for field, (low, high) in (("x", self.x), ("size", self.size)):
+            _within(field, low, 0, high)
+            _within(field, high, low, 1)
+        _within("turn", self.turn, 0, 45)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class World:
     """What scenes may contain: a choice from the vocabulary, and the artwork it is drawn with.
 
     Attributes:
         artwork_sets: Sets whose drawings are used; panoramas are listed where a background needs them.
         sizes: Picture sides in pixels that the world is meant for.
+        framing: How its things are placed and drawn.
+        revision: How often this world alone has come to be drawn otherwise; see `worlds.world_version`.
     """
 
     name: str
@@ -58,15 +91,24 @@ class World:
     artwork_sets: tuple[str, ...]
     max_objects: int
     sizes: tuple[int, ...]
+    framing: Framing = Framing()
+    revision: int = 0
 
     @property
     def drawing_sets(self) -> tuple[str, ...]:
         """The artwork sets that hold drawings of nouns."""
         return tuple(name for name in self.artwork_sets if name in DRAWING_SETS)
 
+    def depictions(self, entry: Noun) -> tuple[str, ...]:
+        """Return the drawings of a noun that this world has, in its sets' order."""
+        names = entry.depictions(self.drawing_sets)
+        if not self.framing.one_drawing:
+            return names
+        return tuple(sorted(names, key=lambda name: not name.endswith(":head"))[:1])
+
     def __post_init__(self) -> None:
         for name in self.nouns:
-            if not noun(name).depictions(self.drawing_sets):
+            if not self.depictions(noun(name)):
                 raise InvalidScene(
                     f"noun '{name}' has no drawing in the artwork sets {', '.join(self.artwork_sets)}."
                 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dataset_builder.scenes.errors import InvalidScene
-from dataset_builder.scenes.scene import DRAWING_SETS, Scene, World
+from dataset_builder.scenes.scene import DRAWING_SETS, Framing, Scene, World
 from dataset_builder.scenes.vocabulary import (
     ACCESSORIES,
     BACKGROUNDS,
@@ -63,7 +63,8 @@ _POCKET_PLACES = ("beach", "snow", "desert", "meadow", "forest", "city", "lake",
 _POCKET_COLOURS = ("red", "yellow", "green", "blue", "purple", "pink")
 
 WORLD_VERSION = 1
-"""Of words and pictures: raise it whenever a scene comes out otherwise, so that two versions never mix."""
+"""Of words and pictures: raise it whenever a scene comes out otherwise, so that two versions never mix. Where
+that is so in one world alone, raise that world's `revision` instead, and what learnt the others stays."""
 EDITS_VERSION = 1
 """Of what edits do and how they are asked for, which a scene by itself has no part of."""
 
@@ -111,6 +112,17 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             artwork_sets=("fluent-emoji-3d",),
             max_objects=1,
             sizes=(64, 128),
+            # A small model learns what a thing is before where it may stand: one drawing, in the middle.
+            framing=Framing(
+                x=(0.44, 0.56),
+                size=(0.54, 0.68),
+                turn=5.0,
+                mirrored=False,
+                size_words=False,
+                one_drawing=True,
+                clear_styles=True,
+            ),
+            revision=1,
         ),
         "pocket-photos": World(
             name="pocket-photos",
@@ -160,9 +172,13 @@ WORLDS: Mapping[str, World] = MappingProxyType(
 )
 
 
-def world_version(*, pairs: bool) -> str:
-    """Return the version of what is drawn: of scenes by themselves, or with what edits do to them."""
-    return f"{WORLD_VERSION}.{EDITS_VERSION}" if pairs else f"{WORLD_VERSION}"
+def world_version(name: str, *, pairs: bool) -> str:
+    """Return the version of what is drawn in a world: of scenes by themselves, or with what edits do to them.
+
+    Its first number only ever rises, by one for each change of all worlds or of this one.
+    """
+    version = WORLD_VERSION + WORLDS[name].revision
+    return f"{version}.{EDITS_VERSION}" if pairs else f"{version}"
 
 
 def world_of(scene: Scene, world: World | None = None) -> World:

@@ -70,7 +70,7 @@ def build_sources(job: SceneJob) -> Iterator[ShardReport]:
     """
     yield from build_shards(
         job.out,
-        config=job.config() | {"kind": "sources", "world_version": world_version(pairs=True)},
+        config=job.config() | {"kind": "sources", "world_version": world_version(job.world, pairs=True)},
         draw=partial(_draw_source, job),
         num=job.num,
         samples_per_shard=job.samples_per_shard,

@@ -6,11 +6,11 @@ Law: nothing is computed here but layout.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from evaluation.figures import Interval
 from evaluation.judge import HEADS
+from evaluation.report import Grid
 from evaluation.scenes import curve
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
@@ -26,7 +26,7 @@ from evaluation.scenes.summary import (
 )
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    pass
 
 _BASE: Final = (*HEADS, "everything")
 _P2P: Final = {
@@ -85,39 +85,6 @@ Similarity of the two pictures against directional similarity, by the scorer (Br
 scale s_I, of SDEdit the strength.
 """,
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grid:
-    """A table in words: its title, the name of its first column, headings, and rows of as many cells."""
-
-    title: str
-    first: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def rich(self) -> Table:
-        """Return the table for the terminal."""
-        from rich.table import Table
-
-        drawn = Table(title=self.title, title_justify="left")
-        drawn.add_column(self.first)
-        for heading in self.headings:
-            drawn.add_column(heading, justify="right")
-        for row in self.rows:
-            drawn.add_row(*row)
-        return drawn
-
-    def markdown(self) -> str:
-        """Return the table in Markdown."""
-        lines = [
-            f"**{self.title}**",
-            "",
-            f"| {self.first} | {' | '.join(self.headings)} |",
-            f"|---|{'---:|' * len(self.headings)}",
-            *(f"| {' | '.join(row)} |" for row in self.rows),
-        ]
-        return "\n".join(lines)
 
 
 def grids(section: SectionReport) -> tuple[Grid, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from dataset_builder.scenes import (
     sample_scene,
     split_of,
 )
-from dataset_builder.scenes.scene import DRAWING_SETS, Worn
+from dataset_builder.scenes.scene import DRAWING_SETS, Framing, Worn
 from dataset_builder.scenes.splits import depiction_held_out
 from dataset_builder.scenes.vocabulary import (
     ACCESSORIES,
@@ -83,6 +84,32 @@ def test_every_noun_of_a_world_is_drawn_about_as_often() -> None:
     seen = Counter(item.noun for scene in scenes for item in scene.objects)
     assert seen.keys() == set(world.nouns)
     assert min(seen.values()) > 0.5 * seen.total() / len(world.nouns)
+
+
+def test_framing_holds_before_and_after_an_edit() -> None:
+    world = WORLDS["pocket"]
+    left, right = world.framing.x
+    drawings: dict[str, set[str]] = {}
+    for seed in range(400):
+        scene = sample_scene(seed, world=world, split="train")
+        edit = sample_edit(scene, seed, world=world)
+        for one in (scene, edit.edited) if edit else (scene,):
+            assert one.style is None or one.weather == "clear"
+            for item in one.objects:
+                drawings.setdefault(item.noun, set()).add(item.depiction)
+                assert left <= item.x <= right and not item.flip and item.size_word is None
+                assert abs(item.turn) <= world.framing.turn
+    assert drawings.keys() == set(world.nouns)
+    assert all(len(names) == 1 for names in drawings.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"x": (0.6, 0.4)}, {"x": (0.2, 1.2)}, {"size": (-0.1, 0.5)}, {"turn": 90.0}, {"turn": float("nan")}],
+)
+def test_a_framing_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidScene, match="must lie between"):
+        Framing(**wrong)
 
 
 def test_no_kind_of_edit_is_rare() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -137,11 +139,20 @@ def test_held_out_phrasings_are_kept_apart() -> None:
 def test_a_judge_of_scenes_does_not_depend_on_how_edits_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    of_scenes, of_pairs = world_version(pairs=False), world_version(pairs=True)
+    of_scenes, of_pairs = (world_version("offline", pairs=pairs) for pairs in (False, True))
     monkeypatch.setattr(worlds, "EDITS_VERSION", 99)
-    assert world_version(pairs=False) == of_scenes and world_version(pairs=True) != of_pairs
+    assert world_version("offline", pairs=False) == of_scenes
+    assert world_version("offline", pairs=True) != of_pairs
     monkeypatch.setattr(worlds, "WORLD_VERSION", 99)
-    assert world_version(pairs=False) != of_scenes
+    assert world_version("offline", pairs=False) != of_scenes
+
+
+def test_a_world_that_changes_alone_leaves_the_others_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: world_version(name, pairs=False) for name in WORLDS}
+    revised = {**WORLDS, "tiny": replace(WORLDS["tiny"], revision=WORLDS["tiny"].revision + 1)}
+    monkeypatch.setattr(worlds, "WORLDS", revised)
+    after = {name: world_version(name, pairs=False) for name in WORLDS}
+    assert {name for name in WORLDS if before[name] != after[name]} == {"tiny"}
 
 
 def test_the_same_seed_makes_the_same_edit() -> None:

@@ -17,6 +17,8 @@ from evaluation.parts import (
     draw_captions,
     evaluate_autoencoder,
 )
+from evaluation.photos import PhotoScore, PhotosJob, PhotosReport, evaluate_photos
+from evaluation.photos import table as photos_table
 from evaluation.pie import evaluate_pie
 from evaluation.pie_job import PieJob
 from evaluation.pie_report import PieReport, PieScore, notes
@@ -65,6 +67,25 @@ def pairs(as_json: Json = False, **fields: Any) -> None:
         typer.echo(as_json_text(asdict(report)))
     else:
         Console().print(table(report))
+
+
+@app.command("photos")
+@options(PhotosJob)
+def photos(as_json: Json = False, **fields: Any) -> None:
+    """Edit photographs and compare, at full size, with the exact night, fog, sketch ...; writes report.md."""
+    job = PhotosJob(**fields)
+    with progress_bar("Measuring", job.num) as advance:
+        for record in evaluate_photos(job):
+            if isinstance(record, PhotoScore):
+                advance(1, record.target)
+            elif isinstance(record, PhotosReport):
+                report = record
+    if as_json:
+        typer.echo(as_json_text(asdict(report)))
+        return
+    console = Console()
+    console.print(photos_table(report, intervals=False).rich())
+    console.print(str(job.out / "report.md"), soft_wrap=True)
 
 
 @app.command("autoencoder")
