@@ -8,6 +8,7 @@ structure (night, snow, another colour) the detail stays and takes the new light
 paints unevenly, and enlarged that shows as blotches; so where one map of colours, smooth over a good part of
 the picture, explains what it painted, that map is taken in place of its pixels. And where an edit is of the
 whole picture (a pencil sketch, night) and one `PictureRule` explains it, the photograph follows that rule.
+Rain and snow are too fine for a small picture; they are taken out of it, and drawn anew (`Falling`).
 
 References: Jiawen Chen, Andrew Adams, Neal Wadhwa, Samuel W. Hasinoff, "Bilateral Guided Upsampling" (2016),
 and Kaiming He, Jian Sun, Xiaoou Tang, "Guided Image Filtering" (2010), for the locally linear model; Paul
@@ -28,11 +29,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from editors.falling import Falling
 from editors.local_means import Pixels, mean_around, radius_of, smoothstep
 from editors.picture_rule import PictureRule
 
 _STRIP = 256
 """Rows worked on at a time, so that 40 million pixels need no gigabytes."""
+_ENLARGED = 2.0
+"""Pixels of the photograph's side to one of the model's, from which on what falls is drawn anew."""
 _FLAT = 0.02**2
 """Variance, of values in [0, 1], under which a place has too little structure to tell what became of it."""
 _DARK = 0.05
@@ -103,7 +107,8 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
 
     result = s · rule(photo) + (1 − s) · (↑after + ↑A · (photo − ↑before)), with s and the rule of
     `rule_of_all`, ↑ bicubic enlargement, after as `without_drift` leaves it, and both it and A, the local map
-    of colours, as `evened` does.
+    of colours, as `evened` does. Where it rains or snows after the edit, that is done without, and
+    what falls is drawn in front of the result.
 
     Args:
         photo: The picture at full size, RGB.
@@ -113,17 +118,25 @@ def transfer_change(photo: Image.Image, before: Pixels, after: Pixels) -> Image.
     Returns:
         The edited picture at the photograph's size, RGB.
     """
+    width, height = photo.size
+    falling = None
+    if width * height >= _ENLARGED**2 * before.shape[0] * before.shape[1]:
+        falling = Falling.seen(before, after)
+    if falling is not None:
+        after, covered = falling.taken_from(after), falling.drawn(photo.size)
     rule, share = rule_of_all(before, after)
     painters = []
     if share < 1:
         painters.append((1 - share, _by_maps(photo, before, after)))
     if rule is not None and share > 0:
         painters.append((share, rule.followed_by(photo, (before.shape[1], before.shape[0]))))
-    width, height = photo.size
     result = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP):
         bottom = min(top + _STRIP, height)
         colours = np.sum([weight * paint(top, bottom) for weight, paint in painters], axis=0)
+        if falling is not None:
+            cover = np.asarray(covered.crop((0, top, width, bottom)), np.float32)[..., None] / 255
+            colours += cover * (falling.light - colours)
         result[top:bottom] = (colours * 255).round().clip(0, 255)
     return Image.fromarray(result)
 

@@ -41,6 +41,7 @@ TARGETS: Final[tuple[tuple[EditKind, str], ...]] = (
     ("time_of_day", "sunset"),
     ("time_of_day", "night"),
     ("weather", "fog"),
+    ("weather", "rain"),
     ("weather", "snow"),
     ("style", "sepia"),
     ("style", "black and white"),

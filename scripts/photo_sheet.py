@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Edit ten photographs in eight ways and lay them out on one sheet: what a model does with photographs.
+"""Edit ten photographs in nine ways and lay them out on one sheet: what a model does with photographs.
 
     scripts/photo_sheet.py OUT.png [--model pocket] [PHOTO ...]      # a minute or two on one core
 
@@ -28,6 +28,7 @@ INSTRUCTIONS = (
     "a watercolour painting",
     "make it black and white",
     "make it foggy",
+    "make it rain",
     "let it snow",
 )
 PACKAGED = (
@@ -68,7 +69,7 @@ def square(picture: Image.Image) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description="Edit ten photographs in six ways, on one sheet.")
+    parser = argparse.ArgumentParser(description="Edit ten photographs in nine ways, on one sheet.")
     parser.add_argument("out", type=Path, help="the sheet to write, a PNG")
     parser.add_argument("photos", type=Path, nargs="*", help="photographs to take in place of the ten")
     parser.add_argument("--model", default="pocket", help="an edit model: pocket, a folder, a Hub name")

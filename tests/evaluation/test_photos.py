@@ -100,13 +100,13 @@ def test_panoramas_are_asked_for_hours_and_weathers_too(
     def render(edit: Any, size: int) -> Any:
         """Stand in for the artwork, which tests do not fetch: what it is asked for is what counts."""
         drawn.append(edit)
-        picture = np.full((size, size, 3), 40 + 10 * len(drawn), np.uint8)
+        picture = np.full((size, size, 3), 40 + 5 * len(drawn), np.uint8)
         return type("Drawn", (), {"original_image": picture, "edited_image": 255 - picture})
 
     monkeypatch.setattr("evaluation.photo_pairs.scenes.render_edit", render, raising=False)
     monkeypatch.setattr("evaluation.photo_pairs.build_shards", _in_this_process)
     monkeypatch.setattr("evaluation.photo_pairs.require_artwork", lambda sets: None)
-    job = PhotosJob(out=tmp_path / "out", num=20, size=64)
+    job = PhotosJob(out=tmp_path / "out", num=22, size=64)
     list(job.pairs().build())
     facts = [
         edit.edited.style or (edit.edited.weather if edit.kind == "weather" else edit.edited.time_of_day)
@@ -114,7 +114,7 @@ def test_panoramas_are_asked_for_hours_and_weathers_too(
     ]
     assert facts == [target for _, target in TARGETS] * 2
     assert all(not edit.original.objects and edit.edit_prompt for edit in drawn)
-    assert len({edit.original.seed for edit in drawn}) == 20
+    assert len({edit.original.seed for edit in drawn}) == 22
 
 
 def _in_this_process(folder: Path, **told: Any) -> Any:
