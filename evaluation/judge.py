@@ -236,16 +236,21 @@ class Judge:
         """Say what pictures show.
 
         Args:
-            pictures: (B, H, W, 3) uint8, of the size the judge was trained on.
+            pictures: (B, H, W, 3) uint8, of the side the judge was trained on; of a multiple of it, they are
+                averaged down.
 
         Raises:
             InvalidJob: The pictures have another size.
         """
-        if pictures.shape[1:] != (self.size, self.size, 3):
+        times = max(1, pictures.shape[1] // self.size)
+        if pictures.shape[1:] != (times * self.size, times * self.size, 3):
             raise InvalidJob(
-                f"pictures are {pictures.shape[1:]}, but this judge reads ({self.size}, {self.size}, 3); "
-                "draw them at that size."
+                f"pictures are {pictures.shape[1:]}, but this judge reads ({self.size}, {self.size}, 3) and "
+                "multiples of that side; draw them so."
             )
+        if times > 1:
+            cells = pictures.reshape(-1, self.size, times, self.size, times, 3)
+            pictures = cells.mean((2, 4)).round().astype(np.uint8)
         readings: list[Reading] = []
         for start in range(0, len(pictures), _BATCH):
             logits = self.model(to_pixels(pictures[start : start + _BATCH]))

@@ -190,6 +190,12 @@ class DiffusionTask(ABC):
         return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps, min_snr_gamma=min_snr_gamma)
 
 
+def work_at(model: DiffusionModel, side: int) -> None:
+    """Let a model work at the size that it is trained on, in pixels, where that is larger than its own."""
+    if side > model.native_size:
+        model.unet.register_to_config(sample_size=side // model.vae_scale_factor)
+
+
 def denoise_grid(
     model: DiffusionModel, predict: Predict, count: int, shape: tuple[int, ...], steps: int = 20
 ) -> Tensor:

@@ -29,7 +29,7 @@ from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig, read_config
 from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
 from trainer.data_pairs import PairLatents, Pairs, read_pairs
-from trainer.diffusion_tasks import DiffusionTask, denoise_grid
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid, work_at
 from trainer.errors import CorruptRun, InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import Sheet, sheet
@@ -269,7 +269,10 @@ def to_train(base: models.DiffusionModel, config: InstructPix2PixConfig) -> mode
     if config.lora_rank is not None:
         torch.manual_seed(config.seed)
         add_lora(unet, config.lora_rank)
-    return replace(base, unet=unet, name="in training")
+    model = replace(base, unet=unet, name="in training")
+    if config.resolution is not None:
+        work_at(model, config.resolution)
+    return model
 
 
 def trained(whole: models.DiffusionModel, config: InstructPix2PixConfig) -> models.DiffusionModel:

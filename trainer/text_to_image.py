@@ -34,7 +34,7 @@ from trainer.data import (
     state_hash,
     to_pixels,
 )
-from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler, work_at
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import Sheet, sheet
@@ -151,7 +151,9 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
         InvalidConfig: There is no model to go on from, or no autoencoder.
     """
     if config.init is not None:
-        return load_for_training("init", config.init, "base")
+        model = load_for_training("init", config.init, "base")
+        work_at(model, side)
+        return model
     assert config.autoencoder is not None
     vae = load_autoencoder(config.autoencoder)
     try:

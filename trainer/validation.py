@@ -101,7 +101,8 @@ class Captions:
 
     def agreements(self, model: Any, guidance_scale: float) -> dict[str, float]:
         """Draw all captions with a base model and return, by head, how often the judge sees what they say."""
-        how = Sampling(size=self.judge.size, guidance_scale=guidance_scale, num_inference_steps=STEPS)
+        size = self.judge.size * max(1, model.native_size // self.judge.size)
+        how = Sampling(size=size, guidance_scale=guidance_scale, num_inference_steps=STEPS)
         found: dict[str, list[float]] = {}
         for places in batches(len(self.captions)):
             drawn = draw(model, [self.captions[k] for k in places], [int(k) for k in places], how)

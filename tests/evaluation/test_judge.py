@@ -111,6 +111,15 @@ def test_a_picture_is_read_alike_in_any_batch() -> None:
         assert reader.read(pictures) == [reader.read(pictures[n : n + 1])[0] for n in range(5)]
 
 
+def test_larger_pictures_are_read_as_their_means() -> None:
+    small = np.stack([np.array(tiny.photo((64, 64), seed=seed)) for seed in range(3)]).clip(20, 235)
+    large = small.repeat(2, 1).repeat(2, 2)
+    large[:, ::2, ::2] += 20
+    large[:, 1::2, 1::2] -= 20
+    reader = judge()
+    assert reader.read(large) == reader.read(small)
+
+
 def test_a_saved_judge_reads_the_same(tmp_path: Path) -> None:
     pictures = np.stack([np.array(tiny.photo((64, 64), seed=seed)) for seed in range(3)])
     before = judge()
@@ -148,8 +157,9 @@ def test_a_damaged_judge_is_one_sentence(tmp_path: Path, damage: str) -> None:
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    with pytest.raises(InvalidJob, match=r"this judge reads \(64, 64, 3\)"):
-        judge().read(np.zeros((1, 32, 32, 3), np.uint8))
+    for height, width in ((32, 32), (96, 96), (128, 64)):
+        with pytest.raises(InvalidJob, match=r"this judge reads \(64, 64, 3\)"):
+            judge().read(np.zeros((1, height, width, 3), np.uint8))
 
 
 def test_a_perfect_reading_is_all_right_and_each_mistake_is_counted_once() -> None:

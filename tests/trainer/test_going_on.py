@@ -82,6 +82,19 @@ def test_a_base_is_gone_on_from_with_its_own_layout(chain: Path, tmp_path: Path)
             replace(config, **wrong)
 
 
+def test_a_model_that_went_on_with_larger_pictures_works_at_their_size(
+    chain: Path, edit_model: Path, tmp_path: Path
+) -> None:
+    data = toy.dataset(tmp_path / "larger", pairs=False, side=2 * toy.SIDE)
+    fields: dict[str, Any] = {"out": tmp_path / "base", "steps": 1, "validation_data": data}
+    base = finish(toy.base_config(chain, init=str(chain / "base"), data=data, **fields))
+    assert models.load(str(base), kind="base", device="cpu").native_size == 2 * toy.SIDE
+    for resolution, wanted in ((2 * toy.SIDE, 2 * toy.SIDE), (toy.SIDE // 2, toy.SIDE), (None, toy.SIDE)):
+        out = tmp_path / f"edit-{resolution}"
+        config = toy.edit_config(chain, init=str(edit_model), resolution=resolution, out=out, steps=1)
+        assert models.load(str(finish(config)), kind="edit", device="cpu").native_size == wanted
+
+
 def test_a_new_base_listens_through_the_encoder_that_it_is_given(chain: Path, tmp_path: Path) -> None:
     pipe = tiny.pipeline(text="clip")
     pipe.save_pretrained(tmp_path / "other")

@@ -23,10 +23,10 @@ COMMON: dict[str, Any] = {
 }
 
 
-def draw(number: int, *, pairs: bool) -> Sample:
+def draw(number: int, *, pairs: bool, side: int = SIDE) -> Sample:
     """One colour turned into another, in words and pictures."""
     rng = np.random.default_rng(number)
-    pictures = [rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(2)]
+    pictures = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(2)]
     words = ["red", "blue", "gold"]
     said = {"caption": f"a {words[number % 3]} house", "edit_prompt": f"make it {words[number % 3]}"}
     parts = {"json": canonical_json(said).encode()}
@@ -37,12 +37,12 @@ def draw(number: int, *, pairs: bool) -> Sample:
     return Sample(key=f"{number:06d}", parts=parts)
 
 
-def dataset(folder: Path, *, pairs: bool, num: int = 10) -> Path:
+def dataset(folder: Path, *, pairs: bool, num: int = 10, side: int = SIDE) -> Path:
     list(
         build_shards(
             folder,
-            config={"toy": num, "pairs": pairs},
-            draw=partial(draw, pairs=pairs),
+            config={"toy": num, "pairs": pairs, "side": side},
+            draw=partial(draw, pairs=pairs, side=side),
             num=num,
             samples_per_shard=8,
             jobs=1,
