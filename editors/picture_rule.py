@@ -1,9 +1,10 @@
 """An edit of the whole picture as one rule for all its pixels, which a photograph of any size can follow.
 
 What a small model paints is uneven: smudges, patches, a moon. What it *means* by "a pencil sketch" or "make
-it night" is mostly one rule: what becomes of a pixel of this colour, so much brighter than what is around it,
-on an edge or not, here or there in the picture. The rule is fitted where the small picture before and after
-are seen side by side, and followed by the photograph at full size, with the detail that only it has.
+it night" is mostly one rule: what becomes of a pixel of this colour, in a region of that colour, so much
+brighter than what is around it, on an edge or not, here or there in the picture. The rule is fitted where the
+small picture before and after are seen side by side, and followed by the photograph at full size, with the
+detail that only it has.
 
 References: Paul Holland, Roy Welsch, "Robust Regression Using Iteratively Reweighted Least-Squares" (1977),
 with Cauchy's weights: what was painted by accident has no say. Arthur Hoerl, Robert Kennard, "Ridge
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editors.images import LUMINANCE
-from editors.local_means import Pixels, mean_around, radius_of
+from editors.local_means import Pixels, kuwahara, mean_around, radius_of
 
 _FINEST = 5
 """Most pixels to one of the model's in which the photograph's surroundings are looked at; odd."""
@@ -30,8 +31,12 @@ _AROUND = 3
 """Side of the window, in the model's pixels, whose mean, three times, is what is around a pixel; odd."""
 _DARKEST = 0.03
 """Brightness of the surroundings that contrast is not measured below."""
-_CURVED, _COLOUR, _AROUND_IT = slice(0, 4), slice(4, 7), slice(7, 13)
-"""The features of a pixel, by where they come from; `_curved` and `_surroundings` name them."""
+_CURVED, _COLOUR, _FLAT, _SMOOTH = slice(0, 4), slice(4, 7), slice(7, 10), slice(10, 13)
+"""The features of a pixel, by where they come from: `_curved`, its colour, `_flat` and `_surroundings`."""
+_BRUSH = 2
+"""Radius, in the model's pixels, within which a region is flattened as a painter does it."""
+_FLATTENED = 1024
+"""Pixels of the side, about, at which the photograph is flattened at most."""
 _RIDGE = np.repeat([2e-2, 2e-3, 0.0], [4, 9, 1])
 """Penalty of each feature, and of a constant: the curved ones would fit anything."""
 _OUTLIER = 0.05
@@ -67,7 +72,8 @@ class PictureRule:
         """
         around = _surroundings(before, 1)
         curved = _curved(before, around[..., :3] @ LUMINANCE, around[..., 5])
-        features = np.dstack([*curved, before, around]).reshape(-1, len(_RIDGE) - 1)
+        smooth = around[..., 3:]
+        features = np.dstack([*curved, before, kuwahara(before, _BRUSH), smooth]).reshape(-1, len(_RIDGE) - 1)
         change = (after - before).reshape(-1, 3).astype(np.float64)
         mean, spread = features.mean(0, np.float64), features.std(0, dtype=np.float64) + 1e-6
         x = np.concatenate([(features - mean) / spread, np.ones((len(features), 1))], axis=1)
@@ -105,18 +111,19 @@ class PictureRule:
         around = _surroundings(_from_bytes(seen), finer)
         # What is smooth is added up before it is enlarged; of the surroundings themselves only the brightness
         # and the distance from the middle are wanted in full.
-        added = around @ self.weights[_AROUND_IT] + self.offset
-        wanted = np.dstack([added, around[..., :3] @ LUMINANCE, around[..., 5]])
-        planes = [Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(wanted, 2, 0)]
+        added = around[..., 3:] @ self.weights[_SMOOTH] + self.offset
+        planes = _planes(np.dstack([added, around[..., :3] @ LUMINANCE, around[..., 5]]))
+        flat = _planes(_flattened(photo, size, scale) @ self.weights[_FLAT])
 
         def paint(top: int, bottom: int) -> Pixels:
-            box = (0, top * seen.height / height, seen.width, bottom * seen.height / height)
-            big = [
-                np.asarray(one.resize((width, bottom - top), Image.Resampling.BICUBIC, box=box))
-                for one in planes
-            ]
+            def enlarged(small: list[Image.Image]) -> list[NDArray[np.float32]]:
+                box = (0, top * small[0].height / height, small[0].width, bottom * small[0].height / height)
+                to = (width, bottom - top)
+                return [np.asarray(one.resize(to, Image.Resampling.BICUBIC, box=box)) for one in small]
+
+            big = enlarged(planes)
             sharp = _from_bytes(photo.crop((0, top, width, bottom)))
-            result = sharp + np.dstack(big[:3]) + sharp @ self.weights[_COLOUR]
+            result = sharp + np.dstack(big[:3]) + np.dstack(enlarged(flat)) + sharp @ self.weights[_COLOUR]
             for feature, weights in zip(_curved(sharp, big[3], big[4]), self.weights[_CURVED], strict=True):
                 result += feature[..., None] * weights
             return result
@@ -136,6 +143,25 @@ def _left(rest: NDArray[Any], change: NDArray[Any], after: NDArray[Any]) -> floa
     """
     spreads = np.square(change).mean() * after.var(axis=(0, 1), dtype=np.float64).mean()
     return float(np.square(rest).mean() / math.sqrt(spreads)) if spreads else 0.0
+
+
+def _planes(values: Pixels) -> list[Image.Image]:
+    """Return the channels of (h, w, C) as pictures of mode F."""
+    return [Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(values, 2, 0)]
+
+
+def _flattened(photo: Image.Image, size: tuple[int, int], scale: float) -> Pixels:
+    """Return a photograph with its regions flattened, not larger than `_FLATTENED`.
+
+    Args:
+        photo: At full size.
+        size: (width, height) at which the model sees it.
+        scale: Pixels of its side to one of the model's.
+    """
+    finer = max(1, min(math.floor(scale), math.floor(_FLATTENED / math.sqrt(size[0] * size[1]))))
+    seen = photo.resize((finer * size[0], finer * size[1]), Image.Resampling.BOX)
+    # a little less than the brush in proportion: what is fine keeps more of its form
+    return kuwahara(_from_bytes(seen), max(_BRUSH, round(0.75 * _BRUSH * finer)))
 
 
 def _from_bytes(picture: Image.Image) -> Pixels:

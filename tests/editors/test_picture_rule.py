@@ -6,6 +6,7 @@ from PIL import Image
 
 from editors.detail_transfer import rule_of_all, transfer_change
 from editors.images import LUMINANCE, to_pixels
+from editors.local_means import kuwahara
 from editors.picture_rule import PictureRule
 from evaluation.figures import psnr
 from tests import tiny
@@ -110,3 +111,25 @@ def test_brushwork_of_a_large_model_is_no_error():
         strokes = np.random.default_rng(2).normal(0, 0.14, before.shape).astype(np.float32)
         shares.append(rule_of_all(before, (night(before) * 1.5 + strokes).clip(0, 1))[1])
     assert shares[0] == 1 and shares[1] == 0
+
+
+def test_what_flattens_regions_keeps_their_edges_at_full_size():
+    random = np.random.default_rng(5)
+    few = random.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    photo = Image.fromarray(few.repeat(64, 0).repeat(64, 1))  # (768, 576): regions with sharp edges
+    grain = random.normal(0, 25, (576, 768, 1))
+    photo = Image.fromarray((np.asarray(photo) + grain).clip(0, 255).astype(np.uint8))
+    before = small(photo, (64, 48))
+    painted = kuwahara(before, 2)
+    rule = PictureRule.fit(before, painted)
+    result = rule.followed_by(photo, (64, 48))(0, 576)
+    wanted = kuwahara(to_pixels(photo), 18)
+    enlarged = Image.fromarray((painted * 255).round().astype(np.uint8)).resize(
+        photo.size, Image.Resampling.BICUBIC
+    )
+
+    def error(picture):
+        return float(np.square(picture - wanted).mean())
+
+    assert error(result) < 0.5 * error(to_pixels(enlarged))
+    assert error(result) < 0.5 * error(to_pixels(photo))

@@ -20,6 +20,7 @@ from PIL import Image, ImageFilter
 from dataset_builder.scenes.paint.canvas import Array, mix, noise, rgb, smoothstep
 from dataset_builder.scenes.seeds import generator
 from editors.images import LUMINANCE
+from editors.local_means import kuwahara
 
 Picture = NDArray[np.uint8]
 Filter = Callable[[Array, int], Array]  # (image (H, W, 3) in [0, 1], seed) -> image
@@ -79,30 +80,8 @@ def _edges(image: Array, sigma: float) -> Array:
 
 
 def _kuwahara(image: Array, radius: float) -> Array:
-    """Smooth within regions and keep edges: each pixel takes the mean of its calmest quadrant.
-
-    M. Kuwahara et al., Processing of RI-angiocardiographic images, 1976.
-    """
-    r = max(1, round(radius * _scale(image)))
-    k = r + 1
-    height, width = image.shape[:2]
-    padded = np.pad(image, ((r, r), (r, r), (0, 0)), "edge").astype(np.float64)
-
-    def window_mean(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = np.pad(plane.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        return (total[k:, k:] - total[:-k, k:] - total[k:, :-k] + total[:-k, :-k]) / (k * k)
-
-    grey = padded @ LUMINANCE.astype(np.float64)
-    variance = window_mean(grey * grey) - window_mean(grey) ** 2
-    means = np.stack([window_mean(padded[..., channel]) for channel in range(3)], -1)
-    best = means[:height, :width]
-    calmest = variance[:height, :width]
-    for row, column in ((0, r), (r, 0), (r, r)):
-        candidate = variance[row : row + height, column : column + width]
-        better = candidate < calmest
-        best = np.where(better[..., None], means[row : row + height, column : column + width], best)
-        calmest = np.where(better, candidate, calmest)
-    return best.astype(np.float32)
+    """Smooth within regions and keep edges; ``radius`` in reference pixels."""
+    return kuwahara(image, max(1, round(radius * _scale(image))))
 
 
 def _saturated(image: Array, amount: float) -> Array:
