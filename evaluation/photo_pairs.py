@@ -95,6 +95,8 @@ class PhotoPairs:
         """Return the photographs, in order; none where panoramas are drawn."""
         if self.photos is None:
             return ()
+        if not self.photos.is_dir():
+            raise UnreadableDataset(f"photos: {self.photos} is no folder; name a folder of photographs.")
         found = tuple(path for path in visible_files(self.photos) if path.suffix.lower() in SUFFIXES)
         if not found:
             raise UnreadableDataset(f"photos: {self.photos} holds no picture; name a folder of photographs.")

@@ -128,6 +128,9 @@ def test_what_cannot_be_measured_on_is_said(tmp_path: Path) -> None:
     for folder in (empty, broken):
         folder.mkdir()
     (broken / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    for missing in (tmp_path / "nowhere", broken / "cut.jpg"):
+        with pytest.raises(UnreadableDataset, match="is no folder"):
+            list(PhotosJob(out=tmp_path / "c", photos=missing, num=1).pairs().build())
     with pytest.raises(UnreadableDataset, match="holds no picture"):
         list(PhotosJob(out=tmp_path / "a", photos=empty, num=1).pairs().build())
     with pytest.raises(UnreadableDataset, match=r"cut.jpg cannot be read"):
