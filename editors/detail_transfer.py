@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editors.falling import Falling
-from editors.local_means import Pixels, mean_around, radius_of, smoothstep
+from editors.local_means import Pixels, enlarged, mean_around, radius_of, smoothstep
 from editors.picture_rule import PictureRule
 
 _STRIP = 256
@@ -145,16 +145,11 @@ def _by_maps(photo: Image.Image, before: Pixels, after: Pixels) -> Callable[[int
     """Return what paints rows of a photograph by local maps of colours, as `PictureRule.followed_by` does."""
     h, w = before.shape[:2]
     after, maps = evened(before, without_drift(before, after))
-    planes = [*before.transpose(2, 0, 1), *after.transpose(2, 0, 1)]
-    planes += [*maps.reshape(h, w, 9).transpose(2, 0, 1)]
-    small = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
-    width, height = photo.size
+    rows = enlarged(np.dstack([before, after, maps.reshape(h, w, 9)]), photo.size)
 
     def paint(top: int, bottom: int) -> Pixels:
-        box = (0, top * h / height, w, bottom * h / height)
-        size = (width, bottom - top)
-        big = [np.asarray(plane.resize(size, Image.Resampling.BICUBIC, box=box)) for plane in small]
-        sharp = np.asarray(photo.crop((0, top, width, bottom)))
+        big = rows(top, bottom)
+        sharp = np.asarray(photo.crop((0, top, photo.width, bottom)))
         detail = [sharp[..., k] * np.float32(1 / 255) - big[k] for k in range(3)]
         return np.dstack(
             [big[3 + i] + sum(big[6 + 3 * i + k] * detail[k] for k in range(3)) for i in range(3)]

@@ -26,8 +26,9 @@ _SOFT = 2
 """Half a window's side, in pixels: what three means in a row leave is not fine."""
 _FAINTEST, _EVEN, _RAIN_SKEW, _CLEAR, _STEEPEST = 0.018, 0.55, 0.5, 0.4, 20.0
 """Of rain, at least: deviation, of values in [0, 1]; the calmest quarter of the picture beside its mean;
-skewness; coherence of the direction. And at most: degrees from upright. Of 250 edits of 23 kinds that pocket
-made all of rain reach them, 0.53 in coherence, and no other does: what is as upright has up to 0.25."""
+skewness; coherence of the direction. And at most: degrees from upright. Of 250 edits of 23 kinds that
+pocket's third version made all of rain reach them, 0.53 in coherence; of the others what is as upright has up
+to 0.25."""
 _SNOW, _SNOW_EVEN, _SNOW_SKEW, _ON_OUTLINES = (0.035, 0.105), 0.65, 1.0, 0.2
 """Of snow: deviation, and what else it has at least; at most, how far its places are told by outlines of the
 picture before. Lines of neon lie on them, 0.28 to 0.40, flakes do not, up to 0.14; stars are uneven, and
@@ -136,7 +137,9 @@ def _evenness(fine: Plane) -> float:
 
 
 def _alike(first: Plane, second: Plane) -> float:
-    """Return the correlation of two planes."""
+    """Return the correlation of two planes; 0 where one of them is flat."""
+    if not (first.std() and second.std()):
+        return 0.0
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
 
 

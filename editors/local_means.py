@@ -1,10 +1,12 @@
-"""Means over square windows of a picture, also such as keep edges, and a smooth step."""
+"""Means over square windows of a picture, also such as keep edges; enlargement by rows; a smooth step."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from editors.images import LUMINANCE
 
@@ -58,6 +60,28 @@ def kuwahara(picture: Pixels, radius: int) -> Pixels:
         best = np.where(better[..., None], means[row : row + height, column : column + width], best)
         calmest = np.where(better, candidate, calmest)
     return best.astype(np.float32)
+
+
+def enlarged(values: Pixels, size: tuple[int, int]) -> Callable[[int, int], list[Pixels]]:
+    """Return what gives rows of planes enlarged, bicubically: large pictures are never held whole.
+
+    Args:
+        values: Planes, (h, w, C).
+        size: (width, height) to enlarge to.
+
+    Returns:
+        Takes the first row and the one after the last; gives C planes, (rows, width).
+    """
+    planes = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(values, 2, 0)]
+    h, w = values.shape[:2]
+    width, height = size
+
+    def rows(top: int, bottom: int) -> list[Pixels]:
+        box = (0, top * h / height, w, bottom * h / height)
+        to = (width, bottom - top)
+        return [np.asarray(plane.resize(to, Image.Resampling.BICUBIC, box=box)) for plane in planes]
+
+    return rows
 
 
 def smoothstep(share: NDArray[Any]) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editors.images import LUMINANCE
-from editors.local_means import Pixels, kuwahara, mean_around, radius_of
+from editors.local_means import Pixels, enlarged, kuwahara, mean_around, radius_of
 
 _FINEST = 5
 """Most pixels to one of the model's in which the photograph's surroundings are looked at; odd."""
@@ -32,7 +32,7 @@ _AROUND = 3
 _DARKEST = 0.03
 """Brightness of the surroundings that contrast is not measured below."""
 _CURVED, _COLOUR, _FLAT, _SMOOTH = slice(0, 4), slice(4, 7), slice(7, 10), slice(10, 13)
-"""The features of a pixel, by where they come from: `_curved`, its colour, `_flat` and `_surroundings`."""
+"""The features of a pixel, by where they come from: `_curved`, its colour, `kuwahara` and `_surroundings`."""
 _BRUSH = 2
 """Radius, in the model's pixels, within which a region is flattened as a painter does it."""
 _FLATTENED = 1024
@@ -112,18 +112,13 @@ class PictureRule:
         # What is smooth is added up before it is enlarged; of the surroundings themselves only the brightness
         # and the distance from the middle are wanted in full.
         added = around[..., 3:] @ self.weights[_SMOOTH] + self.offset
-        planes = _planes(np.dstack([added, around[..., :3] @ LUMINANCE, around[..., 5]]))
-        flat = _planes(_flattened(photo, size, scale) @ self.weights[_FLAT])
+        smooth = enlarged(np.dstack([added, around[..., :3] @ LUMINANCE, around[..., 5]]), photo.size)
+        flat = enlarged(_flattened(photo, size, scale) @ self.weights[_FLAT], photo.size)
 
         def paint(top: int, bottom: int) -> Pixels:
-            def enlarged(small: list[Image.Image]) -> list[NDArray[np.float32]]:
-                box = (0, top * small[0].height / height, small[0].width, bottom * small[0].height / height)
-                to = (width, bottom - top)
-                return [np.asarray(one.resize(to, Image.Resampling.BICUBIC, box=box)) for one in small]
-
-            big = enlarged(planes)
+            big = smooth(top, bottom)
             sharp = _from_bytes(photo.crop((0, top, width, bottom)))
-            result = sharp + np.dstack(big[:3]) + np.dstack(enlarged(flat)) + sharp @ self.weights[_COLOUR]
+            result = sharp + np.dstack(big[:3]) + np.dstack(flat(top, bottom)) + sharp @ self.weights[_COLOUR]
             for feature, weights in zip(_curved(sharp, big[3], big[4]), self.weights[_CURVED], strict=True):
                 result += feature[..., None] * weights
             return result
@@ -143,11 +138,6 @@ def _left(rest: NDArray[Any], change: NDArray[Any], after: NDArray[Any]) -> floa
     """
     spreads = np.square(change).mean() * after.var(axis=(0, 1), dtype=np.float64).mean()
     return float(np.square(rest).mean() / math.sqrt(spreads)) if spreads else 0.0
-
-
-def _planes(values: Pixels) -> list[Image.Image]:
-    """Return the channels of (h, w, C) as pictures of mode F."""
-    return [Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(values, 2, 0)]
 
 
 def _flattened(photo: Image.Image, size: tuple[int, int], scale: float) -> Pixels:

@@ -10,8 +10,9 @@ the run; a report says the same for the same scores.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -23,27 +24,22 @@ from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import (
-    append_line,
     hash_json,
     locked,
-    make_folder,
-    read_lines,
     remove_leftovers,
     require_own,
     write_atomically,
     write_json,
 )
-from editors import InstructionEdit, InstructPix2PixEditor
+from editors import InstructPix2PixEditor
 from editors.files import user_path
-from editors.settings import resolve
+from evaluation import edit_runs
 from evaluation.figures import psnr
 from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import GridRow, draw_grid, markdown
 from evaluation.sampling import model_hash, through_autoencoder
 from evaluation.scores import EvalReport, PairScore, summarise
 
-SCORES_FILE: Final = "scores.jsonl"
-PICTURES_FOLDER: Final = "pictures"
 MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
 
@@ -85,8 +81,7 @@ class EvalJob:
         if self.data is not None:
             object.__setattr__(self, "data", user_path(self.data))
         check_whole("num", self.num, 1, MAX_PAIRS)
-        # The rules of an edit live in its request: building one checks what this job will ask for.
-        self.request(Image.new("RGB", (16, 16)), "check", 0)
+        edit_runs.require_askable(self)
         if self.data is None:
             self.scene_job()
 
@@ -101,17 +96,6 @@ class EvalJob:
             split="held_out",
             pairs=True,
             paraphrase=self.paraphrase,
-        )
-
-    def request(self, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
-        """Return the edit of pair `number`."""
-        return InstructionEdit(
-            original_image=picture,
-            edit_prompt=edit_prompt,
-            guidance_scale=self.guidance_scale,
-            image_guidance_scale=self.image_guidance_scale,
-            num_inference_steps=self.num_inference_steps,
-            seed=(self.seed + number) % 2**32,
         )
 
 
@@ -139,17 +123,16 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
         yield from build_scenes(job.scene_job())
     info = pair_samples(job.data or job.scene_job().out, job.num)
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
-    resolved = resolve(job.request(Image.new("RGB", (16, 16)), "check", 0), editor)
-    settings = {
-        name: getattr(resolved.edit, name)
-        for name in ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
-    }
+    settings = edit_runs.settings_of(job, editor)
     model = model_hash(editor.model)
     run = hash_json([model, info.data_hash, settings])
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
-        scores = yield from _measure(job, editor, info, run)
+        score = partial(_score_pair, job, editor, run)
+        scores = yield from edit_runs.measured(job.out, run, info.samples(), PairScore, score)
+        if not scores:
+            raise UnreadableDataset(f"{info.folder} holds not a single pair; draw more of them.")
         report = EvalReport(
             model=job.model,
             run=run,
@@ -163,37 +146,17 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
     yield report
 
 
-def _measure(
-    job: EvalJob, editor: InstructPix2PixEditor, info: PairSamples, run: str
-) -> Generator[PairScore, None, list[PairScore]]:
-    """Yield the scores of earlier runs, then measure the pairs that have none; return all."""
-    path = job.out / SCORES_FILE
-    known = {score.key: score for score in _read_scores(path, run)}
-    scores = []
-    for number, sample in enumerate(info.samples()):
-        score = known.get(sample["__key__"])
-        if score is None:
-            score = _score_pair(job, editor, number, sample, run)
-            append_line(path, {"run": run, **asdict(score)})
-        scores.append(score)
-        yield score
-    if not scores:
-        raise UnreadableDataset(f"{info.folder} holds not a single pair; draw more of them.")
-    return scores
-
-
 def _score_pair(
-    job: EvalJob, editor: InstructPix2PixEditor, number: int, sample: dict[str, Any], run: str
+    job: EvalJob, editor: InstructPix2PixEditor, run: str, number: int, sample: Mapping[str, Any]
 ) -> PairScore:
     """Edit one pair, keep the picture, and compare."""
     source, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
     inside = sample[records.MASK] > 127  # (H, W)
-    result = editor.edit(job.request(Image.fromarray(source), sample[records.EDIT_PROMPT], number))
+    asked = edit_runs.request(job, Image.fromarray(source), sample[records.EDIT_PROMPT], number)
+    result = editor.edit(asked)
     edited = np.array(result.edited_image.convert("RGB"))
     through = through_autoencoder(editor.model, target)
-    picture = _picture_path(job.out, run, sample["__key__"])
-    make_folder(picture.parent)
-    write_atomically(picture, png_bytes(edited))
+    edit_runs.keep_picture(job.out, run, sample["__key__"], edited)
     return PairScore(
         key=sample["__key__"],
         kind=sample[records.KIND],
@@ -210,16 +173,6 @@ def _score_pair(
     )
 
 
-def _read_scores(path: Path, run: str) -> list[PairScore]:
-    """Return the scores of a run."""
-    return [PairScore(**line) for line in read_lines(path) if line.pop("run") == run]
-
-
-def _picture_path(out: Path, run: str, key: str) -> Path:
-    """Return where an edited picture is kept."""
-    return out / PICTURES_FOLDER / run[:12] / f"{key}.png"
-
-
 def _publish(job: EvalJob, info: PairSamples, report: EvalReport, scores: list[PairScore]) -> None:
     """Write the report in its three forms."""
     shown = _first_of_each_kind(scores, GRID_ROWS_PER_KIND)
@@ -227,8 +180,7 @@ def _publish(job: EvalJob, info: PairSamples, report: EvalReport, scores: list[P
     for sample in info.samples():
         score = shown.get(sample["__key__"])
         if score is not None:
-            with Image.open(_picture_path(job.out, report.run, score.key)) as picture:
-                edited = np.array(picture.convert("RGB"))
+            edited = edit_runs.kept_picture(job.out, report.run, score.key)
             pictures = (sample[records.ORIGINAL_IMAGE], edited, sample[records.EDITED_IMAGE])
             rows.append(GridRow(label=f"{score.kind}: {score.edit_prompt}", pictures=pictures))
     rows.sort(key=lambda row: row.label)

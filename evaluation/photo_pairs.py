@@ -30,8 +30,9 @@ from dataset_builder.scenes.seeds import choose, generator
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import canonical_json, hash_json
+from dataset_builder.storage import canonical_json, hash_file, hash_json
 from editors.errors import InvalidEdit
+from editors.files import reason_of
 from editors.images import read_picture
 from editors.picture_files import SUFFIXES
 
@@ -85,7 +86,8 @@ class PhotoPairs:
             "num": self.num,
             "size": self.size,
             "seed": self.seed,
-            "photos": [[path.name, path.stat().st_size] for path in paths],
+            "photos": [_hash_of(path) for path in paths],
+            "targets": [list(target) for target in TARGETS],
             "world_version": world_version(WORLD, pairs=True),
         }
         draw = partial(_of_photograph, self, paths) if paths else partial(_of_panorama, self)
@@ -105,6 +107,15 @@ class PhotoPairs:
     def seed_of(self, number: int) -> int:
         """Return the seed of a pair, of a stream that no training data is drawn from."""
         return int(hash_json(["photographs", self.seed, number])[:12], 16)
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise UnreadableDataset(
+            f"photos: {path.name} cannot be read ({reason_of(error)}); mend it, or take it away."
+        ) from error
 
 
 def _asked(kind: EditKind, target: str, seed: int) -> str:

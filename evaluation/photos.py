@@ -10,8 +10,9 @@ interrupted the run; a report is a pure function of its scores.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -24,26 +25,22 @@ from dataset_builder.checks import check_whole
 from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import (
-    append_line,
     hash_json,
     locked,
-    make_folder,
-    read_lines,
     remove_leftovers,
     require_own,
     write_atomically,
     write_json,
 )
-from editors import InstructionEdit, InstructPix2PixEditor
+from editors import InstructPix2PixEditor
 from editors.files import user_path
 from editors.photo import Photo
-from editors.settings import resolve
+from evaluation import edit_runs
 from evaluation.figures import Interval, interval, psnr, ssim
 from evaluation.photo_pairs import PhotoPairs
 from evaluation.report import Grid, GridRow, draw_grid
 from evaluation.sampling import model_hash
 
-SCORES_FILE: Final = "scores.jsonl"
 MAX_PHOTOS: Final = 100_000
 ALL: Final = "all"
 SHOWN: Final = 2
@@ -87,23 +84,12 @@ class PhotosJob:
         check_whole("num", self.num, 1, MAX_PHOTOS)
         check_whole("size", self.size, 64, 512 if self.photos is None else 4096)
         check_whole("seed", self.seed, 0, 2**32 - 1)
-        self.request(Image.new("RGB", (16, 16)), "check", 0)
+        edit_runs.require_askable(self)
 
     def pairs(self) -> PhotoPairs:
         """Return what is measured on."""
         return PhotoPairs(
             out=self.out / "photographs", photos=self.photos, num=self.num, size=self.size, seed=self.seed
-        )
-
-    def request(self, photo: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
-        """Return the edit of photograph `number`."""
-        return InstructionEdit(
-            original_image=photo,
-            edit_prompt=edit_prompt,
-            guidance_scale=self.guidance_scale,
-            image_guidance_scale=self.image_guidance_scale,
-            num_inference_steps=self.num_inference_steps,
-            seed=(self.seed + number) % 2**32,
         )
 
 
@@ -187,48 +173,28 @@ def evaluate_photos(job: PhotosJob, editor: InstructPix2PixEditor | None = None)
     yield from pairs.build()
     info = read_dataset(pairs.out)
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
-    resolved = resolve(job.request(Image.new("RGB", (16, 16)), "check", 0), editor).edit
-    named = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
-    settings = {name: getattr(resolved, name) for name in named}
+    settings = edit_runs.settings_of(job, editor)
     run = hash_json([model_hash(editor.model), info.data_hash, settings])
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
-        scores = yield from _measure(job, editor, info, run)
+        score = partial(_score, job, editor, run)
+        scores = yield from edit_runs.measured(job.out, run, info.samples(), PhotoScore, score)
         report = PhotosReport(model=job.model, run=run, settings=settings, **_summary(scores))
         _publish(job, info, report, scores)
     yield report
 
 
-def _measure(
-    job: PhotosJob, editor: InstructPix2PixEditor, info: DatasetInfo, run: str
-) -> Generator[PhotoScore, None, list[PhotoScore]]:
-    """Yield the scores of earlier runs, then measure what has none; return all."""
-    path = job.out / SCORES_FILE
-    lines = [line for line in read_lines(path) if line.pop("run") == run]
-    known = {line["key"]: PhotoScore(**line) for line in lines}
-    scores = []
-    for number, sample in enumerate(info.samples()):
-        score = known.get(sample["__key__"])
-        if score is None:
-            score = _score(job, editor, number, sample, run)
-            append_line(path, {"run": run, **asdict(score)})
-        scores.append(score)
-        yield score
-    return scores
-
-
 def _score(
-    job: PhotosJob, editor: InstructPix2PixEditor, number: int, sample: Mapping[str, Any], run: str
+    job: PhotosJob, editor: InstructPix2PixEditor, run: str, number: int, sample: Mapping[str, Any]
 ) -> PhotoScore:
     """Edit one photograph, keep the result, and compare."""
     photo, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
-    result = editor.edit(job.request(Image.fromarray(photo), sample[records.EDIT_PROMPT], number))
+    asked = edit_runs.request(job, Image.fromarray(photo), sample[records.EDIT_PROMPT], number)
+    result = editor.edit(asked)
     edited = np.array(result.edited_image.convert("RGB"))
     enlarged = _enlarged(target, Photo.read(Image.fromarray(photo), editor.model).size)
-    place = _picture(job.out, run, sample["__key__"])
-    make_folder(place.parent)
-    write_atomically(place, png_bytes(edited))
+    edit_runs.keep_picture(job.out, run, sample["__key__"], edited)
     return PhotoScore(
         key=sample["__key__"],
         target=sample[records.KIND],
@@ -248,11 +214,6 @@ def _enlarged(target: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.ui
     picture = Image.fromarray(target)
     small = picture.resize(size, Image.Resampling.LANCZOS)
     return np.asarray(small.resize(picture.size, Image.Resampling.BICUBIC))
-
-
-def _picture(out: Path, run: str, key: str) -> Path:
-    """Return where a result is kept."""
-    return out / "pictures" / run[:12] / f"{key}.png"
 
 
 def _groups(scores: Sequence[PhotoScore]) -> dict[str, list[PhotoScore]]:
@@ -311,8 +272,7 @@ def _publish(job: PhotosJob, info: DatasetInfo, report: PhotosReport, scores: Se
     rows = []
     for sample in info.samples():
         if sample["__key__"] in shown:
-            with Image.open(_picture(job.out, report.run, sample["__key__"])) as picture:
-                edited = np.array(picture.convert("RGB"))
+            edited = edit_runs.kept_picture(job.out, report.run, sample["__key__"])
             pictures = (sample[records.ORIGINAL_IMAGE], edited, sample[records.EDITED_IMAGE])
             rows.append(GridRow(label=sample[records.EDIT_PROMPT], pictures=pictures))
     grid = draw_grid(("photograph", "edited", "exact target"), rows, side=_CELL)

@@ -4,7 +4,7 @@
     scripts/photo_sheet.py OUT.png [--model pocket] [PHOTO ...]      # a minute or two on one core
 
 Without PHOTOs: eight that come with scikit-image, two with scikit-learn. Every edit has seed 7, the
-model's own scales and 20 steps; nothing is picked, and the middle square of each is shown.
+scales and steps that suit the model; nothing is picked, and the middle square of each is shown.
 """
 
 import argparse

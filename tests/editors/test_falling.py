@@ -116,9 +116,19 @@ def test_rain_falls_sharp_in_front_of_what_the_edit_makes_of_the_photograph():
     )
 
 
-def test_a_picture_of_the_models_own_size_keeps_the_models_own_drops():
+def test_only_what_is_enlarged_has_its_rain_drawn_anew(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Falling, "seen", staticmethod(lambda before, after: asked.append(before.shape)))
     before = small(smooth((512, 384), 1))
-    after = rained_on(before)
     photo = Image.fromarray((before * 255).round().astype(np.uint8))
-    result = to_pixels(transfer_change(photo, before, after))
-    assert np.abs(result - after).mean() < 0.08
+    transfer_change(photo, before, rained_on(before))
+    assert not asked
+    transfer_change(photo.resize((2 * photo.width, 2 * photo.height)), before, rained_on(before))
+    assert asked == [before.shape]
+
+
+@pytest.mark.filterwarnings("error")
+def test_snow_before_a_wall_of_one_colour_is_found_without_a_word():
+    before = np.full((64, 48, 3), 0.2, np.float32)
+    snow = Falling.seen(before, snowed_on(before))
+    assert snow is not None and snow.length == 0

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dataset_builder import records
 from dataset_builder.dataset import read_dataset
-from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.errors import ConfigChanged, InvalidJob, UnreadableDataset
 from dataset_builder.scenes.paint import styles
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor
 from editors.models import from_pipeline
@@ -90,6 +90,19 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path, photos: Path) -
     assert again.edits == 2
     whole = PhotosJob(out=tmp_path / "whole", photos=photos, num=6, size=64)
     assert run(whole, Painter(whole.out))[1].rows == report.rows
+
+
+def test_photographs_that_changed_are_not_taken_for_those_that_were_measured(
+    tmp_path: Path, photos: Path
+) -> None:
+    job = PhotosJob(out=tmp_path / "out", photos=photos, num=2, size=64)
+    list(job.pairs().build())
+    place = photos / "album" / "0.jpg"
+    content = bytearray(place.read_bytes())
+    content[-10] ^= 1  # as long as before
+    place.write_bytes(content)
+    with pytest.raises(ConfigChanged, match="photos"):
+        list(job.pairs().build())
 
 
 def test_panoramas_are_asked_for_hours_and_weathers_too(
