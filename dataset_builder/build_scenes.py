@@ -55,7 +55,7 @@ class SceneJob:
         pairs: Draw edit pairs instead of single scenes.
         paraphrase: Word the instructions in ways that are never trained on; pairs of split "held_out" only.
         kinds: Of pairs: what a random scene happens to allow, or what is difficult to learn more often than
-            what is easy, and 5 % that ask for what is already so.
+            what is easy, 5 % that ask for what is already so, and a fifth of photographs as they are.
         jobs: Number of processes; None takes every core. Does not change a byte.
         samples_per_shard: Samples in one file, and lost work at most when a run is killed, per job.
     """
@@ -107,7 +107,7 @@ class SceneJob:
     def config(self) -> dict[str, Any]:
         """Return what the bytes depend on: neither folder nor jobs, but the version of the world."""
         # Only where it is chosen: datasets that were begun before there was a choice go on.
-        chosen = {"kinds": self.kinds} if self.kinds != "allowed" else {}
+        chosen = {"kinds": self.kinds, "shares": scenes.shares()} if self.kinds != "allowed" else {}
         return chosen | {
             "kind": "pairs" if self.pairs else "scenes",
             "num": self.num,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataset_builder.scenes.artwork.sets import ARTWORK_SETS, ArtworkSet
 from dataset_builder.scenes.captions import caption
-from dataset_builder.scenes.difficulty import changes_nothing, fulfilled, planned_edit
+from dataset_builder.scenes.difficulty import changes_nothing, fulfilled, planned_edit, shares
 from dataset_builder.scenes.edits import EDIT_KINDS, SceneEdit, all_edits, make_edit, sample_edit
 from dataset_builder.scenes.errors import ArtworkFetchFailed, InvalidScene, MissingArtwork, SceneError
 from dataset_builder.scenes.sampler import sample_scene
@@ -64,6 +64,7 @@ __all__ = [
     "render_scene",
     "sample_edit",
     "sample_scene",
+    "shares",
     "split_of",
 ]
 

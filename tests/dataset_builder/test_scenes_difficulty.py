@@ -19,25 +19,36 @@ from dataset_builder.scenes import (
     fulfilled,
     planned_edit,
     render_edit,
+    shares,
     split_of,
 )
-from dataset_builder.scenes.difficulty import FULFILLED, SHARES
+from dataset_builder.scenes.difficulty import FULFILLED, OF_PHOTOGRAPHS, PHOTOGRAPHS, SHARES
 from dataset_builder.scenes.edits import EDIT_KINDS
 from dataset_builder.scenes.splits import Split
+from dataset_builder.scenes.vocabulary import BACKGROUNDS
 
 WORLD = WORLDS["pocket-photos"]
 NUM = 1200
 
 
-def test_the_shares_are_those_stated_whatever_scenes_allow() -> None:
-    edits = [planned_edit(seed, world=WORLD, split="train") for seed in range(NUM)]
-    kinds = Counter(edit.kind for edit in edits if edit is not None)
+def is_photograph(scene: Scene) -> bool:
+    return not scene.objects and BACKGROUNDS[scene.background].kind == "photo"
+
+
+@pytest.mark.parametrize(("name", "photographs"), [("pocket-photos", PHOTOGRAPHS), ("offline", 0.0)])
+def test_the_shares_are_those_stated_whatever_scenes_allow(name: str, photographs: float) -> None:
+    edits = [planned_edit(seed, world=WORLDS[name], split="train") for seed in range(NUM)]
+    drawn = [edit for edit in edits if edit is not None]
+    kinds = Counter(edit.kind for edit in drawn)
     assert SHARES.keys() == set(EDIT_KINDS) and kinds.total() == NUM
-    for kind, share in SHARES.items():
-        expected = NUM * share / sum(SHARES.values())
-        assert abs(kinds[kind] - expected) < 4 * np.sqrt(expected), kind
-    unchanged = sum(changes_nothing(edit) for edit in edits if edit is not None)
+    for kind in SHARES:
+        share = (1 - photographs) * SHARES[kind] / sum(SHARES.values())
+        share += photographs * OF_PHOTOGRAPHS.get(kind, 0) / sum(OF_PHOTOGRAPHS.values())
+        assert abs(kinds[kind] - NUM * share) < 4 * np.sqrt(NUM * share), kind
+    unchanged = sum(changes_nothing(edit) for edit in drawn)
     assert abs(unchanged - NUM * FULFILLED) < 4 * np.sqrt(NUM * FULFILLED)
+    as_they_are = sum(is_photograph(edit.original) and edit.kind in OF_PHOTOGRAPHS for edit in drawn)
+    assert as_they_are >= NUM * photographs - 4 * np.sqrt(NUM * photographs)
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
@@ -91,4 +102,5 @@ def test_kinds_are_named_and_belong_to_pairs(tmp_path: Path) -> None:
 
 def test_a_job_that_does_not_choose_has_the_configuration_it_always_had(tmp_path: Path) -> None:
     assert "kinds" not in SceneJob(out=tmp_path, pairs=True).config()
-    assert SceneJob(out=tmp_path, pairs=True, kinds="difficult").config()["kinds"] == "difficult"
+    config = SceneJob(out=tmp_path, pairs=True, kinds="difficult").config()
+    assert config["kinds"] == "difficult" and config["shares"] == shares()
