@@ -30,7 +30,7 @@ from dataset_builder.storage import canonical_json, write_atomically
 from dataset_builder.tower import to_pixels
 from editors.errors import told_as
 from editors.files import user_path
-from editors.models import load_text_encoder
+from editors.model.loading.checkpoints import load_text_encoder
 
 POCKET: Final = "pocket"
 SHIPPED: Final = Path(__file__).parent / "weights" / "scorer"
@@ -71,7 +71,7 @@ class Scorer:
         """
         folder = SHIPPED if name_or_path == POCKET else user_path(name_or_path)
         if name_or_path == POCKET or (folder / "scorer.json").exists():
-            from editors.devices import choose_device
+            from editors.model.devices import choose_device
 
             return cls(PocketTowers.load(folder, str(choose_device(device or "cpu"))), str(name_or_path))
         return cls(ClipTowers.load(str(name_or_path), device), str(name_or_path))
@@ -223,7 +223,7 @@ class ClipTowers:
         """
         from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-        from editors.devices import choose_device
+        from editors.model.devices import choose_device
 
         def tell(reason: str) -> ScorerMissing:
             return ScorerMissing(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dataset_builder.dataset import DatasetInfo
 from dataset_builder.filter_pairs import FUNNEL_FILE
-from editors.spelling import as_json
+from editors.requests.spelling import as_json
 
 _DATA_FILES: Final = {"parquet": "data/train-*.parquet", "webdataset": "train-*.tar", "imagefolder": ""}
 _COLUMNS: Final = """| column | what |

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dataset_builder.pair_sources import NO_PICTURE, PairRef, Skipped
 from editors.errors import EditorError, told_as
-from editors.images import read_picture
+from editors.pictures.images import read_picture
 
 UNREADABLE: Final = "picture unreadable"
 OTHER_SHAPE: Final = "pictures of different shape"

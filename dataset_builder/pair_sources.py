@@ -23,7 +23,7 @@ from dataset_builder.errors import DatasetError, UnreadableDataset
 from dataset_builder.pair_files import file_beside, training_files, visible_files
 from dataset_builder.pair_tables import FOLDER, open_saved, open_tables, open_tars
 from editors.files import read_text, reason_of, text_encoding
-from editors.spelling import is_spellable
+from editors.requests.spelling import is_spellable
 
 NO_INSTRUCTION: Final = "without instruction"
 NO_PICTURE: Final = "picture missing"

@@ -26,8 +26,8 @@ from dataset_builder.render_tools import Tools, load_tools, one_thread
 from dataset_builder.shards import Sample, ShardReport, ShardSpec, png_bytes
 from dataset_builder.storage import canonical_json
 from dataset_builder.triplets import TripletRow, read_triplets
-from editors.edits import EditResult, PromptEdit
 from editors.errors import AlignmentError, EditorError, InvalidEdit
+from editors.requests.edits import EditResult, PromptEdit
 
 PREFIX: Final = "rendered"
 _LOGGER: Final = logging.getLogger(__name__)

@@ -26,9 +26,9 @@ from dataset_builder.filters import POCKET, SCORES, ThresholdChoice, Thresholds
 from dataset_builder.render_tools import NO_SCORER, model_fingerprint, scorer_fingerprint
 from dataset_builder.storage import hash_json
 from dataset_builder.triplets import TripletRow
-from editors.edits import INVERSIONS, Inversion, PromptEdit
 from editors.files import user_path
-from editors.images import read_picture
+from editors.pictures.images import read_picture
+from editors.requests.edits import INVERSIONS, Inversion, PromptEdit
 
 Recipe = Literal["instruct_pix2pix", "paper"]
 # How fast and where, but not what; models and words are in the configuration by their hashes.

@@ -20,8 +20,8 @@ import editors
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import ClipScores
 from dataset_builder.storage import hash_file, hash_json
-from editors.edits import EditResult, PromptEdit
 from editors.files import user_path
+from editors.requests.edits import EditResult, PromptEdit
 
 if TYPE_CHECKING:
     from dataset_builder.render_plan import RenderJob
@@ -60,12 +60,12 @@ def _loaded(model: str, scheduler: str | None, scorer: str, device: str | None) 
     """Load what a process needs, once."""
     import torch
 
-    from editors.prompt_to_prompt import PromptToPromptEditor
+    from editors.prompt_to_prompt.editor import PromptToPromptEditor
 
     # All edits of an original are drawn together: there is nothing to remember for later ones.
     editor = PromptToPromptEditor.from_pretrained(model, device=device, scheduler=scheduler, cache_bytes=0)
     # A fifth faster on the CPU, whose convolutions want the channels last anyway; GPUs like it, too.
-    editor.model.unet.to(memory_format=torch.channels_last)
+    editor.model.network.module.to(memory_format=torch.channels_last)
     return Tools(editor, None if scorer == NO_SCORER else scoring(scorer, device))
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from dataset_builder.errors import FolderBusy, StorageFailed
 from editors.files import TEMPORARY_MARK, reason_of, replacing, sync
-from editors.spelling import as_json
+from editors.requests.spelling import as_json
 
 LOCK_FILE: Final = ".lock"
 _HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})

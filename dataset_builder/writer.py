@@ -35,7 +35,7 @@ from dataset_builder.write_job import WriteJob
 from dataset_builder.writer_messages import finetune_line
 from dataset_builder.writer_pace import Purse
 from dataset_builder.writer_scenes import SceneWriter
-from editors.spelling import as_json
+from editors.requests.spelling import as_json
 
 INDEX_FILE: Final = "write.json"
 LEDGER_FILE: Final = "ledger.jsonl"

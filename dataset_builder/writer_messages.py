@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dataset_builder import records
 from dataset_builder.records import EditTriplet
 from dataset_builder.storage import hash_json
-from editors.spelling import as_json
+from editors.requests.spelling import as_json
 
 Level = Literal["json_schema", "json_object", "plain"]
 LEVELS: Final[tuple[Level, ...]] = ("json_schema", "json_object", "plain")

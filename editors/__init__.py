@@ -6,12 +6,12 @@ Law: importing this package imports no torch; the editors load when they are fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from editors.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
 from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
+from editors.requests.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
 
 if TYPE_CHECKING:
     from editors.instruct_pix2pix import InstructPix2PixEditor
-    from editors.prompt_to_prompt import PromptToPromptEditor
+    from editors.prompt_to_prompt.editor import PromptToPromptEditor
 
 __all__ = [
     "AlignmentError",
@@ -28,7 +28,7 @@ __all__ = [
     "Step",
 ]
 
-_HEAVY = {"InstructPix2PixEditor": ".instruct_pix2pix", "PromptToPromptEditor": ".prompt_to_prompt"}
+_HEAVY = {"InstructPix2PixEditor": ".instruct_pix2pix", "PromptToPromptEditor": ".prompt_to_prompt.editor"}
 """Public name -> the module that brings torch with it."""
 
 

@@ -9,15 +9,16 @@ from collections import defaultdict
 from collections.abc import Collection, Generator, Hashable, Iterator, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from editors import rules
-from editors.edits import EditResult, Step
-from editors.models import DiffusionModel, require_kind
-from editors.requests import Request
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.load import require_kind
+from editors.requests import rules
+from editors.requests.edits import EditResult, Step
+from editors.requests.request import Request
+from editors.requests.settings import Kind, ResolvedEdit, Settings, resolve
 from editors.running import failures_explained, run_to_end
-from editors.settings import Kind, ResolvedEdit, Settings, resolve
 
 MAX_BATCH = 4096
-"""Rows that go through a UNet together, at most: more than any device holds."""
+"""Rows that go through a network together, at most: more than any device holds."""
 
 
 class Job(Protocol):
@@ -25,7 +26,7 @@ class Job(Protocol):
 
     @property
     def batch_key(self) -> tuple[Hashable, ...]:
-        """What jobs that go through the UNet together have in common."""
+        """What jobs that go through the network together have in common."""
         ...
 
     @property
@@ -43,7 +44,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
 
     Attributes:
         kind: Of the models that can.
-        batch_size: Edits that go through the UNet together where nobody says how many.
+        batch_size: Edits that go through the network together where nobody says how many.
         model: The model.
     """
 
@@ -91,11 +92,11 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
         return result
 
     def edit_many(self, edits: Sequence[EditT], *, batch_size: int | None = None) -> list[EditResult]:
-        """Carry out several edits, those that can go through the UNet together in batches.
+        """Carry out several edits, those that can go through the network together in batches.
 
         Args:
             edits: Any number of requests.
-            batch_size: How many edits go through the UNet together, at most; None takes the editor's own.
+            batch_size: How many edits go through the network together, at most; None takes the editor's own.
 
         Raises:
             InvalidEdit: A request cannot be carried out with this model; none is then begun.
@@ -134,7 +135,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
 
 
 def batches(jobs: Sequence[Job], batch_size: int) -> Iterator[tuple[list[int], set[Hashable]]]:
-    """Choose which edits go through the UNet together, by their places, and which sources are kept after.
+    """Choose which edits go through the network together, by their places, and which sources are kept after.
 
     Worth keeping is what another batch will take, and the one source that all is about.
     """

@@ -8,9 +8,69 @@ Law: `dual` with two equal scales is `cfg`, with two ones it is the fully condit
 whose coefficient is zero may be left out (None) without changing the result.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class Guidance(Protocol):
+    """How predictions under several conditions become one."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions whose coefficient is not zero, in the order of a batch's rows."""
+        ...
+
+    def combine(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """Combine the predictions, (B, C, h, w), of these conditions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Guidance by a prompt: `cfg`.
+
+    Attributes:
+        guidance_scale: s.
+    """
+
+    guidance_scale: float
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """`unconditional` and `conditional`, as far as they have a weight: 1 − s and s."""
+        weighed = {"unconditional": self.guidance_scale != 1, "conditional": self.guidance_scale != 0}
+        return tuple(name for name, counts in weighed.items() if counts)
+
+    def combine(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """Combine the predictions of the conditions."""
+        return cfg(predictions.get("unconditional"), predictions.get("conditional"), self.guidance_scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Dual:
+    """Guidance by a picture and an instruction: `dual`.
+
+    Attributes:
+        image_guidance_scale: s_I.
+        guidance_scale: s_T.
+    """
+
+    image_guidance_scale: float
+    guidance_scale: float
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """`full`, `image` and `uncond`, as far as they have a weight."""
+        needed = branches(self.image_guidance_scale, self.guidance_scale)
+        return tuple(name for name in ("full", "image", "uncond") if getattr(needed, name))
+
+    def combine(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """Combine the predictions of the conditions."""
+        uncond, image, full = (predictions.get(name) for name in ("uncond", "image", "full"))
+        return dual(uncond, image, full, self.image_guidance_scale, self.guidance_scale)
 
 
 class Branches(NamedTuple):

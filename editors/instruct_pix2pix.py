@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from editors import taught
-from editors.conditioning import Conditioning
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
-from editors.edits import EditResult, InstructionEdit, Step
-from editors.guidance import branches, dual
-from editors.images import composite, read_mask
-from editors.models import DiffusionModel, from_pipeline, load
-from editors.photo import Photo, encode
+from editors.guidance import Dual
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.load import from_pipeline, load
+from editors.model.network import GuidedNetwork, Rows
+from editors.model.photo import Photo, encode
+from editors.pictures.images import composite, read_mask
+from editors.requests import taught
+from editors.requests.edits import EditResult, InstructionEdit, Step
+from editors.requests.settings import ResolvedEdit, Settings
 from editors.running import failures_explained, require_finite
-from editors.settings import ResolvedEdit, Settings
-from editors.threads import threads_that_pay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class _Job:
 
     @property
     def batch_key(self) -> tuple[Hashable, ...]:
-        """What rows of one UNet batch must have in common."""
+        """What rows of one network batch must have in common."""
         asked = self.settings
         scales = (asked.guidance_scale, asked.image_guidance_scale)
         return (self.photo.size, asked.num_inference_steps, *scales)
@@ -57,7 +57,7 @@ class _Job:
 
 
 class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
-    """Follows instructions on pictures, with a model whose UNet is told a picture: 2·C channels."""
+    """Follows instructions on pictures, with a model whose network is told a picture: 2·C channels."""
 
     kind = "edit"
     batch_size = 4
@@ -120,7 +120,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         model, settings = self.model, jobs[0].settings
         with failures_explained():
             image_latents = encode([job.photo for job in jobs], model)
-            predict = _Prediction(model, [job.edit.edit_prompt for job in jobs], image_latents, settings)
+            predict = guided(model, [job.edit.edit_prompt for job in jobs], image_latents, settings)
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
@@ -174,42 +174,29 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         return result if job.mask is None else composite(job.photo.picture.with_alpha(), result, job.mask)
 
 
-class _Prediction:
-    """The UNet under dual guidance, for one run; counts the rows it evaluates."""
+def guided(
+    model: DiffusionModel, prompts: list[str], image_latents: Tensor, settings: Settings
+) -> GuidedNetwork:
+    """Put instructions and pictures before the network: e(I,T), e(I,∅) and e(∅,∅) of Eq. 3.
 
-    def __init__(
-        self, model: DiffusionModel, prompts: list[str], image_latents: Tensor, settings: Settings
-    ) -> None:
-        self.unet, self.dtype = model.unet, model.dtype
-        self.scales = (float(settings.image_guidance_scale), float(settings.guidance_scale))
-        self.needed = branches(*self.scales)
-        self.num_rows = 0
-        height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
-        words = model.condition(prompts, size=(height, width)) if self.needed.full else None
-        empty = model.unconditional(size=(height, width)).expand(len(prompts))
-        nothing = torch.zeros_like(image_latents)
-        # Models are told unscaled latents of the picture (all but one), and zeros for none.
-        told = model.scaled(image_latents) if model.is_cosxl_edit else image_latents
-        rows = [
-            *([(words, told)] if words is not None else []),
-            *([(empty, told)] if self.needed.image else []),
-            *([(empty, nothing)] if self.needed.uncond else []),
-        ]
-        self.text = Conditioning.cat([text for text, _ in rows]).unet_kwargs()  # of R·B rows
-        self.images = torch.cat([images for _, images in rows])  # (R·B, C, h, w)
-
-    def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
-        """Predict for scaled latents, (B, C, h, w): R·B rows in one call, R the branches that count."""
-        num_branches = sum(self.needed)
-        unet_input = torch.cat([torch.cat([latents] * num_branches), self.images], dim=1)  # (R·B, 2·C, h, w)
-        self.num_rows += len(unet_input)
-        with threads_that_pay(self.unet, unet_input):
-            output = self.unet(unet_input.to(self.dtype), timestep, **self.text, return_dict=False)[0]
-        parts = iter(output.float().chunk(num_branches))
-        full = next(parts) if self.needed.full else None
-        image = next(parts) if self.needed.image else None
-        uncond = next(parts) if self.needed.uncond else None
-        return dual(uncond, image, full, *self.scales)
+    Args:
+        model: An edit model.
+        prompts: The instructions, one per picture.
+        image_latents: Of the pictures, unscaled, (B, C, h, w).
+        settings: With both scales.
+    """
+    height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
+    guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+    empty = model.unconditional(size=(height, width)).expand(len(prompts))
+    # Models are told unscaled latents of the picture (all but one), and zeros for none.
+    picture = model.scaled(image_latents) if model.is_cosxl_edit else image_latents
+    told = {
+        "image": Rows(conditioning=empty, picture=picture),
+        "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),
+    }
+    if "full" in guidance.conditions:
+        told["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
+    return GuidedNetwork(model.network, guidance, told)
 
 
 def _as_pixels(image: Tensor) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from PIL import Image
 from dataset_builder.shards import png_bytes
 from dataset_builder.storage import append_line, make_folder, read_lines, write_atomically
 from editors import InstructionEdit, InstructPix2PixEditor
-from editors.settings import resolve
+from editors.requests.settings import resolve
 
 SCORES_FILE: Final = "scores.jsonl"
 _SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")

@@ -20,9 +20,9 @@ from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards import ShardReport, png_bytes
 from dataset_builder.storage import make_folder, write_atomically, write_json
-from editors import models
 from editors.files import user_path
-from editors.models import DiffusionModel
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.load import load
 from evaluation.figures import Interval, interval, psnr
 from evaluation.report import GridRow, draw_grid
 from evaluation.sampling import Sampling, draw, round_trip
@@ -116,7 +116,7 @@ def evaluate_autoencoder(job: PartsJob, model: DiffusionModel | None = None) -> 
         The shards of the scenes, where they are drawn here; a score a picture; and last the report.
     """
     info = yield from _held_out_scenes(job)
-    model = model or models.load(job.model, kind="base", device=job.device)
+    model = model or load(job.model, kind="base", device=job.device)
     scores: list[float] = []
     rows: list[GridRow] = []
     for batch in _batches(itertools.islice(info.samples((records.IMAGE, records.CAPTION)), job.num)):
@@ -144,7 +144,7 @@ def draw_captions(job: PartsJob, model: DiffusionModel | None = None) -> Iterato
         The shards of the scenes, where they are drawn here; then each drawn caption.
     """
     info = yield from _held_out_scenes(job)
-    model = model or models.load(job.model, kind="base", device=job.device)
+    model = model or load(job.model, kind="base", device=job.device)
     how = Sampling(
         size=job.size, guidance_scale=job.guidance_scale, num_inference_steps=job.num_inference_steps
     )

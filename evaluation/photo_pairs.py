@@ -33,8 +33,8 @@ from dataset_builder.shards import Sample, ShardReport, png_bytes
 from dataset_builder.storage import canonical_json, hash_file, hash_json
 from editors.errors import InvalidEdit
 from editors.files import reason_of
-from editors.images import read_picture
-from editors.picture_files import SUFFIXES
+from editors.pictures.files import SUFFIXES
+from editors.pictures.images import read_picture
 
 WORLD: Final = "pocket-photos"
 TARGETS: Final[tuple[tuple[EditKind, str], ...]] = (

@@ -34,7 +34,7 @@ from dataset_builder.storage import (
 )
 from editors import InstructPix2PixEditor
 from editors.files import user_path
-from editors.photo import Photo
+from editors.model.photo import Photo
 from evaluation import edit_runs
 from evaluation.figures import Interval, interval, psnr, ssim
 from evaluation.photo_pairs import PhotoPairs

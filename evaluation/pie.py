@@ -36,7 +36,7 @@ from dataset_builder.storage import (
 )
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.errors import EditorError
-from editors.models import DiffusionModel
+from editors.model.diffusion_model import DiffusionModel
 from evaluation.pie_bench import PieBench, PieCase
 from evaluation.pie_job import CROSS, NONE, SELF, WEIGHT, PieJob
 from evaluation.pie_metrics import Measured, PieMetrics, Pixels

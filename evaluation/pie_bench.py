@@ -23,7 +23,7 @@ from dataset_builder.pair_files import file_beside
 from dataset_builder.storage import hash_json
 from editors.errors import EditorError
 from editors.files import read_text
-from editors.images import read_picture
+from editors.pictures.images import read_picture
 
 MAPPING_FILE: Final = "mapping_file.json"
 PICTURES_FOLDER: Final = "annotation_images"

@@ -15,8 +15,8 @@ from PIL import Image
 
 from dataset_builder.build_scenes import check_whole
 from editors import InstructionEdit, LocalBlend, PromptEdit
-from editors.edits import Inversion
 from editors.files import user_path
+from editors.requests.edits import Inversion
 from evaluation.pie_bench import PieCase
 
 NUM_CASES: Final = 700

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset_builder.clip import Scorer
-from editors.devices import choose_device
 from editors.errors import InvalidEdit, first_line
-from editors.loading import quiet
+from editors.model.devices import choose_device
+from editors.model.loading.layout import quiet
 from evaluation.figures import psnr
 
 STRUCTURE, PSNR, LPIPS, MSE, SSIM = "structure_distance", "psnr", "lpips", "mse", "ssim"

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from editors import diffusion, guidance
-from editors.conditioning import Conditioning
-from editors.models import DiffusionModel
-from editors.photo import Photo, encode
+from editors import diffusion
+from editors.guidance import Plain
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.network import GuidedNetwork, Rows
+from editors.model.photo import Photo, encode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,20 +45,15 @@ class Sampling:
     num_inference_steps: int
 
 
-class _Predict:
-    """The UNet under guidance, for some captions."""
-
-    def __init__(self, model: DiffusionModel, captions: Sequence[str], how: Sampling) -> None:
-        size = (how.size, how.size)
-        without = model.unconditional(size=size).expand(len(captions))
-        told = Conditioning.cat([without, model.condition(list(captions), size=size)])
-        self.told = told.unet_kwargs()  # 2B rows: without words, then with
-        self.model, self.guidance_scale = model, how.guidance_scale
-
-    def __call__(self, noisy: Tensor, timestep: Tensor, _index: int) -> Tensor:
-        rows = torch.cat([noisy, noisy]).to(self.model.dtype)
-        uncond, cond = self.model.unet(rows, timestep, **self.told).sample.float().chunk(2)
-        return guidance.cfg(uncond, cond, self.guidance_scale)
+def guided(
+    model: DiffusionModel, captions: Sequence[str], *, size: tuple[int, int], guidance_scale: float
+) -> GuidedNetwork:
+    """Put captions before a base model's network; size is (height, width) in pixels."""
+    told = {
+        "unconditional": Rows(conditioning=model.unconditional(size=size).expand(len(captions))),
+        "conditional": Rows(conditioning=model.condition(list(captions), size=size)),
+    }
+    return GuidedNetwork(model.network, Plain(guidance_scale), told)
 
 
 @torch.no_grad()
@@ -77,7 +73,7 @@ def draw(
     """
     latents, generators = _noise(model, seeds, how)
     steps = diffusion.denoise(
-        _Predict(model, captions, how),
+        guided(model, captions, size=(how.size, how.size), guidance_scale=how.guidance_scale),
         scheduler=model.new_scheduler(),
         latents=latents,
         num_inference_steps=how.num_inference_steps,
@@ -124,7 +120,7 @@ def sdedit(
     else:
         clean = model.scaled(model.encode_image(_pixels(pictures)).mode().float())
         latents = scheduler.add_noise(clean, latents, timesteps[:1].repeat(len(clean)))
-    predict = _Predict(model, captions, how)
+    predict = guided(model, captions, size=(how.size, how.size), guidance_scale=how.guidance_scale)
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     options: dict[str, Any] = {"generator": generators} if takes_generator else {}
     for index, timestep in enumerate(timesteps):
@@ -186,7 +182,9 @@ def _levels(pixels: Tensor) -> NDArray[np.uint8]:
 
 def model_hash(model: DiffusionModel) -> str:
     """Return one hash over a model's weights and its scheduler's configuration."""
-    return weights_hash(dict(model.scheduler.config), *model.text.text_encoders, model.vae, model.unet)
+    return weights_hash(
+        dict(model.scheduler.config), *model.text.text_encoders, model.vae, model.network.module
+    )
 
 
 def weights_hash(config: object, *modules: torch.nn.Module) -> str:

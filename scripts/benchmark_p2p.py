@@ -26,16 +26,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editors.alignment import TokenizedPrompt, replacement_mapper
-from editors.attention import install
 from editors.diffusion import denoise, noise
-from editors.edits import PromptEdit
 from editors.guidance import cfg
-from editors.models import DiffusionModel, load
-from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.model.attention import install
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.load import load
+from editors.model.tokens import TokenizedPrompt
+from editors.prompt_to_prompt.alignment import replacement_mapper
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.prompt_to_prompt.windows import window_alphas, window_steps
+from editors.requests.edits import PromptEdit
+from editors.requests.settings import resolve
 from editors.running import run_to_end
-from editors.settings import resolve
-from editors.windows import window_alphas, window_steps
 
 ORIGINAL, EDITED, AGAIN = "a cat in the snow", "a dog in the snow", "a bird in the snow"
 STORED_CELLS = 32 * 32
@@ -106,7 +108,7 @@ def published(model: DiffusionModel, edit: PromptEdit) -> tuple[Tensor, int]:
         window_steps(settings.self_replace_steps, steps),
         (side // 2) ** 2,
     )
-    mine = model.unet.attn_processors
+    mine = model.network.module.attn_processors
     model.unet.set_attn_processor({name: ExplicitProcessor(name, controller) for name in mine})
     pixels = (model.native_size, model.native_size)
     empty = model.unconditional(size=pixels).states
@@ -224,7 +226,7 @@ def main() -> None:
     )
     if type(model.scheduler).__name__ != "DDIMScheduler":
         model = model.with_scheduler("ddim")
-    install(model.unet)
+    install(model.network.module)
     first = PromptEdit(
         original_prompt=ORIGINAL,
         edited_prompt=EDITED,

@@ -40,9 +40,9 @@ from dataset_builder.triplets import TripletRow, read_triplets
 from dataset_builder.write_job import WriteJob
 from dataset_builder.writer import write_triplets
 from editors import PromptEdit
-from editors.models import DiffusionModel
-from editors.settings import resolve
-from editors.windows import window_steps
+from editors.model.diffusion_model import DiffusionModel
+from editors.prompt_to_prompt.windows import window_steps
+from editors.requests.settings import resolve
 
 TOLERANCE = 3
 """Levels of 255 that the two ways may differ by: they sum in another order."""

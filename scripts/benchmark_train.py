@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
-from editors import models
+from editors.model.loading.load import load
 from trainer.arithmetic import attention_processor, compiled, computes_bf16
 
 CPU = torch.device("cpu")
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="Compile as well: minutes more for each side.")
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    unet = models.load(given.model, kind="edit", device="cpu", dtype=torch.float32).unet
+    unet = load(given.model, kind="edit", device="cpu", dtype=torch.float32).unet
     unet.requires_grad_(True).train()
     for side in given.sides:
         rows = max(1, given.batch_size * 64 // side**2) if side > 8 else given.batch_size

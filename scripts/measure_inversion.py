@@ -14,6 +14,7 @@ import math
 import statistics
 import sys
 from collections import defaultdict
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -21,12 +22,13 @@ from torch import Tensor
 
 from dataset_builder.scenes import WORLDS, caption, render_scene, sample_scene
 from editors.diffusion import denoise
-from editors.edits import INVERSIONS, Inversion, PromptEdit
 from editors.guidance import cfg
-from editors.inversion import Inverter, ResidualSteps, Trajectory
-from editors.models import DiffusionModel
-from editors.photo import Photo, encode
-from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.model.conditioning import Conditioning
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.photo import Photo, encode
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.prompt_to_prompt.inversion import Inverter, ResidualSteps, Trajectory
+from editors.requests.edits import INVERSIONS, Inversion, PromptEdit
 from editors.running import run_to_end
 
 
@@ -41,9 +43,8 @@ def redrawn(model: DiffusionModel, path: Trajectory, prompt: str, scale: float, 
     def predict(latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         own = path.unconditional
         none = empty.states if own is None else own[min(index, len(own) - 1)][None]
-        text = torch.cat((none.to(words.states), words.states))
-        both = torch.cat((latents, latents)).to(model.dtype)
-        output = model.unet(both, timestep, encoder_hidden_states=text, return_dict=False)[0].float()
+        told = Conditioning.cat((replace(empty, states=none.to(words.states)), words))
+        output = model.network.predict(torch.cat((latents, latents)), timestep, told)
         return cfg(output[:1], output[1:], scale)
 
     scheduler = model.new_scheduler()

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
-from editors.edits import InstructionEdit
 from editors.instruct_pix2pix import InstructPix2PixEditor
+from editors.requests.edits import InstructionEdit
 from evaluation.report import GridRow, draw_grid
 
 INSTRUCTIONS = (

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.scenes import WORLDS, caption, contact_sheet, render_edit, sample_edit, sample_scene
-from editors.edits import InstructionEdit
 from editors.instruct_pix2pix import InstructPix2PixEditor
-from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.requests.edits import InstructionEdit
 from evaluation.sampling import Sampling, draw
 
 NUM, SIDE, STEPS = 24, 64, 20

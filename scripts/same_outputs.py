@@ -50,6 +50,7 @@ def toys() -> Any:
     return module
 
 
+INVERSIONS: tuple[Any, ...] = ("direct", "ddim", "negative_prompt", "null_text", "edit_friendly")
 FAMILIES: dict[str, dict[str, Any]] = {
     "sd1": {"text": "clip", "prediction": "epsilon"},
     "sd2": {"text": "clip", "prediction": "v_prediction"},
@@ -98,7 +99,6 @@ def prompt_edits(tiny: Any) -> Hashes:
     from PIL import Image
 
     from editors import LocalBlend, PromptEdit, PromptToPromptEditor
-    from editors.edits import INVERSIONS
 
     photo = tiny.photo((40, 32))
     mask = Image.new("L", photo.size)

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -29,6 +29,10 @@ ROOMS = {
     "accelerate": "trainer/",
 }
 """Library -> the one place that may import it (a folder with a slash, or how the file's path begins)."""
+EDITOR_ROOMS = ("requests", "pictures", "model")
+"""The rooms of `editors`, lowest first; the editors stand on all of them."""
+UNDER_THE_ROOMS = {"errors", "files", "below", "guidance"}
+"""What all of them may import."""
 SUPPLIED_AS = {
     "PIL": "pillow",
     "pillow_heif": "pillow-heif",
@@ -70,6 +74,74 @@ def test_arrows_only_point_down():
         if module in {*FLOORS, "tests", "scripts"} - FLOORS[path.parts[0]] - {path.parts[0]}
     ]
     assert climbs == []
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of ours by its dotted name."""
+    paths = [path for package in FLOORS for path in sorted((ROOT / package).rglob("*.py"))]
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in paths
+    }
+
+
+def imported(path: Path, known: Collection[str]) -> set[str]:
+    """Return the modules of ours that a file imports when it is run; those for its types alone are none."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and id(node) not in for_types:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(known)
+            found |= inner or {node.module} & set(known)
+    return found
+
+
+def test_no_circle_between_files():
+    paths = modules()
+    needs = {name: imported(path, paths) - {name} for name, path in paths.items()}
+    while free := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in free:
+            del needs[name]
+    assert sorted(needs) == []
+
+
+def test_the_rooms_of_the_editors_are_floors():
+    paths = modules()
+    climbs = [
+        f"{name} imports {other}"
+        for name, path in paths.items()
+        for other in imported(path, paths)
+        if name.startswith("editors.") and _floor(other) > _floor(name)
+    ]
+    assert climbs == []
+
+
+def _floor(name: str) -> int:
+    """Return how high a module stands: under the rooms, in one of them, or over all."""
+    room = name.split(".")[1] if "." in name else ""
+    if room in UNDER_THE_ROOMS:
+        return 0
+    return 1 + (EDITOR_ROOMS.index(room) if room in EDITOR_ROOMS else len(EDITOR_ROOMS))
+
+
+def test_the_network_is_reached_through_its_border_alone():
+    """Who calls the module, or asks a model for its UNet, knows what only `editors.model` is to know."""
+    reached = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for name, path in modules().items()
+        if not name.startswith("editors.model")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr == "unet")
+        or (isinstance(node, ast.Name) and node.id == "UNet2DConditionModel")
+        or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("network.module"))
+    ]
+    assert reached == []
 
 
 def test_libraries_stay_in_their_rooms():

@@ -85,7 +85,7 @@ def attention_processor(device: torch.device, tokens: int) -> Any:
     """Return the faster of diffusers' two plain softmax attentions, for training.
 
     Args:
-        device: Where the UNet computes.
+        device: Where the network computes.
         tokens: Places of the finest attention, h · w.
     """
     explicit = device.type == "cpu" and tokens <= MAX_EXPLICIT_TOKENS

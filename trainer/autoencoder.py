@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from editors.errors import told_as
 from editors.files import replacing_folder
-from editors.model_kinds import find_model
+from editors.model.loading.kinds import find_model
 from trainer import draws, pca
 from trainer.config import AutoencoderConfig
 from trainer.data import Examples, read_examples, state_hash, to_pixels

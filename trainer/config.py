@@ -78,7 +78,7 @@ class AutoencoderConfig(ValidatedConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TextToImageConfig(ValidatedConfig):
-    """Train the base latent diffusion model (diffusers' UNet2DConditionModel) on captioned pictures.
+    """Train the base latent diffusion model on captioned pictures.
 
     Attributes:
         init: Name or folder of a base model to go on from, with its autoencoder, text encoder and layout, or
@@ -90,7 +90,7 @@ class TextToImageConfig(ValidatedConfig):
         layers_per_block: Residual blocks at each resolution, of a new model.
         attention_head_dim: Attention heads per layer (diffusers' historical name for their number), of a new
             model.
-        prediction_type: What a new UNet predicts; a narrow one learns the clean `sample` soonest.
+        prediction_type: What a new network predicts; a narrow one learns the clean `sample` soonest.
         conditioning_dropout_prob: Share of samples trained without their caption, for guidance.
     """
 

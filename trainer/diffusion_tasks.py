@@ -10,6 +10,7 @@ Diffusion Training via Min-SNR Weighting Strategy" (2023, arXiv 2303.09556) for 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from editors.diffusion import Predict, denoise
 from editors.diffusion import noise as shared_noise
-from editors.models import DiffusionModel
+from editors.model.conditioning import Conditioning
+from editors.model.diffusion_model import DiffusionModel
 from trainer import draws
 from trainer.arithmetic import attention_processor
 
@@ -79,7 +81,7 @@ def diffusion_loss(
 
     Args:
         scheduler: The training scheduler; its prediction type picks the target.
-        predicted: By the UNet, (B, C, h, w).
+        predicted: By the network, (B, C, h, w).
         clean: Latents, (B, C, h, w).
         noise: Added noise, (B, C, h, w).
         timesteps: (B,).
@@ -128,8 +130,8 @@ class DiffusionTask(ABC):
     """What training a latent diffusion model takes, whatever it is conditioned on; see `trainer.task.Task`.
 
     Attributes:
-        whole: The model; its UNet is the one in training, its other parts are frozen.
-        model: The UNet.
+        whole: The model; its network is in training, its other parts are frozen.
+        model: The network's module.
         scheduler: Adds the noise.
         device: Where it trains.
     """
@@ -137,7 +139,7 @@ class DiffusionTask(ABC):
     model: Any
 
     def __init__(self, whole: DiffusionModel) -> None:
-        self.whole, self.model = whole, whole.unet
+        self.whole, self.model = whole, whole.network.module
         self.scheduler = training_scheduler(whole.scheduler.config.prediction_type)
         self.device = torch.device("cpu")
 
@@ -171,29 +173,25 @@ class DiffusionTask(ABC):
         """Noise samples of the posterior, let the model predict, and return the loss.
 
         Args:
-            model: The UNet, as it is wrapped for training.
+            model: The network, as it is wrapped for training.
             drawn: What `draw` gave.
             latents: Mean and deviation of the posterior, unscaled, (B, C, h, w) each.
-            text: States that the UNet reads, (B, T, D).
+            text: States of the prompts, (B, T, D).
             picture: What stands beside the noised latents, (B, C, h, w), for an edit model.
             min_snr_gamma: As in `diffusion_loss`.
         """
         mean, std = latents
-        clean = (mean + std * drawn.posterior) * self.whole.vae.config.scaling_factor
+        clean = self.whole.scaled(mean + std * drawn.posterior)
         clean, noise, timesteps, text = (
             x.to(self.device) for x in (clean, drawn.noise, drawn.timesteps, text)
         )
-        unet_input = self.scheduler.add_noise(clean, noise, timesteps)
-        if picture is not None:
-            unet_input = torch.cat([unet_input, picture.to(self.device)], dim=1)
-        predicted = model(unet_input, timesteps, text).sample
+        predicted = replace(self.whole.network, module=model).predict(
+            self.scheduler.add_noise(clean, noise, timesteps),
+            timesteps,
+            Conditioning(states=text),
+            picture=None if picture is None else picture.to(self.device),
+        )
         return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps, min_snr_gamma=min_snr_gamma)
-
-
-def work_at(model: DiffusionModel, side: int) -> None:
-    """Let a model work at the size that it is trained on, in pixels, where that is larger than its own."""
-    if side > model.native_size:
-        model.unet.register_to_config(sample_size=side // model.vae_scale_factor)
 
 
 def denoise_grid(
@@ -202,7 +200,7 @@ def denoise_grid(
     """Sample pictures for a grid, always from the same noise.
 
     Args:
-        model: With the UNet in training.
+        model: With the network in training.
         predict: The guided prediction; see `editors.diffusion.Predict`.
         count: Pictures.
         shape: (C, h, w) of a latent.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from editors.files import replacing_folder
-from editors.loading import RECOMMENDED_KEY, quiet
-from editors.models import DiffusionModel
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.layout import RECOMMENDED_KEY, quiet
 
 
 def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, card: dict[str, Any]) -> None:
@@ -27,11 +27,7 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         card: How the model came about, as plain values.
     """
     pipeline = pipeline_class(
-        vae=model.vae,
-        text_encoder=model.text_encoder,
-        tokenizer=model.tokenizer,
-        unet=model.unet,
-        scheduler=model.scheduler,
+        **model.pipeline_parts(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -3,7 +3,7 @@
 Reference: Tim Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image
 Editing Instructions" (2023, arXiv 2211.09800), §3.2.
 
-Law: channels C:2C of the UNet's input are the posterior's mode of the original picture, unscaled; the
+Law: channels C:2C of the network's input are the posterior's mode of the original picture, unscaled; the
 target is a sample of the edited picture's posterior, scaled; both are seen through one view.
 """
 
@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from editors import InstructionEdit, InstructPix2PixEditor, models
-from editors.devices import choose_device, placed
-from editors.guidance import dual
+from editors import InstructionEdit, InstructPix2PixEditor
+from editors.instruct_pix2pix import guided
+from editors.model.conditioning import Conditioning
+from editors.model.devices import choose_device, placed
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.unets import widen
 from trainer import checkpoint, draws
 from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig, read_config
 from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
 from trainer.data_pairs import PairLatents, Pairs, read_pairs
-from trainer.diffusion_tasks import DiffusionTask, denoise_grid, work_at
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid
 from trainer.errors import CorruptRun, InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import Sheet, sheet
@@ -37,7 +40,6 @@ from trainer.launch import process_state
 from trainer.lora import add_lora, merged
 from trainer.text_to_image import load_for_training
 from trainer.validation import BATCH, MAX_DRAWN, MAX_SAMPLES, STEPS, batches, fixed_loss
-from trainer.widen import widen
 
 GRID = 12
 
@@ -68,7 +70,7 @@ class InstructPix2PixTask(DiffusionTask):
         cache = config.out / "cache"
         self.pairs = pairs or read_pairs(config.data, cache)
         self.fingerprint = {
-            "base": state_hash(base.unet),
+            "base": state_hash(base.network.module),
             "encoder": encoder_hash(base.vae),
             "text_encoder": state_hash(base.text_encoder),
             "data": self.pairs.data_hash,
@@ -93,7 +95,7 @@ class InstructPix2PixTask(DiffusionTask):
         )
         whole = to_train(base, config)
         if config.gradient_checkpointing:
-            whole.unet.enable_gradient_checkpointing()
+            whole.network.module.enable_gradient_checkpointing()
         super().__init__(whole)
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
         self.held_out: HeldOut | None = None
@@ -149,17 +151,7 @@ class InstructPix2PixTask(DiffusionTask):
         originals, targets = (to_pixels(pictures[:, side]).to(self.device) for side in (0, 1))
         condition = self.whole.encode_image(originals).mode()
         instructions = [self.pairs.refs[index].instructions[0] for index in shown]
-        text = self.whole.encode_prompt(instructions)
-        empty = self.whole.encode_prompt([""]).expand_as(text)
-        conditions = torch.cat([torch.zeros_like(condition), condition, condition])
-        texts = torch.cat([empty, empty, text])
-        asked = self.whole.recommended
-
-        def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
-            outputs = self.model(torch.cat([torch.cat([x, x, x]), conditions], dim=1), t, texts).sample
-            uncond, image, full = outputs.chunk(3)
-            return dual(uncond, image, full, asked.image_guidance_scale, asked.guidance_scale)
-
+        predict = guided(self.whole, instructions, condition, self.whole.recommended)
         edited = denoise_grid(self.whole, predict, len(originals), self.latents.shape(int(self.groups[0])))
         return sheet([originals / 2 + 0.5, edited, targets / 2 + 0.5], instructions)
 
@@ -174,7 +166,7 @@ class HeldOut:
 
     def __init__(
         self,
-        model: models.DiffusionModel,
+        model: DiffusionModel,
         scheduler: Any,
         folder: Path,
         resolution: int,
@@ -214,13 +206,11 @@ class HeldOut:
             samples += [members[places] for places in batches(len(members))]
 
         def clean(places: NDArray[np.int64]) -> Tensor:
-            return self._looks(places)[:, 1] * self.model.vae.config.scaling_factor
+            return self.model.scaled(self._looks(places)[:, 1])
 
         def predict(places: NDArray[np.int64], noised: Tensor, timesteps: Tensor) -> Tensor:
-            told = torch.cat([noised, self._looks(places)[:, 0]], dim=1)
-            text = self.texts[places].to(self.model.device)
-            predicted: Tensor = self.model.unet(told, timesteps, text).sample
-            return predicted
+            text = Conditioning(states=self.texts[places].to(self.model.device))
+            return self.model.network.predict(noised, timesteps, text, picture=self._looks(places)[:, 0])
 
         return fixed_loss(self.scheduler, samples, clean, predict)
 
@@ -251,11 +241,9 @@ def _mse(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     return float(np.square(a.astype(np.float64) - b).mean())
 
 
-def _resolution(config: InstructPix2PixConfig, base: models.DiffusionModel) -> tuple[int, int]:
+def _resolution(config: InstructPix2PixConfig, base: DiffusionModel) -> tuple[int, int]:
     """Return the side of square pictures, and the number that all sides are multiples of."""
-    factor = 2 ** (len(base.vae.config.block_out_channels) - 1)
-    step = factor * 2 ** (len(base.unet.config.block_out_channels) - 1)
-    resolution = config.resolution or int(base.unet.config.sample_size) * factor
+    step, resolution = base.size_unit, config.resolution or base.native_size
     if resolution % step:
         raise InvalidConfig(
             f"resolution: {resolution} is not allowed; give a multiple of {step} for this base."
@@ -263,21 +251,21 @@ def _resolution(config: InstructPix2PixConfig, base: models.DiffusionModel) -> t
     return resolution, step
 
 
-def to_train(base: models.DiffusionModel, config: InstructPix2PixConfig) -> models.DiffusionModel:
+def to_train(base: DiffusionModel, config: InstructPix2PixConfig) -> DiffusionModel:
     """Return the model in training as it is before the first step: told a picture, with LoRA if asked for."""
-    unet = (base.unet if base.kind == "edit" else widen(base.unet)).requires_grad_(True)
+    module = (base.network.module if base.kind == "edit" else widen(base.network.module)).requires_grad_(True)
     if config.lora_rank is not None:
         torch.manual_seed(config.seed)
-        add_lora(unet, config.lora_rank)
-    model = replace(base, unet=unet, name="in training")
+        add_lora(module, config.lora_rank)
+    model = base.with_network(module, name="in training")
     if config.resolution is not None:
-        work_at(model, config.resolution)
+        model.work_at(config.resolution)
     return model
 
 
-def trained(whole: models.DiffusionModel, config: InstructPix2PixConfig) -> models.DiffusionModel:
+def trained(whole: DiffusionModel, config: InstructPix2PixConfig) -> DiffusionModel:
     """Return a model in training as one like any other: what LoRA has learnt is part of its weights."""
-    return whole if config.lora_rank is None else replace(whole, unet=merged(whole.unet))
+    return whole if config.lora_rank is None else whole.with_network(merged(whole.network.module))
 
 
 def editor_at(run: Path, step: int, *, device: str | torch.device | None = None) -> InstructPix2PixEditor:
@@ -303,12 +291,12 @@ def editor_at(run: Path, step: int, *, device: str | torch.device | None = None)
         raise CorruptRun(
             f"{run.name}: its checkpoint of step {step} is gone or damaged; take the newest one."
         )
-    whole.unet.load_state_dict(average, strict=False)  # what is no parameter is as it was built
+    whole.network.module.load_state_dict(average, strict=False)  # what is no parameter is as it was built
     whole = replace(trained(whole, config), name=f"{run.name}, step {step}")
     return InstructPix2PixEditor(placed(whole, target))
 
 
-def start_of(config: InstructPix2PixConfig) -> models.DiffusionModel:
+def start_of(config: InstructPix2PixConfig) -> DiffusionModel:
     """Return the model to start from, in float32: a base to widen, or an edit model to continue."""
     if config.init is not None:
         return load_for_training("init", config.init, "edit")

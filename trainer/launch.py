@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from accelerate import PartialState
 
-from editors.devices import choose_device
 from editors.errors import InvalidEdit, told_as
+from editors.model.devices import choose_device
 from trainer.errors import InvalidConfig
 
 if TYPE_CHECKING:

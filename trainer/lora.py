@@ -18,8 +18,8 @@ from trainer.errors import InvalidConfig
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
-def add_lora(unet: Any, rank: int) -> None:
-    """Freeze a UNet but for its first layer, and let its attention learn products of that rank.
+def add_lora(network: Any, rank: int) -> None:
+    """Freeze a network but for its first layer, and let its attention learn products of that rank.
 
     Raises:
         InvalidConfig: The library peft is not installed.
@@ -30,16 +30,16 @@ def add_lora(unet: Any, rank: int) -> None:
         raise InvalidConfig(
             'lora_rank: it needs the library peft; pip install "wordbrush[train]", or train in full.'
         ) from error
-    unet.requires_grad_(False)
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), unet)
-    unet.conv_in.requires_grad_(True)
+    network.requires_grad_(False)
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), network)
+    network.conv_in.requires_grad_(True)
 
 
-def merged(unet: Any) -> Any:
+def merged(network: Any) -> Any:
     """Return a copy in which the learnt products are part of the weights."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    whole = copy.deepcopy(unet)
+    whole = copy.deepcopy(network)
     for name, module in list(whole.named_modules()):
         if isinstance(module, BaseTunerLayer):
             module.merge()

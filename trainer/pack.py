@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from editors import models
-from editors.checkpoints import TEXT_ENCODER, load_text_encoder
 from editors.files import reason_of, replacing_folder
-from editors.model_kinds import find_model
-from editors.models import DiffusionModel
-from editors.settings import Kind, Recommended, checked
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.checkpoints import TEXT_ENCODER, load_text_encoder
+from editors.model.loading.kinds import find_model
+from editors.model.loading.load import load
+from editors.model.unets import FOLDER as NETWORK_FOLDER
+from editors.requests.settings import Kind, Recommended, checked
 from trainer.autoencoder import load_autoencoder
 from trainer.data import encoder_hash, state_hash
 from trainer.errors import InvalidConfig
@@ -67,7 +68,7 @@ def pack(
     vae, words = load_autoencoder(autoencoder), state_hash(load_text_encoder()[1])
     folders: dict[Kind, Path] = {"base": base, "edit": edit}
     parts = {
-        kind: models.load(str(folder), kind=kind, device="cpu", dtype=torch.float32)
+        kind: load(str(folder), kind=kind, device="cpu", dtype=torch.float32)
         for kind, folder in folders.items()
     }
     for kind, model in parts.items():
@@ -111,7 +112,9 @@ def _write(out: Path, facts: Mapping[str, Any], vae: Any, parts: Mapping[Kind, D
     with replacing_folder(out) as partial:
         vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
         for kind, model in parts.items():
-            model.unet.to(torch.float16).save_pretrained(partial / kind / "unet", variant="fp16")
+            model.network.module.to(torch.float16).save_pretrained(
+                partial / kind / NETWORK_FOLDER, variant="fp16"
+            )
             model.scheduler.save_pretrained(partial / kind / "scheduler")
         forget_places(partial)
         (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

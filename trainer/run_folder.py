@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from dataset_builder.errors import StorageFailed
 from dataset_builder.storage import make_folder, write_json
 from editors.files import TEMPORARY_MARK
-from editors.spelling import is_spellable, spelled
+from editors.requests.spelling import is_spellable, spelled
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig

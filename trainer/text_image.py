@@ -26,8 +26,7 @@ from dataset_builder import records
 from dataset_builder.clip import PocketTowers
 from dataset_builder.scorer_model import TEXT_WIDTH, ScorerModel, contrastive_loss, sentence_embeddings
 from dataset_builder.storage import hash_json
-from editors.checkpoints import TEXT_ENCODER
-from editors.models import load_text_encoder
+from editors.model.loading.checkpoints import TEXT_ENCODER, load_text_encoder
 from trainer import draws
 from trainer.config import TextImageConfig
 from trainer.data import cached, read_examples, state_hash, to_pixels

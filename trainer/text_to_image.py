@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from editors import models
-from editors.checkpoints import read_advice
 from editors.errors import EditorError
-from editors.guidance import cfg
-from editors.models import DiffusionModel, load_text_encoder
+from editors.model.conditioning import Conditioning
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.checkpoints import load_text_encoder, read_advice
+from editors.model.loading.load import load
+from editors.model.unets import new_unet
+from editors.requests.settings import Kind
+from evaluation.sampling import guided
 from trainer import draws
 from trainer.autoencoder import load_autoencoder
 from trainer.config import TextToImageConfig
@@ -34,7 +37,7 @@ from trainer.data import (
     state_hash,
     to_pixels,
 )
-from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler, work_at
+from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler
 from trainer.errors import InvalidConfig
 from trainer.export import write_pipeline
 from trainer.grids import Sheet, sheet
@@ -96,15 +99,11 @@ class TextToImageTask(DiffusionTask):
     def sample_grid(self) -> Sheet:
         """Draw the pictures of the first captions."""
         captions = list(dict.fromkeys(self.captions))[: GRID_ROWS * GRID_COLUMNS]
-        text = self.whole.encode_prompt(captions)
-        empty = self.whole.encode_prompt([""]).expand_as(text)
-        guidance_scale = self.whole.recommended.guidance_scale
-
-        def predict(x: Tensor, t: Tensor, _: int) -> Tensor:
-            uncond, cond = self.model(torch.cat([x, x]), t, torch.cat([empty, text])).sample.chunk(2)
-            return cfg(uncond, cond, guidance_scale)
-
-        pictures = denoise_grid(self.whole, predict, len(captions), self.mean.shape[1:])
+        shape = self.mean.shape[1:]
+        height, width = (side * self.whole.vae_scale_factor for side in shape[-2:])
+        scale = self.whole.recommended.guidance_scale
+        predict = guided(self.whole, captions, size=(height, width), guidance_scale=scale)
+        pictures = denoise_grid(self.whole, predict, len(captions), shape)
         return sheet(list(pictures.split(GRID_COLUMNS)))
 
     def export(self, folder: Path, card: dict[str, Any]) -> None:
@@ -130,9 +129,8 @@ class HeldOut:
             return model.scaled(model.encode_image(to_pixels(self.pictures[places])).mode().float())
 
         def predict(places: NDArray[np.int64], noised: Tensor, timesteps: Tensor) -> Tensor:
-            text = self.texts[places].to(model.device)
-            predicted: Tensor = model.unet(noised, timesteps, text).sample
-            return predicted
+            text = Conditioning(states=self.texts[places].to(model.device))
+            return model.network.predict(noised, timesteps, text)
 
         loss = fixed_loss(self.scheduler, list(batches(len(self.pictures))), clean, predict)
         scale = model.recommended.guidance_scale
@@ -152,7 +150,7 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
     """
     if config.init is not None:
         model = load_for_training("init", config.init, "base")
-        work_at(model, side)
+        model.work_at(side)
         return model
     assert config.autoencoder is not None
     vae = load_autoencoder(config.autoencoder)
@@ -162,18 +160,26 @@ def begun(config: TextToImageConfig, side: int) -> DiffusionModel:
         raise InvalidConfig(f"text_encoder: {error}") from error
     torch.manual_seed(config.seed)
     sample_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
+    network = new_unet(
+        sample_size=sample_size,
+        channels=vae.config.latent_channels,
+        text_width=text_encoder.config.hidden_size,
+        block_out_channels=config.block_out_channels,
+        layers_per_block=config.layers_per_block,
+        attention_head_dim=config.attention_head_dim,
+    )
     return DiffusionModel(
         tokenizer=tokenizer,
         text_encoder=text_encoder,
         vae=vae,
-        unet=build(config, vae, text_encoder.config.hidden_size, sample_size=sample_size),
+        unet=network,
         scheduler=sampling_scheduler(config.prediction_type),
         name="in training",
         recommends=read_advice(config.autoencoder)[0] or {"base": {"guidance_scale": GUIDANCE_SCALE}},
     )
 
 
-def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionModel:
+def load_for_training(field: str, name: str, kind: Kind) -> DiffusionModel:
     """Return a model to train on from, in float32, its other parts frozen.
 
     Args:
@@ -185,7 +191,7 @@ def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionMode
         InvalidConfig: There is none of the kind, or it is of a layout that is not trained.
     """
     try:
-        model = models.load(name, kind=kind, device="cpu", dtype=torch.float32)
+        model = load(name, kind=kind, device="cpu", dtype=torch.float32)
     except EditorError as error:
         raise InvalidConfig(f"{field}: {error}") from error
     if model.is_xl:
@@ -195,22 +201,5 @@ def load_for_training(field: str, name: str, kind: models.Kind) -> DiffusionMode
         )
     for part in (model.vae, model.text_encoder):
         part.requires_grad_(False)
-    model.unet.requires_grad_(True)
+    model.network.module.requires_grad_(True)
     return model
-
-
-def build(config: TextToImageConfig, vae: Any, text_width: int, *, sample_size: int) -> Any:
-    """Return a new UNet with attention at every resolution: the latents are small."""
-    levels = len(config.block_out_channels)
-    channels = vae.config.latent_channels
-    return UNet2DConditionModel(
-        sample_size=sample_size,
-        in_channels=channels,
-        out_channels=channels,
-        down_block_types=("CrossAttnDownBlock2D",) * levels,
-        up_block_types=("CrossAttnUpBlock2D",) * levels,
-        block_out_channels=config.block_out_channels,
-        layers_per_block=config.layers_per_block,
-        attention_head_dim=config.attention_head_dim,
-        cross_attention_dim=text_width,
-    )

@@ -52,7 +52,7 @@ def fixed_loss(
         scheduler: The training scheduler.
         samples: Batches of places, of one size each.
         clean: Places to latents, (B, C, h, w).
-        predict: Places, noised latents and timesteps, (B,), to what the UNet predicts.
+        predict: Places, noised latents and timesteps, (B,), to what the network predicts.
     """
     last = scheduler.config.num_train_timesteps
     timesteps = [round((k + 0.5) * last / TIMESTEPS) for k in range(TIMESTEPS)]

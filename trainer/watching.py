@@ -17,7 +17,7 @@ from typing import Final
 from dataset_builder.storage import peek
 from editors.below import folder_below, found_below
 from editors.files import user_path
-from editors.model_kinds import task_of
+from editors.model.loading.kinds import task_of
 from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
 from trainer.run_folder import finished

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from editors.edits import InstructionEditor
+from editors.requests.edits import InstructionEditor
 from ui import api
 from ui.calls import Calls, Offer
 from ui.data_tab import data_tab
@@ -40,7 +40,7 @@ from ui.switch import model_choice
 from ui.train_tab import train_tab
 
 if TYPE_CHECKING:
-    from editors.prompt_to_prompt import PromptToPromptEditor
+    from editors.prompt_to_prompt.editor import PromptToPromptEditor
 
 MAX_WAITING = 20
 """Edits that may wait in line; more are turned away with a message."""

@@ -17,7 +17,7 @@ from editors import LocalBlend
 from ui.elements import MAKE
 
 if TYPE_CHECKING:
-    from editors.alignment import TokenizedPrompt
+    from editors.model.tokens import TokenizedPrompt
 
 WEIGHTS = (-2, 4)
 """What a word's slider spans; Python and the command line take -100 to 100."""
@@ -204,7 +204,7 @@ class BoardState:
 
     def with_prompts(self, original: "TokenizedPrompt", edited: "TokenizedPrompt") -> "BoardState":
         """Return it for other prompts; what was said of words that are still there stays."""
-        from editors.alignment import word_links  # torch, which the page does not wait for
+        from editors.prompt_to_prompt.alignment import word_links
 
         ours, theirs = ([word.text for word in one.words] for one in (original, edited))
         return replace(

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from editors.settings import Settings
+from editors.requests.settings import Settings
 from ui.dial import Dial
 from ui.edits import MAX_SEED, Edits
 from ui.examples import lay_out_examples, wire_examples

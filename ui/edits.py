@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from editors import InstructionEdit
-from editors.settings import resolve
+from editors.requests.settings import resolve
 from ui.form import LABELS, request_of
 from ui.history import Entry, History, delete
 from ui.history_panel import Panel

@@ -13,7 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from editors import EditorError, InstructionEdit, InvalidEdit
-from editors.images import read_picture
+from editors.pictures.images import read_picture
 from ui.literal import literal
 
 DEFAULTS = {field.name: field.default for field in fields(InstructionEdit)}

@@ -13,9 +13,9 @@ from typing import Any
 
 from editors import EditResult, PromptEdit
 from editors.files import linked
-from editors.images import read_picture
-from editors.recipe import enlarged, save_png
-from editors.rules import reference
+from editors.pictures.images import read_picture
+from editors.requests.recipe import enlarged, save_png
+from editors.requests.rules import reference
 
 LIMIT = 24
 """Results that are kept; the oldest goes when another comes."""

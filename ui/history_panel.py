@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from editors import InvalidEdit
-from editors.recipe import read_recipe
+from editors.requests.recipe import read_recipe
 from ui.form import DEFAULTS, LABELS, Form, named, wire_problem
 from ui.history import Entry, History
 from ui.masking import Masking

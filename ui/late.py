@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from threading import Lock
 
-from editors.edits import EditResult, InstructionEdit, InstructionEditor, Step
-from editors.settings import Settings
+from editors.requests.edits import EditResult, InstructionEdit, InstructionEditor, Step
+from editors.requests.settings import Settings
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter
 
-from editors.edits import PictureSource
+from editors.requests.edits import PictureSource
 from ui.dial import Dial
 from ui.form import LABELS
 from ui.painter import painted, painter, surface

@@ -27,8 +27,8 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from editors.files import named_after, reason_of, replacing, user_path
-from editors.picture_files import SUFFIXES
-from editors.spelling import spelled
+from editors.pictures.files import SUFFIXES
+from editors.requests.spelling import spelled
 from ui.outputs import free_name
 
 PATH = "/mcp"

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 from editors import EditorError, IncompatibleModel
 from editors.below import found_below
-from editors.edits import InstructionEditor
 from editors.files import user_path
-from editors.model_kinds import is_edit_model
+from editors.model.loading.kinds import is_edit_model
+from editors.requests.edits import InstructionEditor
 from trainer.checkpoint import reached
 from trainer.config import InstructPix2PixConfig, read_config
 from trainer.errors import InvalidConfig

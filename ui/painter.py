@@ -13,8 +13,8 @@ import gradio as gr
 from PIL import Image
 
 from editors import InvalidEdit
-from editors.edits import PictureSource
-from editors.images import Picture, read_picture
+from editors.pictures.images import Picture, read_picture
+from editors.requests.edits import PictureSource
 
 BRUSH = "#ffffff"
 SIDE = 768

@@ -1,4 +1,4 @@
-"""The upload of the page: gradio's picture component, with the reading left to `editors.images`.
+"""The upload of the page: gradio's picture component, with the reading left to `editors.pictures.images`.
 
 gradio writes a stub for every component class beside its module (`photo.pyi`): the class has a module of its
 own so that the stub hides nothing else, and git ignores it.

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from editors import EditorError, PromptEdit
-from editors.edits import WordWindows
-from editors.images import read_picture
-from editors.settings import Settings
+from editors.pictures.images import read_picture
+from editors.requests.edits import WordWindows
+from editors.requests.settings import Settings
 from ui.board import BoardState, board
 from ui.dial import Dial
 from ui.edits import MAX_SEED
@@ -39,7 +39,7 @@ from ui.screen import QUIET, lay_out_screen, told
 from ui.shelf import Shelf
 
 if TYPE_CHECKING:
-    from editors.prompt_to_prompt import PromptToPromptEditor
+    from editors.prompt_to_prompt.editor import PromptToPromptEditor
 
 BEGIN = "Write what the picture shows, and what its edit shows; press Enter."
 EXAMPLES = (

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol
 import gradio as gr
 
 from editors import EditorError, EditResult
-from editors.edits import Editor, EditT, EditT_contra
+from editors.requests.edits import Editor, EditT, EditT_contra
 from ui.form import refusal
 from ui.history import Entry, History, keep
 from ui.lane import LANE, Lane

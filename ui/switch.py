@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from editors import EditorError
-from editors.edits import InstructionEditor
+from editors.requests.edits import InstructionEditor
 from ui.form import Form, refusal
 from ui.literal import literal
 from ui.models import Models

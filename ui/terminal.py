@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from editors import spelling
+from editors.requests import spelling
 
 BYTES_KEPT = "surrogateescape"
 """How Python keeps bytes of a file's name that are no text; written so, they are the same bytes again."""

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from PIL import Image
 
 from editors import EditResult
-from editors.edits import Edit, Editor, EditT
-from editors.images import read_picture
-from editors.picture import Picture
+from editors.pictures.images import read_picture
+from editors.requests.edits import Edit, Editor, EditT
+from editors.requests.picture import Picture
 
 PREVIEW_SIDE = 512
 """Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""

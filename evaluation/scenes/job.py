@@ -12,7 +12,7 @@ from dataset_builder.build_scenes import SceneJob, check_whole
 from dataset_builder.errors import InvalidJob
 from editors import InstructionEdit, PromptEdit
 from editors.files import user_path
-from editors.settings import Recommending, Settings, resolve
+from editors.requests.settings import Recommending, Settings, resolve
 from evaluation.sampling import Sampling
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
@@ -49,7 +49,7 @@ class ScenesJob:
         baselines: Measure the baselines too: unchanged picture, round trip, re-generation, SDEdit.
         judge: Folder of the judge; None takes the shipped one.
         scorer: Name or path of the scorer.
-        batch_size: Pictures that go through the UNet together.
+        batch_size: Pictures that go through the network together.
         device: Where to compute; None takes the best there is.
         jobs: Number of processes that draw the scenes; None takes every core. Does not change a byte.
     """

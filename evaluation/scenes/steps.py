@@ -17,7 +17,7 @@ from dataset_builder.errors import InvalidJob
 from dataset_builder.shards import ShardReport
 from dataset_builder.storage import locked, require_own, write_atomically, write_json
 from editors.files import user_path
-from editors.models import SCHEDULERS
+from editors.model.schedulers import SCHEDULERS
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
 from evaluation.scenes.base import ALL, BASE
@@ -59,7 +59,7 @@ class StepsJob:
         num_sources: Source scenes; each is edited in every way that it allows.
         seed: Of scenes and noise.
         judge: Folder of the judge; None takes the shipped one.
-        batch_size: Pictures that go through the UNet together.
+        batch_size: Pictures that go through the network together.
         device: Where to compute; None takes the best there is.
         jobs: Number of processes that draw the scenes; None takes every core. Does not change a byte.
     """

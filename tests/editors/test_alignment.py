@@ -8,16 +8,16 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from editors.alignment import (
-    TokenizedPrompt,
+from editors.errors import AlignmentError, IncompatibleModel
+from editors.model.tokens import TokenizedPrompt
+from editors.prompt_to_prompt.alignment import (
     can_replace,
     equalizer,
     indicator,
     refinement_mapper,
     replacement_mapper,
 )
-from editors.errors import AlignmentError, IncompatibleModel
-from editors.words import word_places
+from editors.requests.words import word_places
 from tests import tiny
 
 

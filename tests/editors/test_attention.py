@@ -5,9 +5,9 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttnProcessor2_0
 from torch.nn.functional import scaled_dot_product_attention
 
-from editors.attention import AttentionSite, ControlledAttnProcessor, install
-from editors.controls import EditControl
 from editors.errors import IncompatibleModel
+from editors.model.attention import AttentionSite, ControlledAttnProcessor, install
+from editors.prompt_to_prompt.controls import EditControl
 from tests import tiny
 
 

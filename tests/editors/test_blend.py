@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from editors.attention import AttentionSite
-from editors.blend import Blend, WordMaps, enlarge, feathered, shrink
+from editors.model.attention import AttentionSite
+from editors.prompt_to_prompt.blend import Blend, WordMaps, enlarge, feathered, shrink
 
 SITES = [
     AttentionSite(name=f"{level}.{n}.{is_cross}", is_cross=is_cross, level=level)

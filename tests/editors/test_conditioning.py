@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from editors.conditioning import Conditioning
-from editors.models import from_pipeline
+from editors.model.conditioning import Conditioning
+from editors.model.loading.load import from_pipeline
 from tests import tiny
 
 

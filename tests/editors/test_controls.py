@@ -6,9 +6,11 @@ import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 
-from editors.alignment import TokenizedPrompt, equalizer, refinement_mapper, replacement_mapper
-from editors.attention import ControlledAttnProcessor, install
-from editors.controls import (
+from editors.errors import AlignmentError
+from editors.model.attention import ControlledAttnProcessor, install
+from editors.model.tokens import TokenizedPrompt
+from editors.prompt_to_prompt.alignment import equalizer, refinement_mapper, replacement_mapper
+from editors.prompt_to_prompt.controls import (
     EditControl,
     InjectSelf,
     Refine,
@@ -18,8 +20,7 @@ from editors.controls import (
     compose,
     schedule,
 )
-from editors.errors import AlignmentError
-from editors.windows import window_alphas, window_steps
+from editors.prompt_to_prompt.windows import window_alphas, window_steps
 from tests import tiny
 from tests.editors.attention_reference import ExplicitAttention, OfficialEdit
 

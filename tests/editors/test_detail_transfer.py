@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editors.detail_transfer import (
+from editors.pictures.detail_transfer import (
     evened,
     local_map,
     smooth_map,
@@ -14,7 +14,7 @@ from editors.detail_transfer import (
     without_drift,
     working_size,
 )
-from editors.images import to_pixels
+from editors.pictures.images import to_pixels
 from evaluation.figures import psnr
 from tests import tiny
 

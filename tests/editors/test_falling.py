@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from editors.detail_transfer import transfer_change
-from editors.falling import Falling
-from editors.images import to_pixels
+from editors.pictures.detail_transfer import transfer_change
+from editors.pictures.falling import Falling
+from editors.pictures.images import to_pixels
 from tests.editors.test_detail_transfer import blotched, drifted, small, textured
 
 

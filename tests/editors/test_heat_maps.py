@@ -9,13 +9,14 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from editors.alignment import TokenizedPrompt, replacement_mapper
-from editors.attention import install
-from editors.controls import EditControl, Observation, Replace, RowControl, compose, schedule
-from editors.edits import PromptEdit
-from editors.heat_maps import HeatMaps, sheet
-from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.windows import window_alphas
+from editors.model.attention import install
+from editors.model.tokens import TokenizedPrompt
+from editors.prompt_to_prompt.alignment import replacement_mapper
+from editors.prompt_to_prompt.controls import EditControl, Observation, Replace, RowControl, compose, schedule
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.prompt_to_prompt.heat_maps import HeatMaps, sheet
+from editors.prompt_to_prompt.windows import window_alphas
+from editors.requests.edits import PromptEdit
 from tests import tiny
 from tests.editors.attention_reference import ExplicitAttention, OfficialEdit
 

@@ -13,7 +13,15 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from editors.errors import InvalidEdit
-from editors.images import MAX_PIXELS, composite, from_white, read_mask, read_picture, to_image, to_pixels
+from editors.pictures.images import (
+    MAX_PIXELS,
+    composite,
+    from_white,
+    read_mask,
+    read_picture,
+    to_image,
+    to_pixels,
+)
 from tests import tiny
 
 PHOTO = tiny.photo((61, 83))
@@ -219,7 +227,7 @@ def test_a_heic_picture_is_read_where_its_decoder_is(tmp_path):
 
 
 def test_a_heic_picture_without_its_decoder_is_named_with_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("editors.picture_files.find_spec", lambda name: None)
+    monkeypatch.setattr("editors.pictures.files.find_spec", lambda name: None)
     path = tmp_path / "photo.jpg"
     path.write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200))
     with pytest.raises(InvalidEdit, match=r"a HEIC picture.*save it as JPEG.*wordbrush\[heic\]"):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from editors import EditFailed, IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from editors.running import failures_explained
 from evaluation.figures import psnr
 from tests import tiny
@@ -406,7 +406,7 @@ def test_memory_may_run_out_before_the_model_and_after_it(editor, monkeypatch, w
     def exhausted(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr(f"editors.photo.{where}", exhausted)
+    monkeypatch.setattr(f"editors.model.photo.{where}", exhausted)
     with pytest.raises(EditFailed, match="ran out of memory"):
         editor.edit(request(tiny.photo((61, 83))))
 

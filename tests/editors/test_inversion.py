@@ -9,12 +9,12 @@ from diffusers import DDIMScheduler
 from PIL import Image
 
 from editors.diffusion import denoise
-from editors.edits import INVERSIONS, PromptEdit
 from editors.errors import InvalidEdit
-from editors.inversion import Inverter, ResidualSteps, levels
-from editors.models import from_pipeline
-from editors.prompt_to_prompt import PromptToPromptEditor
-from editors.records import weights_sign
+from editors.model.loading.load import from_pipeline
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.prompt_to_prompt.inversion import Inverter, ResidualSteps, levels
+from editors.prompt_to_prompt.records import weights_sign
+from editors.requests.edits import INVERSIONS, PromptEdit
 from editors.running import run_to_end
 from tests import tiny
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from editors.cache import Cache
-from editors.edits import INVERSIONS, LocalBlend, PromptEdit
 from editors.errors import InvalidEdit
-from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.model.text import TextReader
+from editors.prompt_to_prompt.cache import Cache
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.requests.edits import INVERSIONS, LocalBlend, PromptEdit
 from editors.running import run_to_end
-from editors.text import TextReader
 from tests import tiny
 
 N = 5

@@ -6,9 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit, checkpoints
+from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.diffusion import denoise
-from editors.models import DiffusionModel, from_pipeline, load, load_text_encoder
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading import checkpoints
+from editors.model.loading.checkpoints import load_text_encoder
+from editors.model.loading.load import from_pipeline, load
 from tests import tiny
 
 

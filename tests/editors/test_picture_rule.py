@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from editors.detail_transfer import rule_of_all, transfer_change
-from editors.images import LUMINANCE, to_pixels
-from editors.local_means import kuwahara
-from editors.picture_rule import PictureRule
+from editors.pictures.detail_transfer import rule_of_all, transfer_change
+from editors.pictures.images import LUMINANCE, to_pixels
+from editors.pictures.local_means import kuwahara
+from editors.pictures.picture_rule import PictureRule
 from evaluation.figures import psnr
 from tests import tiny
 from tests.editors.test_detail_transfer import blotched, drifted, small, textured

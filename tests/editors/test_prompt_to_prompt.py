@@ -9,15 +9,14 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image
 
-import editors.controls
-import editors.originals
-from editors.attention import ControlledAttnProcessor
-from editors.edits import LocalBlend, PromptEdit
 from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
-from editors.models import from_pipeline
-from editors.prompt_to_prompt import PromptToPromptEditor
+from editors.model.attention import ControlledAttnProcessor
+from editors.model.loading.load import from_pipeline
+from editors.prompt_to_prompt import controls, originals
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from editors.prompt_to_prompt.windows import window_steps
+from editors.requests.edits import LocalBlend, PromptEdit
 from editors.running import run_to_end
-from editors.windows import window_steps
 from tests import tiny
 
 SWAP = {"original_prompt": "a cat on a bench", "edited_prompt": "a dog on a bench"}
@@ -186,8 +185,18 @@ class Watch:
     def __init__(self, monkeypatch):
         self.originals: dict[Any, Any] = {}
         self.edits: dict[Any, Any] = {}
-        self.noted(monkeypatch, editors.controls, editors.controls.EditControl, self.edits)
-        self.noted(monkeypatch, editors.originals, editors.originals.Recorder, self.originals)
+        self.noted(
+            monkeypatch,
+            controls,
+            controls.EditControl,
+            self.edits,
+        )
+        self.noted(
+            monkeypatch,
+            originals,
+            originals.Recorder,
+            self.originals,
+        )
 
     def noted(self, monkeypatch, module, control, calls):
         attend, located = module.attend, control.attend

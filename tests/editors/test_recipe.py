@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from editors import EditFailed, EditResult, InstructionEdit, InvalidEdit, LocalBlend, PromptEdit
-from editors.recipe import read_recipe, save_png
-from editors.settings import STANDARD, resolve
+from editors.requests.recipe import read_recipe, save_png
+from editors.requests.settings import STANDARD, resolve
 from tests import tiny
 
 

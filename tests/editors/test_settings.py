@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from editors import InstructionEdit, PromptEdit
-from editors.edits import Edit
-from editors.requests import Request
-from editors.settings import STANDARD, Settings, checked, recommended_settings, resolve
+from editors.requests.edits import Edit
+from editors.requests.request import Request
+from editors.requests.settings import STANDARD, Settings, checked, recommended_settings, resolve
 
 INSTRUCTION = InstructionEdit(original_image=Image.new("RGB", (32, 32)), edit_prompt="make it night")
 PROMPTS = PromptEdit(original_prompt="a cat", edited_prompt="a dog")

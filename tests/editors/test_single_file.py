@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
-from editors.models import load
+from editors.model.loading.load import load
 from tests import tiny
 
 UNET_NAMES = [

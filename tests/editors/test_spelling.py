@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from editors.spelling import as_json, is_spellable, spelled
+from editors.requests.spelling import as_json, is_spellable, spelled
 
 ODD = (os.fsdecode(b"masqu\xe9.png"), "half a letter: \ud83d", "\udcff\ud800")
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from editors import InstructionEdit, InstructPix2PixEditor, PromptEdit, PromptToPromptEditor
-from editors.taught import changed_share, notes_on, notes_on_change, untaught
+from editors.requests.taught import changed_share, notes_on, notes_on_change, untaught
 from tests import tiny
 
 TAUGHT = ("make", "night", "tree", "remove", "swap", "drawing", "colour")

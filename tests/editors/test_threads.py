@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from editors import InstructionEdit, InstructPix2PixEditor, PromptEdit, PromptToPromptEditor
-from editors.threads import WORTH_WAKING, threads_for, threads_that_pay
+from editors.model.threads import WORTH_WAKING, threads_for, threads_that_pay
 from tests import tiny
 
 AVAILABLE = 6
@@ -56,23 +56,21 @@ def test_editors_call_small_unets_with_few_threads(way, six_threads, counts):
     assert torch.get_num_threads() == AVAILABLE
 
 
-class Unet:
-    """As many weights as it is told."""
-
-    def __init__(self, weights: float):
-        self.num_parameters = lambda: weights
+def network(weights: float) -> torch.nn.Module:
+    """As many weights as it is told, and no memory."""
+    return torch.nn.Linear(int(weights), 1, bias=False, device="meta")
 
 
 def test_a_large_call_takes_all(six_threads):
     latents = torch.zeros(2, 4, 8, 8)
-    with threads_that_pay(Unet(WORTH_WAKING / 128), latents):
+    with threads_that_pay(network(WORTH_WAKING / 128), latents):
         assert torch.get_num_threads() == AVAILABLE
-    with threads_that_pay(Unet(WORTH_WAKING / 129), latents):
+    with threads_that_pay(network(WORTH_WAKING / 129), latents):
         assert torch.get_num_threads() < AVAILABLE
 
 
 def test_a_call_that_fails_leaves_the_count_as_it_was(six_threads):
-    with pytest.raises(ValueError), threads_that_pay(Unet(1), torch.zeros(1, 4, 8, 8)):
+    with pytest.raises(ValueError), threads_that_pay(network(1), torch.zeros(1, 4, 8, 8)):
         assert torch.get_num_threads() < AVAILABLE
         raise ValueError
     assert torch.get_num_threads() == AVAILABLE

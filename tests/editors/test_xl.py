@@ -16,8 +16,9 @@ from editors import (
     PromptEdit,
     PromptToPromptEditor,
 )
-from editors.attention import install
-from editors.models import DiffusionModel, from_pipeline, load
+from editors.model.attention import install
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.load import from_pipeline, load
 from tests import tiny
 from tests.editors.test_single_file import single_file_of
 

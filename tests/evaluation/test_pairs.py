@@ -20,7 +20,7 @@ from dataset_builder.pair_files import FileBytes
 from dataset_builder.pair_sources import PairRef, Source
 from dataset_builder.shards import Sample, png_bytes
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from evaluation.pair_samples import pair_samples
 from evaluation.pairs import EvalJob, EvalStep, evaluate_pairs
 from evaluation.parts import (

@@ -14,7 +14,7 @@ from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import ConfigChanged, InvalidJob, UnreadableDataset
 from dataset_builder.scenes.paint import styles
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from evaluation.figures import MAX_PSNR
 from evaluation.photo_pairs import TARGETS
 from evaluation.photos import PhotoScore, PhotosJob, PhotosReport, PhotosStep, evaluate_photos

@@ -16,7 +16,7 @@ from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import UnreadableDataset
 from editors import InstructPix2PixEditor, PromptToPromptEditor
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from evaluation import pie as pie_module
 from evaluation import pie_metrics
 from evaluation.figures import MAX_PSNR

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from evaluation.sampling import Sampling, draw, round_trip, sdedit
 from tests import tiny
 

@@ -21,7 +21,7 @@ from dataset_builder.clip import Scorer
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import ChangedWorld, ConfigChanged, InvalidJob, JudgeMissing
 from editors import EditResult, IncompatibleModel, InstructPix2PixEditor, InvalidEdit, PromptToPromptEditor
-from editors.models import from_pipeline
+from editors.model.loading.load import from_pipeline
 from evaluation.judge import Reading, Thing, truth, world_hash
 from evaluation.scenes import (
     Measured,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from editors import models
+from editors.model.loading.load import load
 from tests import tiny
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
@@ -43,7 +43,7 @@ def loss(task: Any) -> torch.Tensor:
 def test_an_edit_model_is_gone_on_from(chain: Path, edit_model: Path, field: str, tmp_path: Path) -> None:
     config = toy.edit_config(chain, **{"out": tmp_path / "run", "steps": 1, field: str(edit_model)})
     task = instruct_pix2pix.make_task(config)
-    assert same(task.model, models.load(str(edit_model), kind="edit", device="cpu").unet)
+    assert same(task.model, load(str(edit_model), kind="edit", device="cpu").unet)
     assert task.model.config.in_channels == 2 * task.whole.latent_channels
     assert (finish(config) / "model" / "model_index.json").exists()
 
@@ -60,7 +60,7 @@ def test_a_family_has_a_base_and_an_edit_model_to_begin_with(
     assert not widened.model.conv_in.weight[:, channels:].any()
     assert going_on.model.conv_in.weight[:, channels:].any()
     base = text_to_image.make_task(toy.base_config(chain, init=str(family), **fields))
-    assert same(base.model, models.load(str(family), kind="base", device="cpu").unet)
+    assert same(base.model, load(str(family), kind="base", device="cpu").unet)
 
 
 def test_a_base_is_gone_on_from_with_its_own_layout(chain: Path, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_base_is_gone_on_from_with_its_own_layout(chain: Path, tmp_path: Path)
         steps=1,
     )
     task = text_to_image.make_task(config)
-    model = models.load(str(trained), kind="base", device="cpu")
+    model = load(str(trained), kind="base", device="cpu")
     assert same(task.model, model.unet) and dict(task.scheduler.config)["prediction_type"] == "v_prediction"
     assert (finish(config) / "model" / "model_index.json").exists()
     with pytest.raises(InvalidConfig, match=r"block_out_channels: .*the model to go on from decides"):
@@ -88,11 +88,11 @@ def test_a_model_that_went_on_with_larger_pictures_works_at_their_size(
     data = toy.dataset(tmp_path / "larger", pairs=False, side=2 * toy.SIDE)
     fields: dict[str, Any] = {"out": tmp_path / "base", "steps": 1, "validation_data": data}
     base = finish(toy.base_config(chain, init=str(chain / "base"), data=data, **fields))
-    assert models.load(str(base), kind="base", device="cpu").native_size == 2 * toy.SIDE
+    assert load(str(base), kind="base", device="cpu").native_size == 2 * toy.SIDE
     for resolution, wanted in ((2 * toy.SIDE, 2 * toy.SIDE), (toy.SIDE // 2, toy.SIDE), (None, toy.SIDE)):
         out = tmp_path / f"edit-{resolution}"
         config = toy.edit_config(chain, init=str(edit_model), resolution=resolution, out=out, steps=1)
-        assert models.load(str(finish(config)), kind="edit", device="cpu").native_size == wanted
+        assert load(str(finish(config)), kind="edit", device="cpu").native_size == wanted
 
 
 def test_a_new_base_listens_through_the_encoder_that_it_is_given(chain: Path, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_new_base_listens_through_the_encoder_that_it_is_given(chain: Path, tm
     config = toy.base_config(
         chain, text_encoder=str(tmp_path / "other"), out=tmp_path / "run", steps=1, mixed_precision="no"
     )
-    model = models.load(str(finish(config)), kind="base", device="cpu")
+    model = load(str(finish(config)), kind="base", device="cpu")
     assert same(model.text_encoder, pipe.text_encoder)
     assert model.text.max_tokens == pipe.tokenizer.model_max_length
     assert model.unet.config.cross_attention_dim == pipe.text_encoder.config.hidden_size

@@ -13,10 +13,10 @@ from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPip
 from PIL import Image
 
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
-from editors.checkpoints import read_advice
-from editors.models import load
+from editors.model.loading.checkpoints import read_advice
+from editors.model.loading.load import load
 from tests.trainer import toy
-from trainer import autoencoder, instruct_pix2pix
+from trainer import autoencoder, draws, instruct_pix2pix
 from trainer.data import to_pixels
 from trainer.errors import InvalidConfig
 from trainer.loop import train
@@ -25,15 +25,15 @@ from ui.cli import main
 
 
 class Spy(torch.nn.Module):
-    """Keeps what a UNet was last called with."""
+    """Keeps what a network was last called with."""
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
         self.unet = unet
 
-    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor) -> Any:
-        self.latents, self.text = latents, text
-        return self.unet(latents, timesteps, text)
+    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor, **told: Any) -> Any:
+        self.latents, self.text = latents, told["encoder_hidden_states"]
+        return self.unet(latents, timesteps, **told)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,24 @@ def test_unet_sees_the_mode_unscaled_and_the_noised_target(chain: Path) -> None:
     assert torch.allclose(
         spy.text, task.whole.encode_prompt([task.wordings.texts[i] for i in indices]), atol=1e-5
     )
+
+
+def test_latents_are_noised_as_the_editors_scale_them(chain: Path) -> None:
+    """Autoencoders that name their latents' statistics are trained on with them, not by the factor alone."""
+    task = instruct_pix2pix.make_task(toy.edit_config(chain, conditioning_dropout_prob=0.0, flip_prob=0))
+    channels = task.whole.latent_channels
+    statistics = {"latents_mean": [0.5] * channels, "latents_std": [2.0] * channels}
+    task.whole.vae.register_to_config(**statistics, scaling_factor=3.0)
+    spy, indices = Spy(task.model), np.array([3, 1])
+    task.loss(spy, indices, range(2))
+
+    rows = draws.generators(task.config.seed, range(2))
+    draws.uniform(rows)  # for the conditions
+    drawn = task.draw(rows, task.latents.shape(0))
+    _, mean, std = task.views(indices, rows).unbind(1)
+    clean = (mean + std * drawn.posterior - 0.5) * 3.0 / 2.0
+    noised = task.scheduler.add_noise(clean, drawn.noise, drawn.timesteps)
+    assert torch.allclose(spy.latents[:, :channels], noised, atol=1e-5)
 
 
 def test_dropped_conditions_are_zeros_and_the_empty_prompt(chain: Path) -> None:

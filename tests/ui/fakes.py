@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageOps
 
 from editors import EditFailed, EditResult, IncompatibleModel, InstructionEdit, Step
-from editors.images import read_picture
-from editors.settings import STANDARD, resolve
+from editors.pictures.images import read_picture
+from editors.requests.settings import STANDARD, resolve
 
 
 class NegativeEditor:

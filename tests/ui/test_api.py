@@ -10,7 +10,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from editors.recipe import read_recipe
+from editors.requests.recipe import read_recipe
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
 from ui.app import build_app, serve

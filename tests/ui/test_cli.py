@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from dataset_builder.build_job import read_build_job
 from dataset_builder.build_scenes import SceneJob
 from editors import InstructPix2PixEditor, PromptToPromptEditor
-from editors.recipe import read_recipe
+from editors.requests.recipe import read_recipe
 from evaluation.pairs import EvalJob
 from evaluation.scenes.job import ScenesJob
 from tests import tiny

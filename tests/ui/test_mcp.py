@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.routing import Route
 from typer.testing import CliRunner
 
-from editors.recipe import read_recipe
+from editors.requests.recipe import read_recipe
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from editors import IncompatibleModel, InstructionEdit
-from editors.settings import STANDARD
+from editors.requests.settings import STANDARD
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture

@@ -10,8 +10,8 @@ from PIL.PngImagePlugin import PngImageFile
 from playwright.sync_api import TimeoutError
 
 from editors import InstructionEdit
-from editors.images import read_mask
-from editors.recipe import save_png
+from editors.pictures.images import read_mask
+from editors.requests.recipe import save_png
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from editors import EditResult, InstructionEdit
-from editors.recipe import read_recipe
-from editors.settings import resolve
+from editors.requests.recipe import read_recipe
+from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.history import LIMIT, History, keep

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from editors import InstructionEdit
-from editors.images import read_mask
+from editors.pictures.images import read_mask
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.form import LABELS, request_of

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
-from editors.alignment import refinement_mapper, replacement_mapper, word_links
+from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_mapper, word_links
 from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app

@@ -13,7 +13,7 @@ from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.scenes import contact_sheet, fetch_artwork
-from editors.recipe import save_picture
+from editors.requests.recipe import save_picture
 from ui.commands import data_pairs, data_write
 from ui.errors import InvalidOption
 from ui.options import Commands, options

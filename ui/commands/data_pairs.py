@@ -23,7 +23,7 @@ from dataset_builder.shards import ShardReport
 from dataset_builder.slurm import array_script
 from dataset_builder.storage import write_json
 from dataset_builder.triplets import read_triplets
-from editors.recipe import save_picture
+from editors.requests.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
 from ui.addresses import LOCAL, AllowHost, host_names, until_told_to_end

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit, rules
-from editors.checkpoints import SCHEDULERS
-from editors.edits import StepWindow, WordWindows
+from editors import EditResult, InstructionEdit, LocalBlend, PromptEdit
 from editors.files import named_after
+from editors.model.schedulers import SCHEDULERS
+from editors.requests import rules
+from editors.requests.edits import StepWindow, WordWindows
 from ui.errors import InvalidOption, UnusablePlace
 from ui.options import number, options, words
 from ui.outputs import Json, free_name, png_place, report, require_apart
@@ -215,13 +216,13 @@ def _check_scheduler(name: str | None) -> None:
 
 def _save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
     """Write the pictures that were asked for and say so."""
-    from editors.recipe import save_picture, save_png
+    from editors.requests.recipe import save_picture, save_png
 
     save_png(result, places["edited_image"])
     if "original_image" in places and result.original_image is not None:
         save_picture(result.original_image, places["original_image"])
     if "attention" in places:
-        from editors.heat_maps import sheet
+        from editors.prompt_to_prompt.heat_maps import sheet
 
         save_picture(sheet(result.edited_image, result.heat_maps or {}), places["attention"])
     facts = {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from editors.checkpoints import POCKET, read_advice
-from editors.edits import InstructionEditor
 from editors.files import read_text, user_path
-from editors.model_kinds import find_model, is_edit_model
-from editors.settings import recommended_settings
+from editors.model.loading.checkpoints import POCKET, read_advice
+from editors.model.loading.kinds import find_model, is_edit_model
+from editors.requests.edits import InstructionEditor
+from editors.requests.settings import recommended_settings
 from ui.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.errors import InvalidOption, UnusablePlace
 from ui.late import LateEditor

@@ -30,7 +30,7 @@ from dataset_builder.scenes.artwork.store import artwork_file, cache_folder
 from dataset_builder.scenes.errors import MissingArtwork
 from dataset_builder.scenes.paint.canvas import Array, smoothstep
 from editors.files import replacing
-from editors.images import LUMINANCE
+from editors.pictures.images import LUMINANCE
 
 _DECODER: Final = "5"  # changes whenever decoding does, so that old caches are not read
 _EMBEDDED: Final = re.compile(r"base64,([A-Za-z0-9+/=]+)")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from dataset_builder.scenes.seeds import generator
-from editors.images import LUMINANCE
+from editors.pictures.images import LUMINANCE
 
 Array = NDArray[np.float32]
 Colour = tuple[float, float, float]

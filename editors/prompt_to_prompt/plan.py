@@ -1,0 +1,278 @@
+"""A prompt edit read against a model: what attention takes, where the edit may reach, at what size and cost.
+
+References: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
+2208.01626); for the recipe `instruct_pix2pix`, Brooks et al., "InstructPix2Pix: Learning to Follow Image
+Editing Instructions" (2023, arXiv 2211.09800), §3.1.2.
+
+Law: whatever is wrong with a request for this model is said here, before anything is computed.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from editors.errors import InvalidEdit
+from editors.guidance import Plain
+from editors.model.attention import AttentionSite
+from editors.model.diffusion_model import DiffusionModel
+from editors.model.photo import Photo
+from editors.model.tokens import TokenizedPrompt
+from editors.pictures.images import WHITE, read_mask
+from editors.prompt_to_prompt.alignment import (
+    can_replace,
+    equalizer,
+    indicator,
+    refinement_mapper,
+    replacement_mapper,
+)
+from editors.prompt_to_prompt.blend import Blend, WordMaps, shrink
+from editors.prompt_to_prompt.controls import (
+    AttentionObserver,
+    CrossControl,
+    InjectSelf,
+    Refine,
+    Replace,
+    Reweight,
+    RowControl,
+    StepMix,
+    compose,
+    schedule,
+)
+from editors.prompt_to_prompt.heat_maps import HeatMaps
+from editors.prompt_to_prompt.inversion import HELD, require_invertible
+from editors.prompt_to_prompt.records import sign
+from editors.prompt_to_prompt.windows import window_alphas, window_steps
+from editors.requests.edits import PictureSource, PromptEdit
+from editors.requests.settings import ResolvedEdit, Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Plan:
+    """A request as this model will carry it out.
+
+    Attributes:
+        edit: The request, with nothing left open.
+        seed: Of the noise.
+        settings: Its numbers.
+        size: (h, w) of the latents.
+        num_calls: Network calls, one or a few more than there are steps.
+        halves: The halves of the batch, unconditional and conditional, that have a weight.
+        controlled: Those in which the edit takes part.
+        mixes: Per network call the mix of cross-attention maps, or None; empty for none at all.
+        inject: The self-attention that is taken over.
+        prompts: The original and the edited prompt.
+        photo: The photo to edit, or None.
+        words: 1 at the tokens a local blend names, `(2, K)` of the original and the edited prompt, or None.
+        threshold: Share of the strongest attention from which a place counts for it.
+        start: The first call after which it holds.
+        painted: The user's mask in pixels of the original, `(H, W)`, or None.
+        changes_nothing: Whether the edited picture is the original, because nothing that is told differs.
+    """
+
+    edit: PromptEdit
+    seed: int
+    settings: Settings
+    size: tuple[int, int]
+    num_calls: int
+    halves: tuple[str, ...]
+    controlled: tuple[str, ...]
+    mixes: tuple[StepMix | None, ...]
+    inject: InjectSelf
+    prompts: tuple[TokenizedPrompt, TokenizedPrompt]
+    photo: Photo | None
+    words: Tensor | None
+    threshold: float
+    start: int
+    painted: NDArray[np.uint8] | None
+    changes_nothing: bool
+
+    @classmethod
+    def of(cls, resolved: ResolvedEdit[PromptEdit], model: DiffusionModel) -> Self:
+        """Read a request.
+
+        Raises:
+            InvalidEdit: The size, mask or number of steps cannot be used with this model.
+            AlignmentError: A named word is not in its prompt, or a prompt is too long for this model.
+        """
+        edit, settings = resolved.edit, resolved.settings
+        for name in ("original_prompt", "edited_prompt"):
+            model.text.require_known(name, getattr(edit, name))
+        original, edited = (
+            model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
+        )
+        num_calls = model.num_calls(settings.num_inference_steps)
+        photo = None
+        if edit.original_image is not None:
+            require_invertible(model.scheduler, edit.inversion)
+            photo = Photo.read(edit.original_image, model)
+        size = _latent_size(edit, model, photo)
+        halves = Plain(settings.guidance_scale).conditions
+        cross = _cross(edit, original, edited)
+        alphas = window_alphas(settings.cross_replace_steps, edited, num_calls)
+        mixes = schedule(compose(cross, edited.num_tokens), alphas, device=model.device, dtype=model.dtype)
+        paper = edit.recipe == "paper"
+        local = edit.local_blend
+        width, height = (
+            photo.picture.size if photo else [side * model.vae_scale_factor for side in reversed(size)]
+        )
+        says_the_same = original.ids == edited.ids and set(edit.word_weights.values()) <= {1}
+        return cls(
+            edit=edit,
+            seed=resolved.seed,
+            settings=settings,
+            size=size,
+            num_calls=num_calls,
+            halves=halves,
+            controlled=tuple(half for half in halves if half == "conditional" or not paper),
+            mixes=mixes if paper else (),
+            inject=InjectSelf(
+                steps=window_steps(settings.self_replace_steps, num_calls), finest_level=1 if paper else 0
+            ),
+            prompts=(original, edited),
+            photo=photo,
+            words=_words(edit, original, edited) if local else None,
+            threshold=local.threshold if local else 1,
+            start=window_steps((local.start, 1), num_calls).start if local else 0,
+            painted=None if edit.mask is None else _painted(edit.mask, (width, height)),
+            changes_nothing=says_the_same or halves == ("unconditional",),
+        )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the original is a photo that stays on its inverted path, rather than being drawn again."""
+        return self.photo is not None and self.edit.inversion in HELD
+
+    @property
+    def inversion(self) -> tuple[Hashable, ...]:
+        """What the trajectory of a photo depends on."""
+        assert self.photo is not None
+        method, scale = self.edit.inversion, self.settings.guidance_scale
+        own = {"null_text": (scale,), "edit_friendly": (scale, self.seed)}.get(method, ())
+        steps = self.settings.num_inference_steps
+        return (self.photo.digest, self.edit.original_prompt, method, steps, self.size, *own)
+
+    @property
+    def source(self) -> tuple[Hashable, ...]:
+        """What the original's picture depends on: edits that agree in it share its rows."""
+        if self.is_held:
+            return self.inversion
+        if self.photo is not None:
+            return (*self.inversion, self.settings.guidance_scale)
+        return (self.edit.original_prompt, self.seed, *self.batch_key)
+
+    @property
+    def lineage(self) -> tuple[Hashable, ...]:
+        """What two edits have in common that can only differ in what acts in them; see `signs`."""
+        return (self.source, self.edit.edited_prompt, self.settings.guidance_scale)
+
+    @property
+    def batch_key(self) -> tuple[Hashable, ...]:
+        """What rows of one network batch must have in common."""
+        method = self.edit.inversion if self.is_held else None
+        return (self.size, self.settings.num_inference_steps, self.settings.guidance_scale, method)
+
+    def signs(self) -> tuple[Hashable, ...]:
+        """Return per network call all that acts in it: where two edits agree, so do their latents."""
+        mixes = {id(mix): sign(mix.source, mix.own) for mix in self.mixes if mix is not None}
+        painted = None if self.painted is None else sign(shrink(self.painted, self.size))
+        words = None if self.words is None else sign(self.words)
+        signs: list[Hashable] = []
+        for call in range(self.num_calls):
+            mix = mixes.get(id(self.mixes[call])) if self.mixes else None
+            injected = (self.controlled, self.inject.finest_level) if call in self.inject.steps else None
+            threshold = self.threshold if self.words is not None and call >= self.start else None
+            acting = (mix, injected, painted, words, threshold)
+            signs.append((*acting, self.changes_nothing, self.edit.heat_maps))
+        return tuple(signs)
+
+    def takes(
+        self, site: AttentionSite, call: int, observers: Sequence[AttentionObserver]
+    ) -> tuple[str, ...]:
+        """Return the halves of the original whose queries and keys the edit needs at a site and call."""
+        if not site.is_cross:
+            return self.controlled if self.inject.holds(site, call) else ()
+        mixed = call < len(self.mixes) and self.mixes[call] is not None
+        watched = any(observer.wants(site) for observer in observers)
+        return ("conditional",) if "conditional" in self.halves and (mixed or watched) else ()
+
+    def may_take(self, site: AttentionSite) -> tuple[str, ...]:
+        """Return the halves whose queries and keys an edit of this recipe may need there, at some call."""
+        if site.is_cross:
+            return ("conditional",) if "conditional" in self.halves and self.edit.recipe == "paper" else ()
+        return self.controlled if site.level >= self.inject.finest_level else ()
+
+    def control(self, *, original: int, edited: int) -> RowControl:
+        """Return what one row of the edit takes from one of the original."""
+        return RowControl(original=original, edited=edited, cross=self.mixes, inject=self.inject)
+
+    def heat_maps(self, sites: Sequence[AttentionSite]) -> HeatMaps | None:
+        """Return a fresh observer of all words, if it is asked for, for a pair of rows."""
+        if not self.edit.heat_maps or "conditional" not in self.halves:
+            return None
+        return HeatMaps(sites, self.prompts, size=self.size)
+
+    def word_maps(self, sites: Sequence[AttentionSite]) -> WordMaps | None:
+        """Return a fresh observer of the words of a local blend, if there is one, for a pair of rows."""
+        if self.words is None or "conditional" not in self.halves:
+            return None
+        return WordMaps(sites, self.words, size=self.size)
+
+    def blend(self, words: WordMaps | None) -> Blend:
+        """Return what keeps the edit to its place."""
+        return Blend(word_maps=words, threshold=self.threshold, start=self.start, painted=self.painted)
+
+
+def _cross(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> list[CrossControl]:
+    """Choose the operations on cross-attention maps."""
+    factors = equalizer(edited, edit.word_weights)
+    if edit.operation == "replace" or (edit.operation == "auto" and can_replace(original, edited)):
+        return [Replace(replacement_mapper(original, edited)), Reweight(factors)]
+    return [Refine(refinement_mapper(original, edited)), Reweight(factors)]
+
+
+def _words(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
+    """Return 1 at the tokens that a local blend names, `(2, K)`."""
+    local = edit.local_blend
+    assert local is not None
+    return torch.stack(
+        (
+            indicator(original, local.original, field="local_blend.original"),
+            indicator(edited, local.edited, field="local_blend.edited"),
+        )
+    )
+
+
+def _painted(mask: PictureSource, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read the user's mask, (H, W)."""
+    painted = read_mask("mask", mask, size)
+    if painted.min() == WHITE:
+        raise InvalidEdit(
+            "mask",
+            "is white all over, so it keeps nothing; paint black where the picture must stay, "
+            "or leave the mask out.",
+        )
+    return painted
+
+
+def _latent_size(edit: PromptEdit, model: DiffusionModel, photo: Photo | None) -> tuple[int, int]:
+    """Return (h, w) of the latents for the photo, or the asked size, or the model's own."""
+    factor = model.vae_scale_factor
+    if photo is not None:
+        return photo.size[1] // factor, photo.size[0] // factor
+    sides = []
+    for name, side in (("height", edit.height), ("width", edit.width)):
+        side = side or model.native_size
+        if side % factor:
+            below = side - side % factor
+            raise InvalidEdit(
+                name,
+                f"{side} is not allowed, this model draws multiples of {factor}; "
+                f"give {below or factor} or {below + factor}.",
+            )
+        sides.append(side // factor)
+    return sides[0], sides[1]

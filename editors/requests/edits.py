@@ -1,0 +1,347 @@
+"""What an edit is: the requests, what comes out of them, and what every editor can do.
+
+References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Daniel Cohen-Or,
+"Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander
+Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions" (2023, arXiv
+2211.09800).
+
+Law: a request is valid from the moment it exists. Every rule lives here, once, and no door (command line,
+page, Python) can go round it. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
+
+from PIL import Image
+
+from editors.errors import InvalidEdit
+from editors.requests import rules
+from editors.requests.picture import Picture
+from editors.requests.request import Request
+from editors.requests.settings import Recommending
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = [
+    "INVERSIONS",
+    "Edit",
+    "EditResult",
+    "Editor",
+    "InstructionEdit",
+    "LocalBlend",
+    "PictureSource",
+    "PromptEdit",
+    "Step",
+    "StepWindow",
+    "WordWindows",
+]
+
+PictureSource = Image.Image | Picture | str | Path
+"""A picture in memory, one that `editors.pictures.images.read_picture` has decoded, or the path of one."""
+
+StepWindow = float | tuple[float, float]
+"""When something acts: a fraction of the steps from the first on, or (start, end) fractions; 1 is all."""
+
+Inversion = Literal["direct", "ddim", "negative_prompt", "null_text", "edit_friendly"]
+"""How the noise is found that a photograph would have been drawn from: `prompt_to_prompt.inversion`."""
+
+INVERSIONS: tuple[Inversion, ...] = get_args(Inversion)
+
+WordWindows = StepWindow | Mapping[str, StepWindow]
+"""One window for all words, or one per word with "default" for the rest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstructionEdit(Request):
+    """Change a picture as an instruction says (InstructPix2Pix).
+
+    Attributes:
+        original_image: The picture to edit: a PIL image, a decoded `Picture`, or a path.
+        edit_prompt: What to change, in words: "make it night".
+        guidance_scale: How strongly to follow the instruction (s_T), 0 to 100; None takes what the model
+            recommends, 7.5 where it says nothing.
+        image_guidance_scale: How closely to keep to the picture (s_I), 0 to 100; None takes what the model
+            recommends, 1.5 where it says nothing.
+        num_inference_steps: Denoising steps, 1 to 1000; None takes what the model recommends, 20 where it
+            says nothing.
+        seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
+        mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
+            size.
+        full_size: How the edit comes back to the picture's size, where the model works at another: "change"
+            transfers the change and keeps the picture's own detail, "resize" enlarges what the model drew.
+        resolution: Side in pixels of the square whose area the model works on; None: the model's own.
+    """
+
+    original_image: PictureSource
+    edit_prompt: str
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
+    num_inference_steps: int | None = None
+    seed: int | None = None
+    mask: PictureSource | None = None
+    full_size: Literal["change", "resize"] = "change"
+    resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.picture("original_image", self.original_image)
+        rules.prompt("edit_prompt", self.edit_prompt)
+        for name, rule in (
+            ("guidance_scale", rules.scale),
+            ("image_guidance_scale", rules.scale),
+            ("num_inference_steps", rules.steps),
+        ):
+            if getattr(self, name) is not None:
+                rule(name, getattr(self, name))
+        rules.seed(self.seed)
+        rules.choice("full_size", self.full_size, ("change", "resize"))
+        if self.mask is not None:
+            rules.picture("mask", self.mask)
+        if self.resolution is not None:
+            rules.whole_number("resolution", self.resolution, *rules.SIDE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalBlend:
+    """Keep an edit to where some words are (Prompt-to-Prompt, "Local Editing").
+
+    Attributes:
+        original: Words of the original prompt whose place may change.
+        edited: Words of the edited prompt whose place may change.
+        threshold: Share of the strongest attention from which a place counts, above 0, up to 1.
+        start: Fraction of the steps after which blending begins, 0 to 1.
+    """
+
+    original: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    threshold: float = 0.3
+    start: float = 0.2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "original", rules.words("local_blend.original", self.original))
+        object.__setattr__(self, "edited", rules.words("local_blend.edited", self.edited))
+        if not self.original and not self.edited:
+            raise InvalidEdit(
+                "local_blend", "names no word, so nothing could change; give words of one prompt or both."
+            )
+        rules.number("local_blend.threshold", self.threshold, 0, 1, above=True)
+        rules.number("local_blend.start", self.start, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptEdit(Request):
+    """Change a picture by changing the prompt that made it, or that describes it (Prompt-to-Prompt, Alg. 1).
+
+    Attributes:
+        original_prompt: The prompt of the original picture; of a photo, what can be seen on it.
+        edited_prompt: The prompt of the edited picture.
+        operation: "replace" swaps words one for one, "refine" adds or drops words, "auto" looks at the
+            prompts.
+        recipe: "paper" controls cross- and self-attention in the conditional half; "instruct_pix2pix"
+            controls self-attention alone, in every layer and both halves, as the InstructPix2Pix data was
+            made.
+        word_weights: Word of the edited prompt -> factor on its attention; 1 changes nothing, -100 to 100.
+        cross_replace_steps: When the original's cross-attention is used: a fraction of the steps, a (start,
+            end) pair of fractions, or one of these per word of the edited prompt with "default" for the rest;
+            None takes what the model recommends, 0.8 where it says nothing.
+        self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair;
+            None takes what the model recommends, 0.4 where it says nothing.
+        local_blend: Keep the edit to where some words are.
+        mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
+            size.
+        guidance_scale: How strongly to follow the prompts, 0 to 100; None takes what the model recommends,
+            7.5 where it says nothing.
+        num_inference_steps: Denoising steps, 1 to 1000; None takes what the model recommends, 50 where it
+            says nothing.
+        seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
+        width: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
+        height: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
+        original_image: The photo to edit, a PIL image or a path; None draws the original from its prompt.
+        inversion: How the noise is found that the photo would have been drawn from.
+        full_size: How the edit comes back to a photo's size, where the model works at another: "change"
+            transfers the change and keeps the photo's own detail, "resize" enlarges what the model drew.
+        heat_maps: Whether to tell where each word is looked at; it costs time.
+    """
+
+    original_prompt: str
+    edited_prompt: str
+    operation: Literal["auto", "replace", "refine"] = "auto"
+    recipe: Literal["paper", "instruct_pix2pix"] = "paper"
+    word_weights: Mapping[str, float] = field(default_factory=dict)
+    cross_replace_steps: WordWindows | None = None
+    self_replace_steps: StepWindow | None = None
+    local_blend: LocalBlend | None = None
+    mask: PictureSource | None = None
+    guidance_scale: float | None = None
+    num_inference_steps: int | None = None
+    seed: int | None = None
+    width: int | None = None
+    height: int | None = None
+    original_image: PictureSource | None = None
+    inversion: Inversion = "direct"
+    full_size: Literal["change", "resize"] = "change"
+    heat_maps: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_photo()
+        rules.prompt("original_prompt", self.original_prompt)
+        rules.prompt("edited_prompt", self.edited_prompt)
+        rules.choice("operation", self.operation, ("auto", "replace", "refine"))
+        rules.choice("recipe", self.recipe, ("paper", "instruct_pix2pix"))
+        if self.guidance_scale is not None:
+            rules.scale("guidance_scale", self.guidance_scale)
+        if self.num_inference_steps is not None:
+            rules.steps("num_inference_steps", self.num_inference_steps)
+        rules.seed(self.seed)
+        object.__setattr__(self, "word_weights", rules.weights("word_weights", self.word_weights))
+        object.__setattr__(self, "cross_replace_steps", self._windows("cross_replace_steps"))
+        object.__setattr__(self, "self_replace_steps", self._window("self_replace_steps"))
+        if self.recipe == "instruct_pix2pix" and any(weight != 1 for weight in self.word_weights.values()):
+            raise InvalidEdit(
+                "word_weights",
+                'the recipe "instruct_pix2pix" leaves attention to words alone; '
+                'choose the recipe "paper", or leave the weights out.',
+            )
+        if self.local_blend is not None and not isinstance(self.local_blend, LocalBlend):
+            raise InvalidEdit(
+                "local_blend",
+                f"{self.local_blend!r} is no LocalBlend; write LocalBlend(original=('cat',), …).",
+            )
+        if self.mask is not None:
+            rules.picture("mask", self.mask)
+        for name, side in (("width", self.width), ("height", self.height)):
+            if side is not None:
+                rules.whole_number(name, side, *rules.SIDE)
+
+    @classmethod
+    def _parts(cls) -> Mapping[str, type]:
+        return {"local_blend": LocalBlend}
+
+    def _check_photo(self) -> None:
+        rules.choice("inversion", self.inversion, INVERSIONS)
+        rules.choice("full_size", self.full_size, ("change", "resize"))
+        rules.switch("heat_maps", self.heat_maps)
+        if self.original_image is None:
+            if self.inversion != "direct":
+                raise InvalidEdit(
+                    "inversion",
+                    f"{self.inversion!r} needs a photo to invert; give original_image, "
+                    "or leave the inversion out.",
+                )
+            return
+        rules.picture("original_image", self.original_image)
+        if isinstance(self.original_prompt, str) and not self.original_prompt.strip():
+            raise InvalidEdit(
+                "original_prompt", "is empty; say in a few words what can be seen on the photo."
+            )
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                raise InvalidEdit(
+                    name,
+                    f"{rules.shown(getattr(self, name))} is not allowed with a photo, "
+                    "which keeps its size; leave it out.",
+                )
+
+    def _window(self, name: str) -> StepWindow | None:
+        value = getattr(self, name)
+        return None if value is None else rules.window(name, value)
+
+    def _windows(self, name: str) -> WordWindows | None:
+        value = getattr(self, name)
+        if not isinstance(value, Mapping):
+            return self._window(name)
+        return {rules.word(name, key): rules.window(f"{name}[{key}]", one) for key, one in value.items()}
+
+
+Edit = InstructionEdit | PromptEdit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Step:
+    """One denoising step that has been taken.
+
+    Attributes:
+        index: Which step, from 0.
+        num_steps: How many there are; multistep schedulers may take a few more than were asked for.
+        timestep: The scheduler's name for this noise level.
+        latents: Where the pictures are now, (B, C, h, w).
+        clean: Where the model, as of this step, thinks they will end, (B, C, h, w).
+    """
+
+    index: int
+    num_steps: int
+    timestep: int
+    latents: Tensor
+    clean: Tensor
+    render: Callable[[Tensor], Image.Image] | None = field(default=None, repr=False)
+
+    def preview(self) -> Image.Image:
+        """Draw what the model now expects, small and fast; nothing is computed unless this is called."""
+        if self.render is None:
+            raise ValueError("This step comes from the bare sampling loop, which knows no decoder.")
+        return self.render(self.clean)
+
+
+EditT = TypeVar("EditT", bound="Edit")
+EditT_contra = TypeVar("EditT_contra", bound="Edit", contravariant=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EditResult:
+    """A finished edit, with all that is needed to make it again.
+
+    Attributes:
+        edited_image: The edited picture, of the original's size.
+        original_image: The original picture, upright, as the edit saw it.
+        edit: The request as it was really carried out: what it left open is filled in.
+        seed: Of the noise.
+        num_unet_rows: Rows of network evaluations that were spent: what the edit cost.
+        seconds: Wall time.
+        model: Name of the model.
+        scheduler: Class name of the scheduler.
+        reconstruction_psnr: How closely the original prompt redraws a photo from its inverted noise, in dB;
+            for inversions that hold the photo on its path, unguided and to first order. None where there is
+            no photo.
+        heat_maps: Word -> where it is looked at, (h, w) from 0 to 1; None if not asked for. Words of the
+            original prompt alone are shown as the original picture looks at them, all others as the edited.
+        notes: What people should know of it, a sentence each: frames that were left out, unknown words.
+    """
+
+    edited_image: Image.Image
+    original_image: Image.Image | None
+    edit: Edit
+    seed: int
+    num_unet_rows: int
+    seconds: float
+    model: str = ""
+    scheduler: str = ""
+    reconstruction_psnr: float | None = None
+    heat_maps: Mapping[str, NDArray[np.float32]] | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Editor(Recommending, Protocol[EditT_contra]):
+    """What every editor does: the same edit, watched or not."""
+
+    def edit(self, edit: EditT_contra) -> EditResult:
+        """Carry out the edit."""
+        ...
+
+    def stream(self, edit: EditT_contra) -> Generator[Step, None, EditResult]:
+        """Carry out the edit step by step; closing the generator cancels, its return value is the result."""
+        ...
+
+
+class InstructionEditor(Editor[InstructionEdit], Protocol):
+    """An editor that follows instructions, and says which it follows best."""
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What its model says it is good at, as one would ask for it; empty where it says nothing."""
+        ...
