@@ -10,10 +10,7 @@ Law: the bytes depend on the configuration alone: not on the number of jobs, nor
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +22,7 @@ from dataset_builder import records, scenes
 from dataset_builder.build import build_shards
 from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
 from dataset_builder.dataset import is_finished
-from dataset_builder.errors import DatasetError, InvalidJob
+from dataset_builder.errors import InvalidJob
 from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards import Sample, ShardReport, png_bytes
@@ -221,33 +218,3 @@ def _pair_sample(job: SceneJob, number: int, edit: scenes.SceneEdit, drawn: scen
         "json": canonical_json(words).encode(),
     }
     return Sample(key=_key(number), parts=parts)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw a dataset from the command line; `wordbrush data scenes` is the same with a progress bar."""
-    parser = argparse.ArgumentParser(prog="python -m dataset_builder.build_scenes", description=main.__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--world", default="pocket-photos")
-    for option, default in (("num", 1000), ("size", 64), ("seed", 0), ("samples-per-shard", 500)):
-        parser.add_argument(f"--{option}", type=int, default=default)
-    parser.add_argument("--jobs", type=int)
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--pairs", action="store_true")
-    parser.add_argument("--paraphrase", action="store_true")
-    parser.add_argument("--kinds", default="allowed")
-    started, count = time.monotonic(), 0
-    try:
-        job = SceneJob(**vars(parser.parse_args(arguments)))
-        for report in build_scenes(job):
-            count += report.stop - report.start
-            sys.stderr.write(f"{report.name} {count}/{job.num} {time.monotonic() - started:.0f} s\n")
-    except DatasetError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from dataset_builder.errors import InvalidJob
+from editors.requests.rules import SEED
 
 MAX_JOBS: Final = 256
-MAX_SEED: Final = 2**32 - 1
+MAX_SEED: Final = SEED[1]
 
 
 def check_whole(field: str, value: object, low: int, high: int) -> None:

@@ -27,10 +27,10 @@ from dataset_builder.errors import InvalidJob, ScorerMissing
 from dataset_builder.records import ClipScores
 from dataset_builder.scorer_model import ScorerModel, sentence_embeddings
 from dataset_builder.storage import canonical_json, write_atomically
-from dataset_builder.tower import to_pixels
 from editors.errors import told_as
 from editors.files import user_path
 from editors.model.loading.checkpoints import load_text_encoder
+from editors.pictures.batches import to_tensor
 
 POCKET: Final = "pocket"
 SHIPPED: Final = Path(__file__).parent / "weights" / "scorer"
@@ -193,7 +193,7 @@ class PocketTowers:
                 f"pictures are {pictures.shape[1:3]}, but this scorer sees ({self.size}, {self.size}); "
                 "draw them at that size."
             )
-        return self.model.image_features(to_pixels(pictures).to(self.device))
+        return self.model.image_features(to_tensor(pictures).to(self.device))
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Return (B, 384) of texts."""

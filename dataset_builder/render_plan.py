@@ -29,6 +29,7 @@ from dataset_builder.triplets import TripletRow
 from editors.files import user_path
 from editors.pictures.images import read_picture
 from editors.requests.edits import INVERSIONS, Inversion, PromptEdit
+from editors.requests.rules import NUM_SEEDS
 
 Recipe = Literal["instruct_pix2pix", "paper"]
 # How fast and where, but not what; models and words are in the configuration by their hashes.
@@ -182,7 +183,7 @@ def planned_edits(job: RenderJob, row: TripletRow, source: int) -> list[tuple[in
         InvalidEdit: The words are no prompts, or the photo is no picture.
     """
     common = _generator(job, row, f"source {source}")
-    seed = int(common.integers(2**32))
+    seed = int(common.integers(NUM_SEEDS))
     guidance = None if job.guidance_scale is None else _between(*job.guidance_scale, common.random())
     source_picture = _picture(job, row)
     planned = []

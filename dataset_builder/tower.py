@@ -12,19 +12,12 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 _GROUP: Final = 16
 _GRID: Final = 4
-
-
-def to_pixels(pictures: NDArray[np.uint8]) -> Tensor:
-    """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 class Tower(nn.Module):

@@ -22,6 +22,7 @@ from dataset_builder.storage import hash_json
 from dataset_builder.triplets import read_triplets
 from dataset_builder.writer_messages import SYSTEM, TripletAnswer
 from editors.files import read_text, user_path
+from editors.requests.rules import SEED
 
 WriterName = Literal["scenes", "openai"]
 Transport = Literal["chat", "responses", "batch"]
@@ -131,7 +132,7 @@ class WriteJob:
         _check_choices(self)
         for field, low, high in (
             ("num", 1, 100_000_000),
-            ("seed", 0, 2**32 - 1),
+            ("seed", *SEED),
             ("max_tokens", 16, 100_000),
             ("shots", 0, 32),
             ("concurrency", 1, 1000),

@@ -17,6 +17,7 @@ from PIL import Image
 from dataset_builder.shards import png_bytes
 from dataset_builder.storage import append_line, make_folder, read_lines, write_atomically
 from editors import InstructionEdit, InstructPix2PixEditor
+from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
 
 SCORES_FILE: Final = "scores.jsonl"
@@ -64,7 +65,7 @@ def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) ->
         guidance_scale=job.guidance_scale,
         image_guidance_scale=job.image_guidance_scale,
         num_inference_steps=job.num_inference_steps,
-        seed=(job.seed + number) % 2**32,
+        seed=(job.seed + number) % NUM_SEEDS,
     )
 
 

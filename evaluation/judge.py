@@ -28,9 +28,9 @@ from dataset_builder.scenes import Scene
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.storage import canonical_json, hash_json, write_atomically
-from dataset_builder.tower import to_pixels
 from editors.errors import told_as
 from editors.files import user_path
+from editors.pictures.batches import to_tensor
 from evaluation.judge_model import HIDDEN, PLACE_HEADS, JudgeModel, Vocabulary
 
 HEADS: Final = ("noun", "count", "colour", "material", "background", "time_of_day", "weather", "style")
@@ -253,7 +253,7 @@ class Judge:
             pictures = cells.mean((2, 4)).round().astype(np.uint8)
         readings: list[Reading] = []
         for start in range(0, len(pictures), _BATCH):
-            logits = self.model(to_pixels(pictures[start : start + _BATCH]))
+            logits = self.model(to_tensor(pictures[start : start + _BATCH]))
             best = {head: value.argmax(-1).numpy() for head, value in logits.items()}
             readings += [self._reading(best, row) for row in range(len(best["count"]))]
         return readings

@@ -39,6 +39,7 @@ from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import GridRow, draw_grid, markdown
 from evaluation.sampling import model_hash, through_autoencoder
 from evaluation.scores import EvalReport, PairScore, summarise
+from evaluation.sizes import named, sized
 
 MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
@@ -54,7 +55,7 @@ class EvalJob:
         data: Folder of pairs, of any form that is trained on; None draws held-out pairs into `out/pairs`.
         num: Number of pairs.
         world: World of the pairs to draw, where `data` is None.
-        size: Their side in pixels.
+        size: Their side in pixels; None takes the model's own.
         paraphrase: Word their instructions in ways that were never trained on.
         seed: Their seed, and that of the edits: pair n is edited with seed + n.
         guidance_scale: As in `InstructionEdit`.
@@ -68,7 +69,7 @@ class EvalJob:
     data: Path | None = None
     num: int = 300
     world: str = "pocket-photos"
-    size: int = 64
+    size: int | None = None
     paraphrase: bool = False
     seed: int = 0
     guidance_scale: float | None = None
@@ -91,7 +92,7 @@ class EvalJob:
             out=self.out / "pairs",
             world=self.world,
             num=self.num,
-            size=self.size,
+            size=named(self.size),
             seed=self.seed,
             split="held_out",
             pairs=True,
@@ -119,10 +120,11 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
         DatasetError: The pairs cannot be drawn or read, or the results not be written.
         EditorError: The model cannot be loaded, or an edit failed.
     """
+    editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
+    job = sized(job, editor.model)
     if job.data is None:
         yield from build_scenes(job.scene_job())
     info = pair_samples(job.data or job.scene_job().out, job.num)
-    editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
     settings = edit_runs.settings_of(job, editor)
     model = model_hash(editor.model)
     run = hash_json([model, info.data_hash, settings])

@@ -23,9 +23,11 @@ from dataset_builder.storage import make_folder, write_atomically, write_json
 from editors.files import user_path
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import load
+from editors.requests.rules import NUM_SEEDS
 from evaluation.figures import Interval, interval, psnr
 from evaluation.report import GridRow, draw_grid
 from evaluation.sampling import Sampling, draw, round_trip
+from evaluation.sizes import named, sized
 
 _BATCH: Final = 16
 MAX_SCENES: Final = 100_000
@@ -41,7 +43,7 @@ class PartsJob:
         data: Folder of scenes; None draws held-out ones into `out/scenes`.
         num: Number of scenes.
         world: World of the scenes to draw, where `data` is None.
-        size: Their side in pixels.
+        size: Their side in pixels; None takes the model's own.
         seed: Their seed, and that of the noise: picture n starts from seed + n.
         guidance_scale: How strongly the base model follows the captions.
         num_inference_steps: Its denoising steps.
@@ -53,7 +55,7 @@ class PartsJob:
     data: Path | None = None
     num: int = 64
     world: str = "pocket"
-    size: int = 64
+    size: int | None = None
     seed: int = 0
     guidance_scale: float = 4.0
     num_inference_steps: int = 30
@@ -72,7 +74,7 @@ class PartsJob:
         """Return the job that draws the held-out scenes."""
         out = self.out / "scenes"
         return SceneJob(
-            out=out, world=self.world, num=self.num, size=self.size, seed=self.seed, split="held_out"
+            out=out, world=self.world, num=self.num, seed=self.seed, split="held_out", size=named(self.size)
         )
 
 
@@ -115,8 +117,9 @@ def evaluate_autoencoder(job: PartsJob, model: DiffusionModel | None = None) -> 
     Yields:
         The shards of the scenes, where they are drawn here; a score a picture; and last the report.
     """
-    info = yield from _held_out_scenes(job)
     model = model or load(job.model, kind="base", device=job.device)
+    job = sized(job, model)
+    info = yield from _held_out_scenes(job)
     scores: list[float] = []
     rows: list[GridRow] = []
     for batch in _batches(itertools.islice(info.samples((records.IMAGE, records.CAPTION)), job.num)):
@@ -143,16 +146,19 @@ def draw_captions(job: PartsJob, model: DiffusionModel | None = None) -> Iterato
     Yields:
         The shards of the scenes, where they are drawn here; then each drawn caption.
     """
-    info = yield from _held_out_scenes(job)
     model = model or load(job.model, kind="base", device=job.device)
+    job = sized(job, model)
+    info = yield from _held_out_scenes(job)
     how = Sampling(
-        size=job.size, guidance_scale=job.guidance_scale, num_inference_steps=job.num_inference_steps
+        size=named(job.size),
+        guidance_scale=job.guidance_scale,
+        num_inference_steps=job.num_inference_steps,
     )
     rows = []
     number = job.seed
     for batch in _batches(itertools.islice(info.samples((records.IMAGE, records.CAPTION)), job.num)):
         captions = [sample[records.CAPTION] for sample in batch]
-        pictures = draw(model, captions, [(number + place) % 2**32 for place in range(len(batch))], how)
+        pictures = draw(model, captions, [(number + place) % NUM_SEEDS for place in range(len(batch))], how)
         number += len(batch)
         for sample, picture in zip(batch, pictures, strict=True):
             rows.append(GridRow(label=sample[records.CAPTION], pictures=(sample[records.IMAGE], picture)))

@@ -35,6 +35,7 @@ from dataset_builder.storage import (
 from editors import InstructPix2PixEditor
 from editors.files import user_path
 from editors.model.photo import Photo
+from editors.requests.rules import SEED
 from evaluation import edit_runs
 from evaluation.figures import Interval, interval, psnr, ssim
 from evaluation.photo_pairs import PhotoPairs
@@ -83,7 +84,7 @@ class PhotosJob:
             object.__setattr__(self, "photos", user_path(self.photos))
         check_whole("num", self.num, 1, MAX_PHOTOS)
         check_whole("size", self.size, 64, 512 if self.photos is None else 4096)
-        check_whole("seed", self.seed, 0, 2**32 - 1)
+        check_whole("seed", self.seed, *SEED)
         edit_runs.require_askable(self)
 
     def pairs(self) -> PhotoPairs:

@@ -17,6 +17,7 @@ from dataset_builder.build_scenes import check_whole
 from editors import InstructionEdit, LocalBlend, PromptEdit
 from editors.files import user_path
 from editors.requests.edits import Inversion
+from editors.requests.rules import NUM_SEEDS
 from evaluation.pie_bench import PieCase
 
 NUM_CASES: Final = 700
@@ -86,10 +87,10 @@ class PieJob:
             local_blend=LocalBlend(original=(words[0],), edited=(words[1],)) if words else None,
             word_weights={words[1]: WEIGHT} if words else {},
             num_inference_steps=self.num_inference_steps,
-            seed=(self.seed + number) % 2**32,
+            seed=(self.seed + number) % NUM_SEEDS,
         )
 
     def instruction_edit(self, case: PieCase, picture: Image.Image, number: int) -> InstructionEdit:
         """Return the instruction edit of entry `number`."""
-        seed = (self.seed + number) % 2**32
+        seed = (self.seed + number) % NUM_SEEDS
         return InstructionEdit(original_image=picture, edit_prompt=case.edit_prompt, seed=seed)

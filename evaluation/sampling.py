@@ -28,6 +28,7 @@ from editors.guidance import Plain
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
+from editors.pictures.batches import to_tensor, to_uint8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +82,7 @@ def draw(
     )
     for step in steps:
         latents = step.latents
-    return _levels(model.decode(latents))
+    return to_uint8(model.decode(latents))
 
 
 @torch.no_grad()
@@ -118,7 +119,7 @@ def sdedit(
     if first == 0:
         latents = latents * scheduler.init_noise_sigma
     else:
-        clean = model.scaled(model.encode_image(_pixels(pictures)).mode().float())
+        clean = model.scaled(model.encode_image(to_tensor(pictures)).mode().float())
         latents = scheduler.add_noise(clean, latents, timesteps[:1].repeat(len(clean)))
     predict = guided(model, captions, size=(how.size, how.size), guidance_scale=how.guidance_scale)
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
@@ -126,7 +127,7 @@ def sdedit(
     for index, timestep in enumerate(timesteps):
         output = predict(scheduler.scale_model_input(latents, timestep), timestep, index)
         latents = scheduler.step(output, timestep, latents, **options).prev_sample
-    return _levels(model.decode(latents))
+    return to_uint8(model.decode(latents))
 
 
 def _noise(
@@ -147,7 +148,7 @@ def round_trip(model: DiffusionModel, pictures: NDArray[np.uint8]) -> NDArray[np
     Returns:
         (B, H, W, 3) uint8.
     """
-    return _levels(model.decode_unscaled(model.encode_image(_pixels(pictures)).mode()))
+    return to_uint8(model.decode_unscaled(model.encode_image(to_tensor(pictures)).mode()))
 
 
 def through_autoencoder(model: DiffusionModel, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -165,19 +166,6 @@ def through_autoencoder(model: DiffusionModel, picture: NDArray[np.uint8]) -> ND
         return round_trip(model, picture[None])[0]
     pixels = model.decode_unscaled(encode([photo], model))[0].permute(1, 2, 0).cpu().numpy()
     return np.array(photo.brought_back(pixels, "resize", before=lambda: photo.pixels))
-
-
-def _pixels(pictures: NDArray[np.uint8]) -> Tensor:
-    """Turn (B, H, W, 3) uint8 into (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _levels(pixels: Tensor) -> NDArray[np.uint8]:
-    """Turn (B, 3, H, W) in [0, 1] into (B, H, W, 3) uint8."""
-    rounded: NDArray[np.uint8] = (
-        (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    )
-    return rounded
 
 
 def model_hash(model: DiffusionModel) -> str:

@@ -27,7 +27,9 @@ from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import Photo, encode
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
-from editors.prompt_to_prompt.inversion import Inverter, ResidualSteps, Trajectory
+from editors.prompt_to_prompt.inversion.inverter import Inverter
+from editors.prompt_to_prompt.inversion.methods import METHODS
+from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.requests.edits import INVERSIONS, Inversion, PromptEdit
 from editors.running import run_to_end
 
@@ -60,7 +62,7 @@ def invert(
     """Invert latents, (C, h, w)."""
     inverter = Inverter(model, latents, prompt, num_inference_steps=steps, guidance_scale=scale, seed=0)
     with torch.no_grad():
-        return run_to_end(inverter.steps(method))
+        return run_to_end(METHODS[method].steps(inverter))
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from editors.prompt_to_prompt.editor import PromptToPromptEditor
 from editors.requests.edits import InstructionEdit
 from evaluation.sampling import Sampling, draw
 
-NUM, SIDE, STEPS = 24, 64, 20
+NUM, STEPS, WIDTH = 24, 20, 128
+"""Pictures of a sheet, steps of each, and how wide a picture is shown."""
 
 
 def drawn(name: str) -> Image.Image:
@@ -27,9 +28,10 @@ def drawn(name: str) -> Image.Image:
     editor = PromptToPromptEditor.from_pretrained(name, device="cpu")
     captions = [caption(sample_scene(k, world=WORLDS["pocket"], split="held_out")) for k in range(NUM)]
     scale = editor.recommended.guidance_scale
-    how = Sampling(size=SIDE, guidance_scale=scale, num_inference_steps=STEPS)
-    pictures = draw(editor.model, captions, range(NUM), how)  # (24, 64, 64, 3)
-    return contact_sheet(list(pictures), captions, columns=6, enlarge=2, lines=4)
+    side = editor.model.native_size
+    how = Sampling(size=side, guidance_scale=scale, num_inference_steps=STEPS)
+    pictures = draw(editor.model, captions, range(NUM), how)  # (24, H, W, 3)
+    return contact_sheet(list(pictures), captions, columns=6, enlarge=max(1, WIDTH // side), lines=4)
 
 
 def edited(name: str) -> Image.Image:
@@ -37,7 +39,9 @@ def edited(name: str) -> Image.Image:
     world = WORLDS["pocket-photos"]
     scenes = (sample_scene(k, world=world, split="held_out") for k in range(2 * NUM))
     edits = [edit for k, scene in enumerate(scenes) if (edit := sample_edit(scene, k, world=world))][:NUM]
-    before = [render_edit(edit, SIDE).original_image for edit in edits]
+    editor = InstructPix2PixEditor.from_pretrained(name, device="cpu")
+    side = editor.model.native_size
+    before = [render_edit(edit, side).original_image for edit in edits]
     requests = [
         InstructionEdit(
             original_image=Image.fromarray(picture),
@@ -47,12 +51,14 @@ def edited(name: str) -> Image.Image:
         )
         for k, (edit, picture) in enumerate(zip(edits, before, strict=True))
     ]
-    results = InstructPix2PixEditor.from_pretrained(name, device="cpu").edit_many(requests, batch_size=8)
+    results = editor.edit_many(requests, batch_size=8)
     pairs = [
-        np.concatenate([picture, np.asarray(result.edited_image)], axis=1)  # (64, 128, 3)
+        np.concatenate([picture, np.asarray(result.edited_image)], axis=1)  # (H, 2·W, 3)
         for picture, result in zip(before, results, strict=True)
     ]
-    return contact_sheet(pairs, [edit.edit_prompt for edit in edits], columns=4, enlarge=2, lines=1)
+    return contact_sheet(
+        pairs, [edit.edit_prompt for edit in edits], columns=4, enlarge=max(1, WIDTH // side), lines=1
+    )
 
 
 def main() -> None:

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from editors.errors import told_as
 from editors.files import replacing_folder
 from editors.model.loading.kinds import find_model
+from editors.pictures.batches import to_tensor
 from trainer import draws, pca
 from trainer.config import AutoencoderConfig
-from trainer.data import Examples, read_examples, state_hash, to_pixels
+from trainer.data import Examples, read_examples, state_hash
 from trainer.errors import InvalidConfig, UnusableData
 from trainer.export import forget_places
 from trainer.grids import Sheet, sheet
@@ -67,7 +68,7 @@ class AutoencoderTask:
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Reconstruct pictures from a sample of their posterior."""
-        pixels = to_pixels(self.examples.pictures["image"][indices]).to(self.device)
+        pixels = to_tensor(self.examples.pictures["image"][indices]).to(self.device)
         rows = draws.generators(self.config.seed, positions)
         side = pixels.shape[-1] // self.model.factor
         noise = draws.normal(rows, (self.model.vae.config.latent_channels, side, side)).to(self.device)
@@ -88,7 +89,7 @@ class AutoencoderTask:
 
     def sample_grid(self) -> Sheet:
         """Draw pictures above their reconstructions."""
-        pixels = to_pixels(self.examples.pictures["image"][:16]).to(self.device)
+        pixels = to_tensor(self.examples.pictures["image"][:16]).to(self.device)
         vae = self.model.vae
         decoded = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
         return sheet([pixels / 2 + 0.5, decoded / 2 + 0.5])
@@ -102,7 +103,7 @@ class AutoencoderTask:
             else:
                 pictures = self.examples.pictures["image"][:FITTED]
                 batches = (
-                    to_pixels(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32)
+                    to_tensor(pictures[i : i + 32]).to(self.device) for i in range(0, len(pictures), 32)
                 )
                 latents = torch.cat([vae.encode(batch).latent_dist.mode() for batch in batches])
                 with unit_variance(vae, latents):
@@ -172,7 +173,7 @@ def forgiveness(vae: Any, pictures: NDArray[np.uint8], sigma: float) -> tuple[fl
     device = next(vae.parameters()).device
     error, seen, true = 0.0, np.zeros(2), np.zeros(2)
     for start in range(0, len(pictures), 32):
-        pixels = to_pixels(pictures[start : start + 32]).to(device)
+        pixels = to_tensor(pictures[start : start + 32]).to(device)
         latents = vae.encode(pixels).latent_dist.mode()
         rows = draws.generators(0, range(start, start + len(pixels)))
         decoded = vae.decode(latents + sigma * draws.normal(rows, latents.shape[1:]).to(latents)).sample
@@ -210,7 +211,7 @@ def begun(config: AutoencoderConfig, examples: Examples) -> Any:
         return vae.requires_grad_(True).train()
     if config.encoder == "principal":
         try:
-            pca.fit(vae, to_pixels(examples.pictures["image"][:FITTED]))
+            pca.fit(vae, to_tensor(examples.pictures["image"][:FITTED]))
         except ValueError as error:
             raise InvalidConfig(str(error)) from error
     return vae

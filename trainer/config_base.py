@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, ClassVar, Final, Literal, Self, get_args, get_type_hints
 
 from editors.files import user_path
+from editors.requests.rules import SEED
 from trainer.errors import InvalidConfig
 
 PLACES: Final = frozenset({"data", "more_data", "validation_data", "out", "base", "init", "autoencoder"})
@@ -118,7 +119,7 @@ class TrainConfig:
         self._require("max_grad_norm", 0 < self.max_grad_norm < float("inf"), "a number above 0")
         for name in ("ema_decay", "adam_beta2"):
             self._require(name, 0 <= getattr(self, name) < 1, "a number from 0 and below 1")
-        self._require("seed", 0 <= self.seed < 2**32, f"a whole number from 0 to {2**32 - 1}")
+        self._require("seed", SEED[0] <= self.seed <= SEED[1], f"a whole number from 0 to {SEED[1]}")
         self._require(
             "stop_after",
             self.stop_after is None or 0 < self.stop_after < float("inf"),

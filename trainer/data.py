@@ -20,6 +20,7 @@ from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
 from dataset_builder.storage import hash_json, make_folder, writing
 from editors.files import UNSUPPORTED, temporary_beside
+from editors.pictures.batches import to_tensor
 from trainer.errors import UnusableData
 
 
@@ -76,11 +77,6 @@ def read_examples(folder: Path, *, pictures: Sequence[str], texts: Sequence[str]
         texts={name: tuple(columns[name]) for name in texts},
         data_hash=dataset.data_hash,
     )
-
-
-def to_pixels(pictures: NDArray[np.uint8]) -> Tensor:
-    """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def cached(
@@ -159,13 +155,13 @@ def encode_pictures(
     """Return the posteriors of a column: means and standard deviations, (N, C, h, w), unscaled."""
     pictures = examples.pictures[column]
     with torch.no_grad():
-        one = vae.encode(to_pixels(pictures[:1]).to(vae.device)).latent_dist.mean
+        one = vae.encode(to_tensor(pictures[:1]).to(vae.device)).latent_dist.mean
     shape = (len(pictures), 2, *one.shape[1:])
 
     @torch.no_grad()
     def compute() -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(pictures), batch_size):
-            pixels = to_pixels(pictures[start : start + batch_size]).to(vae.device)
+            pixels = to_tensor(pictures[start : start + batch_size]).to(vae.device)
             posterior = vae.encode(pixels).latent_dist
             yield torch.stack([posterior.mean, posterior.std], dim=1).float().cpu().numpy()
 

@@ -27,8 +27,9 @@ from dataset_builder.pair_files import visible_files
 from dataset_builder.pair_pictures import contents_of, decode, shape_of
 from dataset_builder.pair_sources import PairRef, Skipped, open_pairs
 from dataset_builder.storage import hash_bytes, hash_json, make_folder, write_json
+from editors.pictures.batches import to_tensor
 from trainer.augment import Size, bucket_sizes, look, names_a_side, nearest_bucket, view
-from trainer.data import cached, encoder_hash, to_pixels
+from trainer.data import cached, encoder_hash
 from trainer.errors import UnusableData
 
 _CHUNK: Final = 64
@@ -205,7 +206,7 @@ class PairLatents:
     @torch.no_grad()
     def _encode(self, index: int, crop: int, flipped: bool) -> Tensor:
         """Encode one pair alone: what else is in a batch may change the last bits of a result."""
-        pixels = to_pixels(self.pixels(index, crop, flipped=flipped)).to(self.vae.device)
+        pixels = to_tensor(self.pixels(index, crop, flipped=flipped)).to(self.vae.device)
         with torch.autocast(self.vae.device.type, enabled=False):
             posterior = self.vae.encode(pixels).latent_dist
         return torch.stack([posterior.mean[0], posterior.mean[1], posterior.std[1]]).float().cpu()

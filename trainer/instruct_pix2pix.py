@@ -27,10 +27,11 @@ from editors.model.conditioning import Conditioning
 from editors.model.devices import choose_device, placed
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.unets import widen
+from editors.pictures.batches import to_tensor
 from trainer import checkpoint, draws
 from trainer.conditioning import conditioning_dropout
 from trainer.config import InstructPix2PixConfig, read_config
-from trainer.data import Wordings, encode_texts, encoder_hash, state_hash, to_pixels
+from trainer.data import Wordings, encode_texts, encoder_hash, state_hash
 from trainer.data_pairs import PairLatents, Pairs, read_pairs
 from trainer.diffusion_tasks import DiffusionTask, denoise_grid
 from trainer.errors import CorruptRun, InvalidConfig
@@ -148,7 +149,7 @@ class InstructPix2PixTask(DiffusionTask):
         """Draw rows of originals, the model's edits, and the exact targets."""
         shown = np.flatnonzero(self.groups == self.groups[0])[:GRID]
         pictures = np.stack([self.latents.pixels(int(index)) for index in shown])  # (B, 2, H, W, 3)
-        originals, targets = (to_pixels(pictures[:, side]).to(self.device) for side in (0, 1))
+        originals, targets = (to_tensor(pictures[:, side]).to(self.device) for side in (0, 1))
         condition = self.whole.encode_image(originals).mode()
         instructions = [self.pairs.refs[index].instructions[0] for index in shown]
         predict = guided(self.whole, instructions, condition, self.whole.recommended)

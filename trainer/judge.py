@@ -25,11 +25,12 @@ from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import DatasetError
 from dataset_builder.scenes import Scene
 from dataset_builder.scenes.worlds import world_version
+from editors.pictures.batches import to_tensor
 from evaluation.judge import Judge, labels, stack_labels, world_hash
 from evaluation.judge_model import JudgeModel, Vocabulary, judge_loss
 from trainer import draws
 from trainer.config import JudgeConfig
-from trainer.data import read_examples, to_pixels
+from trainer.data import read_examples
 from trainer.errors import UnusableData
 from trainer.grids import Sheet, sheet
 
@@ -78,14 +79,14 @@ class JudgeTask:
 
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Read pictures, some mirrored, blurred or noised."""
-        pixels = to_pixels(self.pictures[indices])
+        pixels = to_tensor(self.pictures[indices])
         pixels = augment(pixels, draws.generators(self.config.seed, positions), self.config.spoilt_prob)
         targets = {head: rows[indices].to(self.device) for head, rows in self.labels.items()}
         return judge_loss(model(pixels.to(self.device)), targets)
 
     def sample_grid(self) -> Sheet:
         """Draw pictures as the judge sees them in training."""
-        pixels = to_pixels(self.pictures[:32])
+        pixels = to_tensor(self.pictures[:32])
         seen = augment(
             pixels, draws.generators(self.config.seed, range(len(pixels))), self.config.spoilt_prob
         )

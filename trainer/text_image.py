@@ -27,9 +27,10 @@ from dataset_builder.clip import PocketTowers
 from dataset_builder.scorer_model import TEXT_WIDTH, ScorerModel, contrastive_loss, sentence_embeddings
 from dataset_builder.storage import hash_json
 from editors.model.loading.checkpoints import TEXT_ENCODER, load_text_encoder
+from editors.pictures.batches import to_tensor
 from trainer import draws
 from trainer.config import TextImageConfig
-from trainer.data import cached, read_examples, state_hash, to_pixels
+from trainer.data import cached, read_examples, state_hash
 from trainer.grids import Sheet, sheet
 from trainer.judge import without_places
 
@@ -77,7 +78,7 @@ class TextImageTask:
     def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
         """Match pictures, some noised, with their captions."""
         rows = draws.generators(self.config.seed, positions)
-        pixels = noised(to_pixels(self.pictures[indices]), rows, self.config)
+        pixels = noised(to_tensor(self.pictures[indices]), rows, self.config)
         captions = self.captions[indices]
         embeddings = torch.from_numpy(self.embeddings[captions])
         images, texts, scale = model(pixels.to(self.device), embeddings.to(self.device))
@@ -85,7 +86,7 @@ class TextImageTask:
 
     def sample_grid(self) -> Sheet:
         """Draw pictures as the tower sees them in training."""
-        pixels = to_pixels(self.pictures[: 8 * min(4, max(1, len(self.pictures) // 8))])
+        pixels = to_tensor(self.pictures[: 8 * min(4, max(1, len(self.pictures) // 8))])
         seen = noised(pixels, draws.generators(self.config.seed, range(len(pixels))), self.config)
         return sheet([(row / 2 + 0.5).clamp(0, 1) for row in seen.split(8)])
 

@@ -23,6 +23,7 @@ from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.checkpoints import load_text_encoder, read_advice
 from editors.model.loading.load import load
 from editors.model.unets import new_unet
+from editors.pictures.batches import to_tensor
 from editors.requests.settings import Kind
 from evaluation.sampling import guided
 from trainer import draws
@@ -35,7 +36,6 @@ from trainer.data import (
     encoder_hash,
     read_examples,
     state_hash,
-    to_pixels,
 )
 from trainer.diffusion_tasks import DiffusionTask, denoise_grid, sampling_scheduler
 from trainer.errors import InvalidConfig
@@ -126,7 +126,7 @@ class HeldOut:
         model = self.model
 
         def clean(places: NDArray[np.int64]) -> Tensor:
-            return model.scaled(model.encode_image(to_pixels(self.pictures[places])).mode().float())
+            return model.scaled(model.encode_image(to_tensor(self.pictures[places])).mode().float())
 
         def predict(places: NDArray[np.int64], noised: Tensor, timesteps: Tensor) -> Tensor:
             text = Conditioning(states=self.texts[places].to(model.device))

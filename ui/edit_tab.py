@@ -12,9 +12,10 @@ from typing import Any
 
 import gradio as gr
 
+from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
 from ui.dial import Dial
-from ui.edits import MAX_SEED, Edits
+from ui.edits import Edits
 from ui.examples import lay_out_examples, wire_examples
 from ui.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.grid import lay_out_grid, wire_choice
@@ -92,7 +93,7 @@ def edit_tab(
     use, reuse = screen.actions[:2]
     wire_panel(panel, use=use, reuse=reuse)
     nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
-    buttons.roll.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
+    buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
     switch = Switch(

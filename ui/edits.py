@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from editors import InstructionEdit
+from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
 from ui.form import LABELS, request_of
 from ui.history import Entry, History, delete
@@ -19,7 +20,6 @@ from ui.screen import told
 from ui.strength import Strength
 
 VARIATIONS = 4
-MAX_SEED = 2**32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -101,7 +101,7 @@ class Edits:
         delete(cells, but=history.entries)
         made: tuple[Entry, ...] = ()
         yield self.show_cells(made)
-        seed = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
+        seed = secrets.randbelow(NUM_SEEDS) if request.seed is None else request.seed
         asked = resolve(request, self.runs.editors(model)).settings
         for scales in (strengths := Strength(asked.guidance_scale, asked.image_guidance_scale).around()):
             prefix = f"Cell {len(made) + 1} of {len(strengths)}. "
@@ -114,5 +114,5 @@ class Edits:
 
 def _on_several_noises(request: InstructionEdit, number: int) -> Sequence[InstructionEdit]:
     """Return the request with as many seeds in a row, from its own or a drawn one."""
-    first = secrets.randbelow(MAX_SEED) if request.seed is None else request.seed
-    return [replace(request, seed=(first + index) % MAX_SEED) for index in range(number)]
+    first = secrets.randbelow(NUM_SEEDS) if request.seed is None else request.seed
+    return [replace(request, seed=(first + index) % NUM_SEEDS) for index in range(number)]

@@ -15,10 +15,10 @@ import gradio as gr
 from editors import EditorError, PromptEdit
 from editors.pictures.images import read_picture
 from editors.requests.edits import WordWindows
+from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
 from ui.board import BoardState, board
 from ui.dial import Dial
-from ui.edits import MAX_SEED
 from ui.form import (
     MOST_PICTURES,
     PROMPT_LABELS,
@@ -240,7 +240,7 @@ def prompts_tab(
     asked = gr.on(starts, drawings.prepare_aloud, [drawings.ready, *prompts], settled, **aloud)
     changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
     again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
-    rolled = another.click(lambda: str(secrets.randbelow(MAX_SEED)), None, form.seed, **QUIET)
+    rolled = another.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     running = [
         runs.wire(drawings.draw, ready_, inputs=form.inputs, states=states, outputs=[form.seed], name=name)
         for ready_, name in ((asked, "page_draw"), (again, None), (rolled, None))

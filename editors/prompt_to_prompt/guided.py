@@ -16,7 +16,7 @@ from editors.guidance import Plain
 from editors.model.attention import AttentionControl
 from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
-from editors.prompt_to_prompt.inversion import Trajectory
+from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

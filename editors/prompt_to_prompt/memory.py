@@ -16,7 +16,9 @@ from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import encode
 from editors.prompt_to_prompt.cache import Cache
 from editors.prompt_to_prompt.guided import Told
-from editors.prompt_to_prompt.inversion import Inverter, Trajectory
+from editors.prompt_to_prompt.inversion.inverter import Inverter
+from editors.prompt_to_prompt.inversion.methods import METHODS
+from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import EditRecords, SourceRecord, weights_sign
 from editors.prompt_to_prompt.shelf import Shelf
@@ -170,7 +172,7 @@ class Recalled:
             guidance_scale=float(plan.settings.guidance_scale),
             seed=plan.seed,
         )
-        steps = inverter.steps(edit.inversion)
+        steps = METHODS[edit.inversion].steps(inverter)
         while True:
             try:
                 step = next(steps)

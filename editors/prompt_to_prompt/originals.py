@@ -21,7 +21,8 @@ from editors.model.attention import AttentionSite, attend
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.controls import Look
 from editors.prompt_to_prompt.guided import Guided, Told
-from editors.prompt_to_prompt.inversion import Trajectory, levels
+from editors.prompt_to_prompt.inversion.levels import levels
+from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import Looks, SourceRecord
 from editors.requests.edits import Step

@@ -44,7 +44,8 @@ from editors.prompt_to_prompt.controls import (
     schedule,
 )
 from editors.prompt_to_prompt.heat_maps import HeatMaps
-from editors.prompt_to_prompt.inversion import HELD, require_invertible
+from editors.prompt_to_prompt.inversion.levels import require_invertible
+from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.records import sign
 from editors.prompt_to_prompt.windows import window_alphas, window_steps
 from editors.requests.edits import PictureSource, PromptEdit
@@ -145,14 +146,14 @@ class Plan:
     @property
     def is_held(self) -> bool:
         """Whether the original is a photo that stays on its inverted path, rather than being drawn again."""
-        return self.photo is not None and self.edit.inversion in HELD
+        return self.photo is not None and METHODS[self.edit.inversion].is_held
 
     @property
     def inversion(self) -> tuple[Hashable, ...]:
         """What the trajectory of a photo depends on."""
         assert self.photo is not None
         method, scale = self.edit.inversion, self.settings.guidance_scale
-        own = {"null_text": (scale,), "edit_friendly": (scale, self.seed)}.get(method, ())
+        own = METHODS[method].key(scale, self.seed)
         steps = self.settings.num_inference_steps
         return (self.photo.digest, self.edit.original_prompt, method, steps, self.size, *own)
 

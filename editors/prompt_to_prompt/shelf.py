@@ -16,7 +16,7 @@ from safetensors.torch import save
 from editors.errors import EditFailed, told_as
 from editors.files import reason_of, replacing
 from editors.model.diffusion_model import DiffusionModel
-from editors.prompt_to_prompt.inversion import Trajectory
+from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.records import weights_sign
 
 

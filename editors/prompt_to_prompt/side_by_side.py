@@ -22,7 +22,7 @@ from editors.prompt_to_prompt.blend import WordMaps
 from editors.prompt_to_prompt.controls import AttentionObserver, EditControl, Look, Observation
 from editors.prompt_to_prompt.guided import Guided, Told
 from editors.prompt_to_prompt.heat_maps import HeatMaps
-from editors.prompt_to_prompt.inversion import ResidualSteps, Trajectory
+from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, originals_of, starts
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import EditRecord, SourceRecord, agreement

@@ -20,7 +20,8 @@ from editors.requests.picture import Picture
 
 STEPS = (1, 1000)
 SIDE = (16, 8192)
-SEED = (0, 2**32 - 1)
+NUM_SEEDS = 2**32
+SEED = (0, NUM_SEEDS - 1)
 SCALE = (0, 100)
 WEIGHT = (-100, 100)
 MAX_CHARACTERS = 1000

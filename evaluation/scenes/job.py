@@ -12,8 +12,10 @@ from dataset_builder.build_scenes import SceneJob, check_whole
 from dataset_builder.errors import InvalidJob
 from editors import InstructionEdit, PromptEdit
 from editors.files import user_path
+from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Recommending, Settings, resolve
 from evaluation.sampling import Sampling
+from evaluation.sizes import named
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
 SECTIONS: Final[tuple[SectionName, ...]] = get_args(SectionName)
@@ -32,7 +34,7 @@ class ScenesJob:
         base: Name or path of the base model; None takes `model`, where it is a family of both like pocket.
         only: Which parts: base, p2p, edit, curve.
         world: World of the scenes.
-        size: Their side in pixels.
+        size: Their side in pixels; None takes the base's own, or the edit model's where no base is measured.
         num: Captions that the base draws.
         num_sources: Source scenes; each is edited in every way that it allows.
         num_curve: Edits at each point of the curve.
@@ -59,7 +61,7 @@ class ScenesJob:
     base: str | None = None
     only: tuple[str, ...] = SECTIONS
     world: str = "pocket"
-    size: int = 64
+    size: int | None = None
     num: int = 300
     num_sources: int = 50
     num_curve: int = 60
@@ -111,7 +113,7 @@ class ScenesJob:
             out=self.out / name,
             world=self.world,
             num=num,
-            size=self.size,
+            size=named(self.size),
             seed=self.seed,
             split="held_out",
             jobs=self.jobs,
@@ -125,7 +127,7 @@ class ScenesJob:
 
     def seed_of(self, number: int) -> int:
         """Return the seed of the noise of picture `number`."""
-        return (self.seed + number) % 2**32
+        return (self.seed + number) % NUM_SEEDS
 
     def instruction(
         self, picture: Image.Image, edit_prompt: str, number: int, **scales: float
@@ -165,10 +167,10 @@ class ScenesJob:
         return resolve(self.prompt_edit("a check", "a check", 0), model).settings
 
     def sampling(self, model: Recommending) -> Sampling:
-        """Return how the base draws."""
+        """Return how the base draws, once the size is named."""
         asked = self.base_settings(model)
         return Sampling(
-            size=self.size,
+            size=named(self.size),
             guidance_scale=asked.guidance_scale,
             num_inference_steps=asked.num_inference_steps,
         )

@@ -26,6 +26,7 @@ from evaluation.scenes.report import markdown
 from evaluation.scenes.rows import Album, Ledger, Row, Section, run_of
 from evaluation.scenes.summary import ScenesReport, SectionReport, lines_of
 from evaluation.scenes.tools import Toolbox, Tools
+from evaluation.sizes import sized
 
 _NEEDS: Final = {
     "base": ("base", "judge"),
@@ -85,6 +86,8 @@ def measured(
 ) -> Generator[ShardReport | Measured, None, tuple[ScenesReport, list[Section]]]:
     """Measure what no earlier run has; return what all rows add up to, and the sections."""
     _require_tools(job, tools)
+    if job.size is None:
+        job = sized(job, (tools.base if {"base", "p2p"} & set(job.only) else tools.edit).model)
     sections = yield from _sections(job, tools)
     with locked(job.out):
         remove_leftovers(job.out)

@@ -54,7 +54,7 @@ class StepsJob:
             is what all are held against.
         tolerance: How much worse a figure may be, in points (hundredths).
         world: World of the scenes.
-        size: Their side in pixels.
+        size: Their side in pixels; None takes the model's own.
         num: Captions that the base draws.
         num_sources: Source scenes; each is edited in every way that it allows.
         seed: Of scenes and noise.
@@ -72,7 +72,7 @@ class StepsJob:
     schedulers: tuple[str, ...] = ("ddim", "dpm++2m", "euler")
     tolerance: float = 2.0
     world: str = "pocket"
-    size: int = 64
+    size: int | None = None
     num: int = 100
     num_sources: int = 25
     seed: int = 0

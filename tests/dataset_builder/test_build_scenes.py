@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from dataset_builder import records, scenes
-from dataset_builder.build_scenes import SceneJob, build_scenes, main
+from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob
+from ui.cli import main
 
 OFFLINE: dict[str, Any] = {"world": "offline", "num": 12, "size": 64, "samples_per_shard": 6, "jobs": 1}
 
@@ -88,6 +89,6 @@ def test_a_wrong_field_is_one_sentence_that_names_it(tmp_path: Path, field: str,
 def test_the_command_answers_a_user_error_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--out", str(tmp_path), "--num", "0"]) == 1
+    assert main(["data", "scenes", "--out", str(tmp_path), "--num", "0"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,10 @@ from editors.diffusion import denoise
 from editors.errors import InvalidEdit
 from editors.model.loading.load import from_pipeline
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
-from editors.prompt_to_prompt.inversion import Inverter, ResidualSteps, levels
+from editors.prompt_to_prompt.inversion.inverter import Inverter
+from editors.prompt_to_prompt.inversion.levels import levels
+from editors.prompt_to_prompt.inversion.methods import METHODS
+from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps
 from editors.prompt_to_prompt.records import weights_sign
 from editors.requests.edits import INVERSIONS, PromptEdit
 from editors.running import run_to_end
@@ -67,7 +70,7 @@ def invert(model, method, *, scale=7.5, steps=STEPS, seed=0):
         seed=seed,
     )
     with torch.no_grad():
-        trajectory = run_to_end(inverter.steps(method))
+        trajectory = run_to_end(METHODS[method].steps(inverter))
     assert torch.equal(trajectory.latents[-1], latents) and len(trajectory.latents) == steps + 1
     assert trajectory.num_unet_rows == inverter.num_rows
     return trajectory

@@ -177,6 +177,17 @@ def test_the_parts_are_measured_on_held_out_scenes(tmp_path: Path) -> None:
     assert {"autoencoder.json", "autoencoder.png", "captions.png"} <= {p.name for p in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize(("latents", "side"), [(16, 64), (4, 64), (32, 128), (33, 128)])
+def test_a_model_is_measured_at_its_own_size_where_nobody_names_one(
+    tmp_path: Path, latents: int, side: int
+) -> None:
+    """Or at the next smaller one that the world is drawn at."""
+    base = from_pipeline(tiny.pipeline(kind="base", text="bert", sample_size=latents))
+    job = PartsJob(out=tmp_path, world="offline", num=1, num_inference_steps=1)
+    [drawn] = [step for step in draw_captions(job, base) if isinstance(step, DrawnCaption)]
+    assert drawn.picture.shape == (side, side, 3)
+
+
 def test_the_terminal_table_is_whole_in_80_columns() -> None:
     """A figure that is cut says less than none."""
     from rich.console import Console

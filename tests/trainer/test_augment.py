@@ -97,9 +97,9 @@ def test_flips_differ_within_a_batch_and_agree_within_a_pair(chain):
 
 
 def toy_pixels(pictures):
-    from trainer.data import to_pixels
+    from editors.pictures.batches import to_tensor
 
-    return to_pixels(pictures)
+    return to_tensor(pictures)
 
 
 def test_an_instruction_with_a_side_is_never_flipped(chain, tmp_path):

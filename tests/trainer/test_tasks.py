@@ -15,9 +15,9 @@ from PIL import Image
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
 from editors.model.loading.checkpoints import read_advice
 from editors.model.loading.load import load
+from editors.pictures.batches import to_tensor
 from tests.trainer import toy
 from trainer import autoencoder, draws, instruct_pix2pix
-from trainer.data import to_pixels
 from trainer.errors import InvalidConfig
 from trainer.loop import train
 from trainer.pack import pack
@@ -46,7 +46,7 @@ def edit_model(chain: Path) -> Path:
 def test_rescaled_latents_have_unit_variance_and_decode_to_the_same_pictures(chain: Path) -> None:
     task = autoencoder.make_task(toy.autoencoder_config(chain, encoder="learned"))
     vae = task.model.vae
-    pixels = to_pixels(task.examples.pictures["image"])
+    pixels = to_tensor(task.examples.pictures["image"])
     with torch.no_grad():
         before = vae.encode(pixels).latent_dist
         decoded = vae.decode(before.mode()).sample
@@ -65,7 +65,7 @@ def test_unet_sees_the_mode_unscaled_and_the_noised_target(chain: Path) -> None:
     task.loss(spy, indices, range(2))
     pictures = np.stack([task.latents.pixels(int(i))[0] for i in indices])
     with torch.no_grad():
-        mode = task.whole.vae.encode(to_pixels(pictures)).latent_dist.mode()
+        mode = task.whole.vae.encode(to_tensor(pictures)).latent_dist.mode()
     channels = mode.shape[1]
     assert torch.allclose(spy.latents[:, channels:], mode, atol=1e-5)
     assert torch.allclose(

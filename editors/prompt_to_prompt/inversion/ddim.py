@@ -1,0 +1,32 @@
+"""DDIM inversion: the original is drawn again from the noise that its retraced steps end in.
+
+Reference: Jiaming Song, Chenlin Meng, Stefano Ermon, "Denoising Diffusion Implicit Models" (2020, arXiv
+2010.02502), §4.3.
+"""
+
+from collections.abc import Generator, Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from editors.prompt_to_prompt.inversion.inverter import Inverter
+from editors.prompt_to_prompt.inversion.trajectory import Trajectory
+from editors.requests.edits import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Ddim:
+    """See `methods.Method`."""
+
+    is_held: bool = False
+
+    def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
+        """Return nothing: it depends on neither."""
+        return ()
+
+    def steps(self, inverter: Inverter) -> Generator[Step, None, Trajectory]:
+        """Retrace DDIM's steps."""
+        path = yield from inverter.retrace()
+        return Trajectory(method="ddim", latents=path, num_unet_rows=inverter.num_rows)
+
+
+METHOD: Final = Ddim()
