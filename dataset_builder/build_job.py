@@ -15,17 +15,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_type_hints
 
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob
-from dataset_builder.export import ExportJob, ExportReport, export_pairs
-from dataset_builder.filter_pairs import FilterJob, filter_pairs
-from dataset_builder.render import render_pairs
-from dataset_builder.render_plan import RenderJob
-from dataset_builder.render_tools import Tools, load_tools
-from dataset_builder.shards import ShardReport
-from dataset_builder.triplets import read_triplets
-from dataset_builder.write_job import WriteJob
-from dataset_builder.writer import PromptReport, WriteReport, write_triplets
+from dataset_builder.pairs.export import ExportJob, ExportReport, export_pairs
+from dataset_builder.render.filter_pairs import FilterJob, filter_pairs
+from dataset_builder.render.plan import RenderJob
+from dataset_builder.render.render import render_pairs
+from dataset_builder.render.tools import Tools, load_tools
+from dataset_builder.render.triplets import read_triplets
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.write.job import WriteJob
+from dataset_builder.write.writer import PromptReport, WriteReport, write_triplets
 from editors.files import read_text, user_path
 
 STAGES: Final[Mapping[str, type]] = MappingProxyType(

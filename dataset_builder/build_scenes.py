@@ -19,14 +19,14 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from dataset_builder import records, scenes
-from dataset_builder.build import build_shards
-from dataset_builder.checks import MAX_JOBS, MAX_SEED, check_whole
-from dataset_builder.dataset import is_finished
 from dataset_builder.errors import InvalidJob
 from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import canonical_json, hash_json
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.checks import MAX_JOBS, MAX_SEED, check_whole
+from dataset_builder.shards.dataset import is_finished
+from dataset_builder.shards.shards import Sample, ShardReport, png_bytes
+from dataset_builder.shards.storage import canonical_json, hash_json
 from editors.files import user_path
 
 Split = Literal["train", "held_out"]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.shards import png_bytes
-from dataset_builder.storage import append_line, make_folder, read_lines, write_atomically
+from dataset_builder.shards.shards import png_bytes
+from dataset_builder.shards.storage import append_line, make_folder, read_lines, write_atomically
 from editors import InstructionEdit, InstructPix2PixEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dataset_builder.browse import AS_WRITTEN, Catalogue
-from dataset_builder.dataset import INDEX_FILE, read_index
-from dataset_builder.filter_pairs import DECISIONS_FILE
-from dataset_builder.filters import KEPT
+from dataset_builder.pairs.browse import AS_WRITTEN, Catalogue
+from dataset_builder.render.filter_pairs import DECISIONS_FILE
+from dataset_builder.render.filters import KEPT
+from dataset_builder.shards.dataset import INDEX_FILE, read_index
 from editors.below import folder_below, found_below
 from editors.files import user_path
 from evaluation.stats import PairStats, job_folders, pair_stats, read_decisions

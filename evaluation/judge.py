@@ -27,7 +27,7 @@ from dataset_builder.errors import ChangedWorld, InvalidJob, JudgeMissing
 from dataset_builder.scenes import Scene
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.storage import canonical_json, hash_json, write_atomically
+from dataset_builder.shards.storage import canonical_json, hash_json, write_atomically
 from editors.errors import told_as
 from editors.files import user_path
 from editors.pictures.batches import to_tensor

@@ -17,11 +17,11 @@ import numpy as np
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
-from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.scenes import Scene
-from dataset_builder.shards import ShardReport
-from dataset_builder.storage import make_folder, write_json
+from dataset_builder.shards.dataset import DatasetInfo, read_dataset
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.shards.storage import make_folder, write_json
 from editors.files import user_path
 from evaluation.figures import Interval, interval
 from evaluation.judge import HEADS, Judge, Reading, truth, visible

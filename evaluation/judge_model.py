@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dataset_builder.render.tower import Pool, Tower
 from dataset_builder.scenes import World
-from dataset_builder.tower import Pool, Tower
 
 HIDDEN: Final = -1
 PLACE_HEADS: Final = ("background", "time_of_day", "weather", "style")

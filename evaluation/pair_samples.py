@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.dataset import INDEX_FILE, read_dataset
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.pair_pictures import contents_of, decode, shape_of
-from dataset_builder.pair_sources import PairRef, open_pairs
-from dataset_builder.storage import hash_bytes, hash_json
+from dataset_builder.pairs.pictures import contents_of, decode, shape_of
+from dataset_builder.pairs.sources import PairRef, open_pairs
+from dataset_builder.shards.dataset import INDEX_FILE, read_dataset
+from dataset_builder.shards.storage import hash_bytes, hash_json
 
 UNNAMED = "pairs"
 """Kind of pairs of which nobody says what kind of edit they are."""

@@ -22,8 +22,8 @@ from PIL import Image
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import (
+from dataset_builder.shards.shards import ShardReport, png_bytes
+from dataset_builder.shards.storage import (
     hash_json,
     locked,
     remove_leftovers,

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
-from dataset_builder.dataset import DatasetInfo, read_dataset
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import make_folder, write_atomically, write_json
+from dataset_builder.shards.dataset import DatasetInfo, read_dataset
+from dataset_builder.shards.shards import ShardReport, png_bytes
+from dataset_builder.shards.storage import make_folder, write_atomically, write_json
 from editors.files import user_path
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import load

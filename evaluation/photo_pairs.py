@@ -18,10 +18,8 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder import records, scenes
-from dataset_builder.build import build_shards
-from dataset_builder.dataset import is_finished
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.pair_files import visible_files
+from dataset_builder.pairs.files import visible_files
 from dataset_builder.scenes import Scene, SceneEdit
 from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.edits import EditKind
@@ -29,8 +27,10 @@ from dataset_builder.scenes.instructions import PHRASINGS
 from dataset_builder.scenes.seeds import choose, generator
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import canonical_json, hash_file, hash_json
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.dataset import is_finished
+from dataset_builder.shards.shards import Sample, ShardReport, png_bytes
+from dataset_builder.shards.storage import canonical_json, hash_file, hash_json
 from editors.errors import InvalidEdit
 from editors.files import reason_of
 from editors.pictures.files import SUFFIXES

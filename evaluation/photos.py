@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.checks import check_whole
-from dataset_builder.dataset import DatasetInfo, read_dataset
-from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import (
+from dataset_builder.shards.checks import check_whole
+from dataset_builder.shards.dataset import DatasetInfo, read_dataset
+from dataset_builder.shards.shards import ShardReport, png_bytes
+from dataset_builder.shards.storage import (
     hash_json,
     locked,
     remove_leftovers,

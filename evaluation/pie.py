@@ -22,8 +22,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from PIL import Image
 
-from dataset_builder.shards import png_bytes
-from dataset_builder.storage import (
+from dataset_builder.shards.shards import png_bytes
+from dataset_builder.shards.storage import (
     append_line,
     hash_json,
     locked,

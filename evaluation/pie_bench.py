@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.pair_files import file_beside
-from dataset_builder.storage import hash_json
+from dataset_builder.pairs.files import file_beside
+from dataset_builder.shards.storage import hash_json
 from editors.errors import EditorError
 from editors.files import read_text
 from editors.pictures.images import read_picture

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset_builder.clip import Scorer
+from dataset_builder.render.clip import Scorer
 from editors.errors import InvalidEdit, first_line
 from editors.model.devices import choose_device
 from editors.model.loading.layout import quiet

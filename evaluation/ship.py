@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_builder import clip
-from dataset_builder.clip import PocketTowers
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.render import clip
+from dataset_builder.render.clip import PocketTowers
 from evaluation import judge
 from evaluation.judge import Judge
 

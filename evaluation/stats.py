@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.dataset import read_dataset, read_index
 from dataset_builder.errors import DatasetError, UnreadableDataset
-from dataset_builder.filter_pairs import DECISIONS_FILE, FUNNEL_FILE
-from dataset_builder.filters import KEPT, SCORES
-from dataset_builder.ledger import ACCEPTED
-from dataset_builder.storage import hash_json
-from dataset_builder.triplets import read_triplets
-from dataset_builder.writer import read_manifest
+from dataset_builder.render.filter_pairs import DECISIONS_FILE, FUNNEL_FILE
+from dataset_builder.render.filters import KEPT, SCORES
+from dataset_builder.render.triplets import read_triplets
+from dataset_builder.shards.dataset import read_dataset, read_index
+from dataset_builder.shards.storage import hash_json
+from dataset_builder.write.ledger import ACCEPTED
+from dataset_builder.write.writer import read_manifest
 from editors.files import user_path
 from evaluation.plot import Series, line_plot
 

@@ -53,8 +53,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does
 from dataclasses import replace
 from pathlib import Path
 from editors import PromptEdit
-from editors.prompt_to_prompt import PromptToPromptEditor
-from ui.history import keep
+from editors.prompt_to_prompt.editor import PromptToPromptEditor
+from ui.components.history import keep
 editor, times = PromptToPromptEditor.from_pretrained(), []
 edit = PromptEdit(original_prompt=sys.argv[1], edited_prompt=sys.argv[2], seed=3)
 editor.edit(edit)

@@ -33,12 +33,12 @@ from diffusers.models.attention_processor import Attention
 from PIL import Image
 from torch import Tensor
 
-from dataset_builder.render import render_pairs
-from dataset_builder.render_plan import RenderJob, planned_edits
-from dataset_builder.render_tools import load_tools
-from dataset_builder.triplets import TripletRow, read_triplets
-from dataset_builder.write_job import WriteJob
-from dataset_builder.writer import write_triplets
+from dataset_builder.render.plan import RenderJob, planned_edits
+from dataset_builder.render.render import render_pairs
+from dataset_builder.render.tools import load_tools
+from dataset_builder.render.triplets import TripletRow, read_triplets
+from dataset_builder.write.job import WriteJob
+from dataset_builder.write.writer import write_triplets
 from editors import PromptEdit
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.windows import window_steps

@@ -3,7 +3,7 @@
 
 The plain way is float32 with fused attention, diffusers' default. Beside it stand the four combinations of
 number type and attention kernel, for the latents of pictures of 64, 128 and 256 pixels; the last column says
-which of them training chooses here by itself (`trainer.arithmetic`). Every round takes one step of each way
+which of them training chooses here by itself (`runs.arithmetic`). Every round takes one step of each way
 in turn, so that a busy machine slows all alike; the fastest round counts.
 
     scripts/benchmark_train.py [--model pocket] [--batch-size 32] [--rounds 5] [--sides 8 16 32] [--compile]
@@ -23,7 +23,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from editors.model.loading.load import load
-from trainer.arithmetic import attention_processor, compiled, computes_bf16
+from trainer.runs.arithmetic import attention_processor, compiled, computes_bf16
 
 CPU = torch.device("cpu")
 PLAIN = ("float32", "fused")

@@ -1,7 +1,7 @@
 """What a training run is asked to do: frozen values, validated when made, written into the run folder.
 
 Law: everything that decides the trained bytes is a field here; the order of samples, the noise and the
-dropout follow from `seed` and the step alone (`trainer.draws`).
+dropout follow from `seed` and the step alone (`trainer.data.draws`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The step itself is the usual one (forward, backward, clip, AdamW, average); what is unusual is that nothing
 in it remembers: the samples, noise and dropout of a step are functions of the seed and the step
-(`trainer.draws`), the learning rate is a function of the step, and all else is in the checkpoint.
+(`trainer.data.draws`), the learning rate is a function of the step, and all else is in the checkpoint.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from dataset_builder.storage import locked, make_folder, write_atomically, write_json, writing
+from dataset_builder.shards.storage import locked, make_folder, write_atomically, write_json, writing
 from editors.running import is_out_of_memory
-from trainer import checkpoint
-from trainer.arithmetic import autocast, compiled, resolved
 from trainer.config import TrainConfig, read_config
 from trainer.config_base import ValidatedConfig
-from trainer.curve import Curve
-from trainer.draws import Schedule
-from trainer.ema import EMA
+from trainer.data.draws import Schedule
 from trainer.errors import OutOfMemory, TrainingDiverged
-from trainer.launch import process_state
-from trainer.run_folder import (
+from trainer.runs import checkpoint
+from trainer.runs.arithmetic import autocast, compiled, resolved
+from trainer.runs.curve import Curve
+from trainer.runs.ema import EMA
+from trainer.runs.folder import (
     check_fingerprint,
     claim,
     finished,
@@ -40,8 +39,9 @@ from trainer.run_folder import (
     safely,
     size_of,
 )
-from trainer.stopping import StopSignal
-from trainer.task import Grouped, Task, Validated, make_task
+from trainer.runs.launch import process_state
+from trainer.runs.stopping import StopSignal
+from trainer.tasks.task import Grouped, Task, Validated, make_task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,11 +21,11 @@ from editors.model.loading.kinds import find_model
 from editors.model.loading.load import load
 from editors.model.unets import FOLDER as NETWORK_FOLDER
 from editors.requests.settings import Kind, Recommended, checked
-from trainer.autoencoder import load_autoencoder
-from trainer.data import encoder_hash, state_hash
+from trainer.data.examples import encoder_hash, state_hash
 from trainer.errors import InvalidConfig
 from trainer.export import forget_places
-from trainer.run_folder import require_spellable
+from trainer.runs.folder import require_spellable
+from trainer.tasks.autoencoder import load_autoencoder
 
 KEPT = ("README.md", "drawn.jpg", "edited.jpg")
 """What lies beside the models for people, and is there again afterwards: the card and its pictures."""

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
-from trainer.arithmetic import autocast, resolved
 from trainer.config import InstructPix2PixConfig, TrainConfig
-from trainer.data_pairs import read_pairs
-from trainer.launch import process_state
-from trainer.task import Task, make_task
+from trainer.data.pairs import read_pairs
+from trainer.runs.arithmetic import autocast, resolved
+from trainer.runs.launch import process_state
+from trainer.tasks.task import Task, make_task
 
 STATE_BYTES = 12
 """Of each trained weight: two moments of Adam and the average, in float32; a trial has the rest in memory."""
@@ -66,7 +66,7 @@ def plan(config: TrainConfig) -> Plan:
         skipped: Mapping[str, int] = {}
         cache_bytes = encoding = 0.0
         if isinstance(trial, InstructPix2PixConfig):
-            from trainer.instruct_pix2pix import InstructPix2PixTask
+            from trainer.tasks.instruct_pix2pix import InstructPix2PixTask
 
             pairs = read_pairs(config.data)
             began = time.perf_counter()

@@ -14,13 +14,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Final
 
-from dataset_builder.storage import peek
+from dataset_builder.shards.storage import peek
 from editors.below import folder_below, found_below
 from editors.files import user_path
 from editors.model.loading.kinds import task_of
-from trainer import checkpoint
 from trainer.config import TrainConfig, read_config
-from trainer.run_folder import finished
+from trainer.runs import checkpoint
+from trainer.runs.folder import finished
 
 _SAMPLE: Final = re.compile(r"step-(\d{8})\.png")
 _WRITTEN: Final = ("config.json", "log.jsonl", "validation.jsonl", "done.json", "samples", "checkpoints")

@@ -21,11 +21,11 @@ from gradio.utils import get_upload_folder
 from editors import EditorError, InstructionEdit
 from editors.requests.recipe import record, save_png
 from editors.requests.rules import shown
-from ui.calls import Offer
-from ui.form import VALID
-from ui.lane import LANE, Lane
-from ui.models import Models
-from ui.uploads import uploaded
+from ui.components.form import VALID
+from ui.server.calls import Offer
+from ui.server.lane import LANE, Lane
+from ui.server.models import Models
+from ui.server.uploads import uploaded
 
 NAME = "edit"
 FIELDS = (

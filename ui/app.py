@@ -4,8 +4,6 @@ Law: nothing leaves the machine (no share link, no analytics, no outside font), 
 queue (`api_open=False`): whoever calls waits in line and is checked like a person at the page.
 """
 
-from ui.before_gradio import UPLOADS  # isort: skip
-
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -21,23 +19,24 @@ from starlette.routing import Route
 
 from editors.requests.edits import InstructionEditor
 from ui import api
-from ui.calls import Calls, Offer
-from ui.data_tab import data_tab
-from ui.door import Door, Hosts
-from ui.edit_tab import edit_tab
+from ui.components.literal import literal
+from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme
+from ui.components.switch import model_choice
 from ui.errors import UnusablePlace
-from ui.guard import Guard
-from ui.lane import Lane
-from ui.late_cancel import LateCancel
-from ui.literal import literal
-from ui.looks import AT_TOP, SPOKEN, STYLE, theme
-from ui.models import Models, Opener
-from ui.prompts_tab import prompts_tab
-from ui.proxies import without_proxies
-from ui.sessions import MAX_SESSIONS, wire_sessions
-from ui.shelf import Shelf
-from ui.switch import model_choice
-from ui.train_tab import train_tab
+from ui.server.before_gradio import UPLOADS
+from ui.server.calls import Calls, Offer
+from ui.server.door import Door, Hosts
+from ui.server.guard import Guard
+from ui.server.lane import Lane
+from ui.server.late_cancel import LateCancel
+from ui.server.models import Models, Opener
+from ui.server.proxies import without_proxies
+from ui.server.sessions import MAX_SESSIONS, wire_sessions
+from ui.server.shelf import Shelf
+from ui.tabs.data import data_tab
+from ui.tabs.edit import edit_tab
+from ui.tabs.prompts import prompts_tab
+from ui.tabs.train import train_tab
 
 if TYPE_CHECKING:
     from editors.prompt_to_prompt.editor import PromptToPromptEditor

@@ -19,8 +19,8 @@ from trainer.errors import TrainerError
 from ui.commands import edit, page
 from ui.errors import DoorError
 from ui.options import Commands
-from ui.own_command import as_called
-from ui.terminal import spell_everything
+from ui.server.own_command import as_called
+from ui.server.terminal import spell_everything
 
 USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
 

@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 from editors.files import named_after, reason_of, replacing, user_path
 from editors.pictures.files import SUFFIXES
 from editors.requests.spelling import spelled
-from ui.outputs import free_name
+from ui.server.outputs import free_name
 
 PATH = "/mcp"
 """Where it answers, on the page's own address."""

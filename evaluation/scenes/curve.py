@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dataset_builder.clip import clip_scores
+from dataset_builder.render.clip import clip_scores
 from evaluation.sampling import sdedit
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.job import ScenesJob

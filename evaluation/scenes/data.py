@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records, scenes
-from dataset_builder.build import build_shards
 from dataset_builder.build_scenes import SceneJob, sample_seed
-from dataset_builder.dataset import DatasetInfo
 from dataset_builder.scenes import EDIT_KINDS, Scene, SceneEdit
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import canonical_json
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.dataset import DatasetInfo
+from dataset_builder.shards.shards import Sample, ShardReport, png_bytes
+from dataset_builder.shards.storage import canonical_json
 
 _EDITS: Final = "edits"
 _LEFT_OUT: Final = "left_out"

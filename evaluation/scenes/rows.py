@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.shards import png_bytes
-from dataset_builder.storage import append_line, hash_json, make_folder, read_lines, write_atomically
+from dataset_builder.shards.shards import png_bytes
+from dataset_builder.shards.storage import append_line, hash_json, make_folder, read_lines, write_atomically
 
 SCORES_FILE: Final = "scores.jsonl"
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
 
 from dataset_builder.build_scenes import build_scenes
-from dataset_builder.dataset import read_dataset
-from dataset_builder.shards import ShardReport, png_bytes
-from dataset_builder.storage import locked, remove_leftovers, require_own, write_atomically, write_json
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import ShardReport, png_bytes
+from dataset_builder.shards.storage import locked, remove_leftovers, require_own, write_atomically, write_json
 from evaluation.judge import require_world, world_hash
 from evaluation.scenes.base import BaseSection
 from evaluation.scenes.curve import CurveSection

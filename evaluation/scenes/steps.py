@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 
 from dataset_builder.build_scenes import check_whole
 from dataset_builder.errors import InvalidJob
-from dataset_builder.shards import ShardReport
-from dataset_builder.storage import locked, require_own, write_atomically, write_json
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.shards.storage import locked, require_own, write_atomically, write_json
 from editors.files import user_path
 from editors.model.schedulers import SCHEDULERS
 from evaluation.scenes import instruction_edits as instruct

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.clip import Scorer
+from dataset_builder.render.clip import Scorer
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from evaluation.judge import Judge, Reading
 from evaluation.sampling import model_hash, weights_hash

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.records import ClipScores
-from dataset_builder.render_plan import RenderJob
-from dataset_builder.render_tools import Tools
+from dataset_builder.render.plan import RenderJob
+from dataset_builder.render.tools import Tools
 from editors import PromptToPromptEditor
 from tests import tiny
 

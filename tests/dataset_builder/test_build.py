@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_builder.build import build_shards
-from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.errors import ConfigChanged, FolderBusy, StorageFailed, UnreadableDataset, WorkerLost
-from dataset_builder.shards import Sample, ShardReport, png_bytes
-from dataset_builder.storage import locked
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.dataset import read_dataset, verify_dataset
+from dataset_builder.shards.shards import Sample, ShardReport, png_bytes
+from dataset_builder.shards.storage import locked
 from tests.processes import heed_ctrl_c
 
 ROOT = Path(__file__).parents[2]

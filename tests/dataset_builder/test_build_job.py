@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.build_job import StageReport, build_dataset, read_build_job, with_jobs
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob
-from dataset_builder.render_plan import RenderJob
-from dataset_builder.render_tools import Tools
+from dataset_builder.render.plan import RenderJob
+from dataset_builder.render.tools import Tools
+from dataset_builder.shards.dataset import read_dataset
 from tests.dataset_builder.render_toys import open_toys
 
 JOB = """

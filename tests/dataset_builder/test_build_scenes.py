@@ -10,8 +10,8 @@ import pytest
 
 from dataset_builder import records, scenes
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob
+from dataset_builder.shards.dataset import read_dataset
 from ui.cli import main
 
 OFFLINE: dict[str, Any] = {"world": "offline", "num": 12, "size": 64, "samples_per_shard": 6, "jobs": 1}

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from dataset_builder.captions import PromptSource, read_prompts
 from dataset_builder.errors import InvalidJob
+from dataset_builder.write.captions import PromptSource, read_prompts
 
 SOURCE = PromptSource(prompts="scenes", column="caption", split="train", num=None, world="offline", seed=0)
 LINES = ["a cat", "", "A cat.", "  a  dog ", "a dog" * 100, "a bird", "a cat"]

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
-from dataset_builder.export import ExportJob, ExportReport, export_pairs
-from dataset_builder.fill import Running, cut, fill_folder
-from dataset_builder.overlay import add_verdict, read_overlay
-from dataset_builder.shards import Sample, png_bytes
-from dataset_builder.storage import canonical_json, hash_file, write_json
+from dataset_builder.pairs.export import ExportJob, ExportReport, export_pairs
+from dataset_builder.pairs.overlay import add_verdict, read_overlay
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.fill import Running, cut, fill_folder
+from dataset_builder.shards.shards import Sample, png_bytes
+from dataset_builder.shards.storage import canonical_json, hash_file, write_json
 
 # What diffusers' examples/instruct_pix2pix/train_instruct_pix2pix.py reads where it is told nothing else.
 DIFFUSERS_COLUMNS = {"input_image", "edit_prompt", "edited_image"}

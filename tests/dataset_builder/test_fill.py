@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import FolderBusy, InvalidJob, TooManyErrors, UnreadableDataset
-from dataset_builder.fill import Running, cut, fill_folder
-from dataset_builder.shards import Sample, ShardReport, ShardSpec
-from dataset_builder.slurm import array_script
-from dataset_builder.storage import locked
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.fill import Running, cut, fill_folder
+from dataset_builder.shards.shards import Sample, ShardReport, ShardSpec
+from dataset_builder.shards.slurm import array_script
+from dataset_builder.shards.storage import locked
 
 ROOT = Path(__file__).parents[2]
 NUM = 23

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import ConfigChanged, InvalidJob, UnreadableDataset
-from dataset_builder.filter_pairs import FilterJob, filter_pairs
-from dataset_builder.filters import (
+from dataset_builder.records import ClipScores
+from dataset_builder.render.filter_pairs import FilterJob, filter_pairs
+from dataset_builder.render.filters import (
     PRESETS,
     SHIPPED,
     ThresholdChoice,
@@ -23,10 +23,10 @@ from dataset_builder.filters import (
     read_thresholds,
     reject_reason,
 )
-from dataset_builder.records import ClipScores
-from dataset_builder.render import render_pairs
-from dataset_builder.shards import ShardReport
-from dataset_builder.tars import read_parts
+from dataset_builder.render.render import render_pairs
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.shards.tars import read_parts
 from evaluation.stats import pair_stats, stats_plot
 from tests.dataset_builder.render_toys import open_toys, toy_job
 

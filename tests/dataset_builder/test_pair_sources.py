@@ -9,11 +9,18 @@ import pytest
 from PIL import Image
 
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.pair_pictures import OTHER_SHAPE, UNREADABLE, decode
-from dataset_builder.pair_sources import CONVENTIONS, NO_INSTRUCTION, NO_PICTURE, NO_TEXT, PairRef, open_pairs
-from dataset_builder.shards import png_bytes
+from dataset_builder.pairs.pictures import OTHER_SHAPE, UNREADABLE, decode
+from dataset_builder.pairs.sources import (
+    CONVENTIONS,
+    NO_INSTRUCTION,
+    NO_PICTURE,
+    NO_TEXT,
+    PairRef,
+    open_pairs,
+)
+from dataset_builder.shards.shards import png_bytes
 from tests.trainer import toy
-from trainer.data_pairs import read_pairs
+from trainer.data.pairs import read_pairs
 from trainer.errors import UnusableData
 
 

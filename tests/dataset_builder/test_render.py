@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
-from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.errors import ConfigChanged, InvalidJob
-from dataset_builder.render import render_pairs
-from dataset_builder.render_plan import RenderJob, planned_edits
-from dataset_builder.render_tools import Tools, fingerprint
-from dataset_builder.shards import ShardReport
-from dataset_builder.triplets import read_triplets
+from dataset_builder.render.plan import RenderJob, planned_edits
+from dataset_builder.render.render import render_pairs
+from dataset_builder.render.tools import Tools, fingerprint
+from dataset_builder.render.triplets import read_triplets
+from dataset_builder.shards.dataset import read_dataset, verify_dataset
+from dataset_builder.shards.shards import ShardReport
 from tests import tiny
 from tests.dataset_builder.render_toys import open_toys, toy_job, write_triplets
-from trainer.data import read_examples
+from trainer.data.examples import read_examples
 
 
 def render(job: RenderJob) -> list[ShardReport]:

@@ -22,8 +22,8 @@ KILLS = 10
 DRIVER = """
 import json, resource, sys
 from pathlib import Path
-from dataset_builder.filter_pairs import FilterJob, filter_pairs
-from dataset_builder.render import render_pairs
+from dataset_builder.render.filter_pairs import FilterJob, filter_pairs
+from dataset_builder.render.render import render_pairs
 from tests.dataset_builder.render_toys import open_toys, toy_job
 
 folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])

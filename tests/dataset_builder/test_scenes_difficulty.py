@@ -10,7 +10,6 @@ import pytest
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob
 from dataset_builder.scenes import (
     WORLDS,
@@ -26,6 +25,7 @@ from dataset_builder.scenes.difficulty import FULFILLED, OF_PHOTOGRAPHS, PHOTOGR
 from dataset_builder.scenes.edits import EDIT_KINDS
 from dataset_builder.scenes.splits import Split
 from dataset_builder.scenes.vocabulary import BACKGROUNDS
+from dataset_builder.shards.dataset import read_dataset
 
 WORLD = WORLDS["pocket-photos"]
 NUM = 1200

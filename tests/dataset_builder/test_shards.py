@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
-from dataset_builder.shards import Sample, ShardSpec, commit_shard, png_bytes
-from dataset_builder.storage import locked, require_own
-from dataset_builder.tars import read_columns, read_parts
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import Sample, ShardSpec, commit_shard, png_bytes
+from dataset_builder.shards.storage import locked, require_own
+from dataset_builder.shards.tars import read_columns, read_parts
 
 SPEC = ShardSpec(index=0, start=0, stop=2, config_hash="c0ffee")
 
@@ -121,7 +121,7 @@ def test_a_folder_without_a_dataset_is_an_error(tmp_path: Path, content: str | N
 def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from dataset_builder.shards import *\n"
+        "from dataset_builder.shards.shards import *\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "spec = ShardSpec(index=0, start=0, stop=1, config_hash='')\n"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from dataset_builder.errors import ConfigChanged, FolderBusy, InvalidJob, StorageFailed, UnreadableDataset
-from dataset_builder.ledger import Ledger, Line, settled
+from dataset_builder.render.triplets import read_triplets
 from dataset_builder.scenes import Scene, caption
-from dataset_builder.storage import hash_file, locked, peek
-from dataset_builder.triplets import read_triplets
-from dataset_builder.write_job import WriteJob
-from dataset_builder.writer import WriteReport, write_finetune_file, write_triplets
-from dataset_builder.writer_estimate import estimate
+from dataset_builder.shards.storage import hash_file, locked, peek
+from dataset_builder.write.estimate import estimate
+from dataset_builder.write.job import WriteJob
+from dataset_builder.write.ledger import Ledger, Line, settled
+from dataset_builder.write.writer import WriteReport, write_finetune_file, write_triplets
 
 
 def finish(job: WriteJob) -> WriteReport:
@@ -65,7 +65,9 @@ def test_a_finished_job_does_nothing_and_a_lost_file_is_made_again(
     assert finish(scenes_job).requests_now == 0
     assert content(scenes_job.out) == before
     times = {path.name: path.stat().st_mtime_ns for path in scenes_job.out.iterdir()}
-    monkeypatch.setattr("dataset_builder.writer.read_prompts", None)  # whatever asked for them would raise
+    monkeypatch.setattr(
+        "dataset_builder.write.writer.read_prompts", None
+    )  # whatever asked for them would raise
     assert finish(scenes_job).requests_now == 0
     assert {path.name: path.stat().st_mtime_ns for path in scenes_job.out.iterdir()} == times
 
@@ -182,7 +184,7 @@ def test_a_finetune_file_is_the_conversation_that_a_writer_has(tmp_path: Path, s
 
 
 def test_the_examples_that_come_with_the_project_pass_its_own_rules(tmp_path: Path) -> None:
-    from dataset_builder.writer_rules import doubt, rejection
+    from dataset_builder.write.rules import doubt, rejection
 
     job = WriteJob(out=tmp_path, num=1, writer="openai", model="m")
     for example in job.read_examples():

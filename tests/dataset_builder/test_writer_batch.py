@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dataset_builder.errors import BudgetSpent, WriterStopped
-from dataset_builder.writer import write_triplets
+from dataset_builder.write.writer import write_triplets
 from tests.dataset_builder.chaos import FAULTS, PAGE, Chaos, serving
 from tests.dataset_builder.test_writer_openai import assert_adds_up, content, finish, job_of
 

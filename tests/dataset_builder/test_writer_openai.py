@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from dataset_builder.errors import BudgetSpent, ConfigChanged, InvalidJob, StorageFailed, WriterStopped
-from dataset_builder.ledger import Ledger, Line
-from dataset_builder.triplets import read_triplets
-from dataset_builder.write_job import WriteJob
-from dataset_builder.writer import WriteReport, write_triplets
-from dataset_builder.writer_estimate import estimate
-from dataset_builder.writer_messages import Reply, TripletAnswer
-from dataset_builder.writer_openai import Server
-from dataset_builder.writer_requests import Requests
-from dataset_builder.writer_rules import same_words
+from dataset_builder.render.triplets import read_triplets
+from dataset_builder.write.estimate import estimate
+from dataset_builder.write.job import WriteJob
+from dataset_builder.write.ledger import Ledger, Line
+from dataset_builder.write.messages import Reply, TripletAnswer
+from dataset_builder.write.openai_client import Server
+from dataset_builder.write.requests import Requests
+from dataset_builder.write.rules import same_words
+from dataset_builder.write.writer import WriteReport, write_triplets
 from tests.dataset_builder.chaos import FAULTS, PAGE, Chaos, serving
 
 KEY = "sk-a-secret-that-nobody-may-see"

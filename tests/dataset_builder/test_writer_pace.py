@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_builder.write_job import Prices
-from dataset_builder.writer_pace import Pace, Purse, backoff_wait, retry_after
+from dataset_builder.write.job import Prices
+from dataset_builder.write.pace import Pace, Purse, backoff_wait, retry_after
 
 
 class Clock:

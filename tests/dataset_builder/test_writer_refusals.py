@@ -5,10 +5,10 @@ import json
 import pytest
 
 from dataset_builder.errors import InvalidJob
-from dataset_builder.writer_messages import read_chat, read_text
-from dataset_builder.writer_openai import key_of
-from dataset_builder.writer_pace import retry_after, wait_of
-from dataset_builder.writer_refusals import Refusal, concern, refusal_in
+from dataset_builder.write.messages import read_chat, read_text
+from dataset_builder.write.openai_client import key_of
+from dataset_builder.write.pace import retry_after, wait_of
+from dataset_builder.write.refusals import Refusal, concern, refusal_in
 from tests.dataset_builder.chaos import Chaos, serving
 from tests.dataset_builder.test_writer_openai import finish, job_of
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.scenes import WORLDS, caption, sample_edit, sample_scene
-from dataset_builder.writer_messages import (
+from dataset_builder.write.messages import (
     TripletAnswer,
     chat_format,
     drawn_examples,
@@ -18,7 +18,7 @@ from dataset_builder.writer_messages import (
     read_response,
     read_text,
 )
-from dataset_builder.writer_rules import DOUBTS, REASONS, doubt, rejection
+from dataset_builder.write.rules import DOUBTS, REASONS, doubt, rejection
 
 ORIGINAL = "a cat in the snow"
 GOOD = {"edit_prompt": "make it a dog", "edited_prompt": "a dog in the snow"}

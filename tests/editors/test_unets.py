@@ -8,8 +8,8 @@ import torch
 from editors.model.unets import widen
 from tests import tiny
 from tests.trainer import toy
-from trainer import instruct_pix2pix
 from trainer.errors import InvalidConfig
+from trainer.tasks import instruct_pix2pix
 
 
 def test_widened_unet_is_the_base_whatever_picture_it_is_shown() -> None:

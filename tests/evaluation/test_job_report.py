@@ -10,7 +10,7 @@ import pytest
 
 from dataset_builder import records
 from dataset_builder.build_job import build_dataset, read_build_job
-from dataset_builder.dataset import read_dataset
+from dataset_builder.shards.dataset import read_dataset
 from evaluation.job_report import job_report, shown_pairs
 from evaluation.stats import job_folders, pair_stats, read_decisions
 from tests.dataset_builder.render_toys import open_toys

@@ -202,7 +202,7 @@ def test_an_evaluation_draws_held_out_scenes_and_writes_its_report(tmp_path: Pat
 
 
 def scenes_of(folder: Path) -> Any:
-    from dataset_builder.dataset import read_dataset
+    from dataset_builder.shards.dataset import read_dataset
 
     return read_dataset(folder).samples()
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataset_builder.build import build_shards
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.pair_files import FileBytes
-from dataset_builder.pair_sources import PairRef, Source
-from dataset_builder.shards import Sample, png_bytes
+from dataset_builder.pairs.files import FileBytes
+from dataset_builder.pairs.sources import PairRef, Source
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import Sample, png_bytes
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.model.loading.load import from_pipeline
 from evaluation.pair_samples import pair_samples
@@ -34,7 +34,7 @@ from evaluation.parts import (
 from evaluation.sampling import model_hash, round_trip
 from evaluation.scores import EvalReport, PairScore
 from tests import tiny
-from trainer.data_pairs import read_pairs
+from trainer.data.pairs import read_pairs
 
 KINDS = ("colour", "style")
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import ConfigChanged, InvalidJob, UnreadableDataset
 from dataset_builder.scenes.paint import styles
+from dataset_builder.shards.dataset import read_dataset
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor
 from editors.model.loading.load import from_pipeline
 from evaluation.figures import MAX_PSNR

@@ -13,8 +13,8 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, ViTConfig
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards.dataset import read_dataset
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.model.loading.load import from_pipeline
 from evaluation import pie as pie_module

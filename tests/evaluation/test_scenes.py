@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from dataset_builder import scenes
-from dataset_builder.clip import Scorer
-from dataset_builder.dataset import read_dataset
 from dataset_builder.errors import ChangedWorld, ConfigChanged, InvalidJob, JudgeMissing
+from dataset_builder.render.clip import Scorer
+from dataset_builder.shards.dataset import read_dataset
 from editors import EditResult, IncompatibleModel, InstructPix2PixEditor, InvalidEdit, PromptToPromptEditor
 from editors.model.loading.load import from_pipeline
 from evaluation.judge import Reading, Thing, truth, world_hash

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dataset_builder import scenes
-from dataset_builder.clip import PocketTowers, Scorer
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.scorer_model import ScorerModel
+from dataset_builder.render.clip import PocketTowers, Scorer
+from dataset_builder.render.scorer_model import ScorerModel
 from evaluation.judge import Judge, world_hash
 from evaluation.judge_model import JudgeModel, Vocabulary
 from evaluation.ship import ship_judge, ship_scorer

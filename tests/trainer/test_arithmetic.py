@@ -9,10 +9,10 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from tests import tiny
 from tests.trainer import toy
-from trainer import arithmetic
-from trainer.arithmetic import MAX_EXPLICIT_TOKENS, attention_processor, compiled, resolved
 from trainer.errors import InvalidConfig
-from trainer.run_folder import claim
+from trainer.runs import arithmetic
+from trainer.runs.arithmetic import MAX_EXPLICIT_TOKENS, attention_processor, compiled, resolved
+from trainer.runs.folder import claim
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 
 from tests.trainer import toy
-from trainer import augment, draws, instruct_pix2pix
-from trainer.augment import View, bucket_sizes, look, nearest_bucket, view
+from trainer.data import augment, draws
+from trainer.data.augment import View, bucket_sizes, look, nearest_bucket, view
 from trainer.errors import InvalidConfig
+from trainer.tasks import instruct_pix2pix
 
 
 def numbered(height, width):

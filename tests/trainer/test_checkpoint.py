@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer import checkpoint
+from trainer.runs import checkpoint
 
 
 def state(step: int) -> checkpoint.State:

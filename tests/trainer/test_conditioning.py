@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.conditioning import conditioning_dropout
+from trainer.tasks.conditioning import conditioning_dropout
 
 
 @pytest.mark.parametrize("p", [0.0, 0.05, 0.1])

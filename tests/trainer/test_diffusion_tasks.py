@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.diffusion_tasks import MAX_SAMPLE_WEIGHT, diffusion_loss, training_scheduler
+from trainer.tasks.diffusion import MAX_SAMPLE_WEIGHT, diffusion_loss, training_scheduler
 
 
 def batch(timesteps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from trainer import draws
+from trainer.data import draws
 
 
 def test_each_epoch_sees_every_sample_once_in_its_own_order() -> None:

@@ -13,11 +13,11 @@ from editors.model.loading.load import load
 from tests import tiny
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
-from trainer import autoencoder, instruct_pix2pix, text_to_image
 from trainer.errors import ConfigChanged, InvalidConfig
 from trainer.loop import learning_rate, train
 from trainer.pack import pack
-from trainer.run_folder import finished
+from trainer.runs.folder import finished
+from trainer.tasks import autoencoder, instruct_pix2pix, text_to_image
 
 
 @pytest.fixture(scope="module")
@@ -235,8 +235,8 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any]) -> None:
 
 
 def test_a_perfect_model_has_no_loss_and_figures_do_not_wander() -> None:
-    from trainer.diffusion_tasks import training_scheduler
-    from trainer.validation import batches, fixed_loss
+    from trainer.tasks.diffusion import training_scheduler
+    from trainer.tasks.validation import batches, fixed_loss
 
     scheduler = training_scheduler("sample")
     latents = torch.randn(40, 4, 2, 2)

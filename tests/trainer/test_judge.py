@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.clip import Scorer
-from dataset_builder.storage import write_json
+from dataset_builder.render.clip import Scorer
+from dataset_builder.shards.storage import write_json
 from evaluation.judge import Judge
 from evaluation.judge_model import HIDDEN
 from tests.trainer import toy
-from trainer import draws, judge, text_image
 from trainer.config import JudgeConfig, TextImageConfig
+from trainer.data import draws
 from trainer.errors import InvalidConfig, UnusableData
 from trainer.loop import train
+from trainer.tasks import judge, text_image
 
 NETWORK: dict[str, Any] = {"widths": (16, 16), "blocks": (0, 1), "hidden": 8}
 

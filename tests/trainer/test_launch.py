@@ -7,8 +7,8 @@ import torch
 
 from tests.trainer import toy
 from trainer.errors import InvalidConfig
-from trainer.launch import LAUNCH, leftovers, process_state
 from trainer.loop import train
+from trainer.runs.launch import LAUNCH, leftovers, process_state
 
 WHOLE = dict(zip(LAUNCH, ("0", "0", "2", "127.0.0.1", "29500"), strict=True))
 

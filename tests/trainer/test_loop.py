@@ -179,7 +179,7 @@ class FullDisk:
             raise errors[kind]
 
         writers = {"torch": "torch.save", "safetensors": "safetensors.torch.save_file"}
-        patch.setattr(writers.get(kind, "trainer.checkpoint.hash_file"), refuse)
+        patch.setattr(writers.get(kind, "trainer.runs.checkpoint.hash_file"), refuse)
 
 
 @pytest.mark.parametrize("kind", ["torch", "safetensors", "system"])
@@ -286,7 +286,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_average_follows_its_closed_form() -> None:
-    from trainer.ema import EMA
+    from trainer.runs.ema import EMA
 
     module = torch.nn.Linear(1, 1, bias=False)
     average = EMA(module, decay=0.5)
@@ -325,7 +325,7 @@ def test_the_cache_takes_its_room_before_it_is_filled(
 
     config = toy.edit_config(chain, out=tmp_path / "run", steps=1)
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.data.os.posix_fallocate", full)
+        patch.setattr("trainer.data.examples.os.posix_fallocate", full)
         with pytest.raises(StorageFailed, match=r"npy could not be written \(No space left on device\)"):
             next(train(config))
     assert not list(config.out.rglob("*.tmp-*"))
@@ -342,7 +342,7 @@ def test_memory_that_runs_out_in_a_step_is_one_sentence(
     def exhausted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("trainer.autoencoder.Reconstruction.forward", exhausted)
+    monkeypatch.setattr("trainer.tasks.autoencoder.Reconstruction.forward", exhausted)
     with pytest.raises(OutOfMemory, match=r"step 1; start again with .* smaller"):
         finish(toy.autoencoder_config(chain, out=tmp_path / "run"))
 
@@ -355,7 +355,7 @@ def test_a_disk_that_fills_up_at_the_export_keeps_the_last_step(
 
     config = toy.autoencoder_config(chain, out=tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.autoencoder.replacing_folder", full)
+        patch.setattr("trainer.tasks.autoencoder.replacing_folder", full)
         with pytest.raises(StorageFailed, match=r"the trained model .*No space left.* step 2 is safe\.$"):
             finish(config)
     assert not (config.out / "done.json").exists()

@@ -6,9 +6,9 @@ from diffusers import UNet2DConditionModel
 
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
-from trainer import instruct_pix2pix
-from trainer.checkpoint import newest
 from trainer.loop import train
+from trainer.runs.checkpoint import newest
+from trainer.tasks import instruct_pix2pix
 
 pytest.importorskip("peft")
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer import pca
-from trainer.autoencoder import build
 from trainer.config import AutoencoderConfig
+from trainer.tasks import pca
+from trainer.tasks.autoencoder import build
 
 
 def smooth_pictures(count: int, side: int, seed: int = 0) -> Tensor:

@@ -12,11 +12,12 @@ import torch
 
 from tests.trainer import toy
 from tests.trainer.test_loop import SCRIPT, fingerprint, finish
-from trainer import draws, instruct_pix2pix
-from trainer.checkpoint import newest
+from trainer.data import draws
 from trainer.errors import TrainingDiverged
 from trainer.loop import train
-from trainer.run_folder import finished
+from trainer.runs.checkpoint import newest
+from trainer.runs.folder import finished
+from trainer.tasks import instruct_pix2pix
 
 
 def test_a_run_told_to_stop_saves_exits_with_0_and_goes_on_to_the_same_bytes(chain, tmp_path):

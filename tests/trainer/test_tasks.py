@@ -17,10 +17,11 @@ from editors.model.loading.checkpoints import read_advice
 from editors.model.loading.load import load
 from editors.pictures.batches import to_tensor
 from tests.trainer import toy
-from trainer import autoencoder, draws, instruct_pix2pix
+from trainer.data import draws
 from trainer.errors import InvalidConfig
 from trainer.loop import train
 from trainer.pack import pack
+from trainer.tasks import autoencoder, instruct_pix2pix
 from ui.cli import main
 
 

@@ -9,11 +9,11 @@ from PIL import Image
 
 from editors import InstructPix2PixEditor
 from tests.trainer import toy
-from trainer import checkpoint
 from trainer.errors import CorruptRun, InvalidConfig
-from trainer.grids import columns_of
-from trainer.instruct_pix2pix import editor_at
 from trainer.loop import train
+from trainer.runs import checkpoint
+from trainer.tasks.grids import columns_of
+from trainer.tasks.instruct_pix2pix import editor_at
 from trainer.watching import heard_of, run_below, runs_below, thinned, watch
 
 

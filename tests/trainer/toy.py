@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.build import build_shards
-from dataset_builder.shards import Sample, png_bytes
-from dataset_builder.storage import canonical_json
+from dataset_builder.shards.build import build_shards
+from dataset_builder.shards.shards import Sample, png_bytes
+from dataset_builder.shards.storage import canonical_json
 from trainer import AutoencoderConfig, InstructPix2PixConfig, TextToImageConfig
 from trainer.loop import train
 

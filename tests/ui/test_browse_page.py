@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from dataset_builder.browse import ORDERS, Catalogue
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.fill import Running, cut, fill_folder
-from dataset_builder.overlay import read_overlay
-from dataset_builder.shards import Sample, png_bytes
-from ui.browse_page import HEAD, KEYS, build_browser
-from ui.pair_words import order_choices
+from dataset_builder.pairs.browse import ORDERS, Catalogue
+from dataset_builder.pairs.overlay import read_overlay
+from dataset_builder.shards.fill import Running, cut, fill_folder
+from dataset_builder.shards.shards import Sample, png_bytes
+from ui.components.browse_page import HEAD, KEYS, build_browser
+from ui.components.pair_words import order_choices
 
 DIRECTIONS = {"a": 0.2, "b": 0.5, "c": 0.1}
 

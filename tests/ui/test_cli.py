@@ -24,9 +24,9 @@ from evaluation.pairs import EvalJob
 from evaluation.scenes.job import ScenesJob
 from tests import tiny
 from tests.processes import heed_ctrl_c
-from ui import terminal
 from ui.cli import main
-from ui.outputs import report
+from ui.server import terminal
+from ui.server.outputs import report
 
 ROOT = Path(__file__).parents[2]
 

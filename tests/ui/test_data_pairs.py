@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.build_job import build_dataset
-from dataset_builder.dataset import read_dataset
-from dataset_builder.fill import Running, cut, fill_folder
-from dataset_builder.render_plan import RenderJob
-from dataset_builder.shards import Sample, png_bytes
-from dataset_builder.storage import locked
+from dataset_builder.render.plan import RenderJob
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.fill import Running, cut, fill_folder
+from dataset_builder.shards.shards import Sample, png_bytes
+from dataset_builder.shards.storage import locked
 from tests import tiny
 from tests.dataset_builder.render_toys import open_toys, write_triplets
 from tests.dataset_builder.test_build_job import JOB

@@ -4,8 +4,8 @@ import gradio as gr
 import pytest
 
 from dataset_builder.errors import DatasetError
-from dataset_builder.filters import KEPT
-from dataset_builder.tars import read_columns
+from dataset_builder.render.filters import KEPT
+from dataset_builder.shards.tars import read_columns
 from evaluation.job_pairs import ALL, datasets_below, read_job_pairs
 from evaluation.stats import read_decisions
 from tests.evaluation.test_job_report import job  # noqa: F401  # a fixture
@@ -13,8 +13,8 @@ from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
 from ui.commands.page import folder_of
-from ui.data_tab import PAGE, data_tab
 from ui.errors import UnusablePlace
+from ui.tabs.data import PAGE, data_tab
 
 
 def content(folder):

@@ -17,11 +17,11 @@ from starlette.testclient import TestClient
 from editors import IncompatibleModel
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.addresses import until_told_to_end
 from ui.app import build_app, serve
 from ui.cli import main
-from ui.door import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
-from ui.late_cancel import LateCancel
+from ui.server.addresses import until_told_to_end
+from ui.server.door import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
+from ui.server.late_cancel import LateCancel
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ from tests import tiny
 from tests.editors.test_images import BAD_FILES
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
-from ui.form import LABELS, PROMPT_LABELS
-from ui.shelf import Shelf
+from ui.components.form import LABELS, PROMPT_LABELS
+from ui.server.shelf import Shelf
 
 FIELDS = {"page_edit": tuple(LABELS), "page_draw": tuple(PROMPT_LABELS)}
 EDITS = {

@@ -9,9 +9,9 @@ import pytest
 from editors import EditFailed, IncompatibleModel, InstructionEdit
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.lane import Lane, in_passing
-from ui.runs import Runs
-from ui.screen import lay_out_screen
+from ui.components.screen import lay_out_screen
+from ui.server.lane import Lane, in_passing
+from ui.tabs.runs import Runs
 
 
 @pytest.fixture

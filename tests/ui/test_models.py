@@ -16,10 +16,10 @@ from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from tests.ui.test_train_tab import Run
 from ui.app import build_app
-from ui.late import LateEditor
-from ui.models import Models
-from ui.opener import OneAtATime
-from ui.switch import Switch
+from ui.components.switch import Switch
+from ui.server.late import LateEditor
+from ui.server.models import Models
+from ui.server.opener import OneAtATime
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,7 +194,7 @@ def test_who_is_faster_than_the_model_is_told_that_it_is_loaded(browser, opener,
 def test_models_that_are_asked_for_at_once_are_loaded_one_after_the_other():
     script = """
 from concurrent.futures import ThreadPoolExecutor
-from ui.opener import OneAtATime
+from ui.server.opener import OneAtATime
 opener = OneAtATime()
 with ThreadPoolExecutor(2) as pool:
     edits, draws = pool.submit(opener.model, "pocket"), pool.submit(opener.drawing, "pocket")

@@ -109,7 +109,7 @@ def test_guesses_are_slowed_and_logged_and_a_right_word_ends_that(guarded, caplo
     async def sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr("ui.guard.sleep", sleep)
+    monkeypatch.setattr("ui.server.guard.sleep", sleep)
     with account(guarded) as stranger:
         for number in range(20):
             wrong = {"username": "ann", "password": f"guess {number}"}
@@ -169,7 +169,7 @@ def test_the_page_opens_whatever_proxy_the_shell_has(monkeypatch, address):
 
 
 def test_gradio_can_be_imported_under_a_proxy_of_any_kind():
-    code = "from ui.proxies import without_proxies\nwith without_proxies():\n    import ui.app"
+    code = "from ui.server.proxies import without_proxies\nwith without_proxies():\n    import ui.app"
     environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:9"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
 

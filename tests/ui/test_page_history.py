@@ -13,11 +13,11 @@ from editors.requests.recipe import read_recipe
 from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.history import LIMIT, History, keep
-from ui.lineage import lineage
-from ui.reload import Tokens
-from ui.strength import Strength
-from ui.trail import MOST_STEPS, Moment, Trail
+from ui.components.history import LIMIT, History, keep
+from ui.components.lineage import lineage
+from ui.components.reload import Tokens
+from ui.components.strength import Strength
+from ui.components.trail import MOST_STEPS, Moment, Trail
 
 
 def result(seed=3, **changes):

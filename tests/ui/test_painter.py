@@ -10,11 +10,11 @@ from editors import InstructionEdit
 from editors.pictures.images import read_mask
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.form import LABELS, request_of
-from ui.history import keep
-from ui.masking import softened
-from ui.painter import SIDE, painted, surface
-from ui.watch import _beside, _small_mask
+from ui.components.form import LABELS, request_of
+from ui.components.history import keep
+from ui.components.masking import softened
+from ui.components.painter import SIDE, painted, surface
+from ui.server.watch import _beside, _small_mask
 
 
 def test_a_soft_edge_is_as_wide_as_was_asked_and_none_is_none():

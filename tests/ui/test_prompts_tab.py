@@ -10,8 +10,8 @@ from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_ma
 from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
-from ui.board import BoardState
-from ui.shelf import Shelf
+from ui.components.board import BoardState
+from ui.server.shelf import Shelf
 
 EMPTY = BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0.1, 0.4), steps=12)
 

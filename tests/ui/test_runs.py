@@ -6,11 +6,11 @@ import pytest
 from editors import EditFailed
 from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page_history import result
-from ui.history import History, keep
-from ui.lane import Lane
-from ui.models import Models
-from ui.runs import Runs
-from ui.screen import lay_out_screen
+from ui.components.history import History, keep
+from ui.components.screen import lay_out_screen
+from ui.server.lane import Lane
+from ui.server.models import Models
+from ui.tabs.runs import Runs
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -9,8 +9,8 @@ from gradio.state_holder import StateHolder
 
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
-from ui.history import History
-from ui.sessions import MAX_OVER, forget_over
+from ui.components.history import History
+from ui.server.sessions import MAX_OVER, forget_over
 
 
 def test_the_newest_stay_for_a_reload_and_the_open_ones_whatever_their_number(tmp_path):

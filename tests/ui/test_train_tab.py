@@ -11,13 +11,13 @@ from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from trainer import InstructPix2PixConfig
-from trainer.grids import Sheet, columns_of
+from trainer.tasks.grids import Sheet, columns_of
 from ui.app import build_app
-from ui.edit_tab import edit_tab
-from ui.lane import Lane
-from ui.models import Models
-from ui.switch import model_choice
-from ui.train_tab import train_tab
+from ui.components.switch import model_choice
+from ui.server.lane import Lane
+from ui.server.models import Models
+from ui.tabs.edit import edit_tab
+from ui.tabs.train import train_tab
 
 
 class Run:
@@ -185,7 +185,7 @@ def test_a_fault_in_one_part_is_a_sentence_and_the_others_are_shown(here, run, m
         raise ZeroDivisionError("of nothing")
 
     run.measure(20)
-    monkeypatch.setattr(f"ui.train_tab.{part}", fail)
+    monkeypatch.setattr(f"ui.tabs.train.{part}", fail)
     shown = here.open("mine")
     assert "cannot be shown (of nothing)" in shown[here.status] and "Step 20" in shown[here.status]
     assert shown[here.newest] == 20 and "step 20" in shown[here.caption]

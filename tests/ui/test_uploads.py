@@ -14,9 +14,9 @@ import pytest
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
-from ui.before_gradio import UPLOADS
-from ui.uploads import NOT_UPLOADED, uploaded
-from ui.watch import PREVIEW_SECONDS
+from ui.server.before_gradio import UPLOADS
+from ui.server.uploads import NOT_UPLOADED, uploaded
+from ui.server.watch import PREVIEW_SECONDS
 
 TAKES_PICTURES = {"image", "imageeditor"}
 

@@ -11,14 +11,14 @@ from PIL import Image
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.dataset import read_dataset, verify_dataset
 from dataset_builder.scenes import contact_sheet, fetch_artwork
+from dataset_builder.shards.dataset import read_dataset, verify_dataset
 from editors.requests.recipe import save_picture
 from ui.commands import data_pairs, data_write
 from ui.errors import InvalidOption
 from ui.options import Commands, options
-from ui.outputs import Json, png_place, report
 from ui.progress import progress_bar
+from ui.server.outputs import Json, png_place, report
 
 MOST_ON_SHEET = 400
 """Samples on a contact sheet: more cannot be looked at."""

@@ -12,27 +12,27 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 
-from dataset_builder.browse import Catalogue
 from dataset_builder.build_job import StageReport, build_dataset, read_build_job, with_jobs
-from dataset_builder.dataset import read_dataset
-from dataset_builder.export import ExportJob, export_pairs
-from dataset_builder.filter_pairs import FilterJob, calibrated_thresholds, filter_pairs
-from dataset_builder.render import render_pairs
-from dataset_builder.render_plan import RenderJob
-from dataset_builder.shards import ShardReport
-from dataset_builder.slurm import array_script
-from dataset_builder.storage import write_json
-from dataset_builder.triplets import read_triplets
+from dataset_builder.pairs.browse import Catalogue
+from dataset_builder.pairs.export import ExportJob, export_pairs
+from dataset_builder.render.filter_pairs import FilterJob, calibrated_thresholds, filter_pairs
+from dataset_builder.render.plan import RenderJob
+from dataset_builder.render.render import render_pairs
+from dataset_builder.render.triplets import read_triplets
+from dataset_builder.shards.dataset import read_dataset
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.shards.slurm import array_script
+from dataset_builder.shards.storage import write_json
 from editors.requests.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
-from ui.addresses import LOCAL, AllowHost, host_names, until_told_to_end
 from ui.errors import NothingMade, UnusablePlace
 from ui.options import flags, options
-from ui.outputs import Json, file_place, png_place, report, require_apart
-from ui.own_command import own_command
 from ui.progress import progress_bar
-from ui.proxies import without_proxies
+from ui.server.addresses import LOCAL, AllowHost, host_names, until_told_to_end
+from ui.server.outputs import Json, file_place, png_place, report, require_apart
+from ui.server.own_command import own_command
+from ui.server.proxies import without_proxies
 
 Out = Annotated[
     Path, typer.Option("--out", help="Folder of the dataset; a run that was cut off is taken up again.")
@@ -192,7 +192,7 @@ def browse(
     names, catalogue = host_names(allow_host), Catalogue(folder)
     with without_proxies():
         from ui.app import serve  # gradio: not before the folder is known to hold pairs
-        from ui.browse_page import HEAD, build_browser
+        from ui.components.browse_page import HEAD, build_browser
 
     if host not in LOCAL:
         typer.echo(f"The page will be open to everyone who can reach {host}; it has no password.", err=True)

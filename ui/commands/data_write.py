@@ -7,20 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from dataset_builder.write_job import WriteJob
-from dataset_builder.writer import (
+from dataset_builder.write.estimate import Estimate, estimate
+from dataset_builder.write.job import WriteJob
+from dataset_builder.write.writer import (
     TRIPLETS_FILE,
     PromptReport,
     WriteReport,
     write_finetune_file,
     write_triplets,
 )
-from dataset_builder.writer_estimate import Estimate, estimate
 from ui.errors import InvalidOption, NothingMade
 from ui.options import number, options
-from ui.outputs import Json, report
 from ui.progress import progress_bar
-from ui.terminal import as_json as as_json_text
+from ui.server.outputs import Json, report
+from ui.server.terminal import as_json as as_json_text
 
 
 def _temperature(text: str) -> float | None:

@@ -17,8 +17,8 @@ from editors.requests import rules
 from editors.requests.edits import StepWindow, WordWindows
 from ui.errors import InvalidOption, UnusablePlace
 from ui.options import number, options, words
-from ui.outputs import Json, free_name, png_place, report, require_apart
 from ui.progress import watch
+from ui.server.outputs import Json, free_name, png_place, report, require_apart
 
 _STANDARD_INPUT = Path("/dev/stdin")
 _PLACES = {"edited_image": "--out", "original_image": "the original picture", "attention": "--attention"}

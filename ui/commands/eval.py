@@ -40,9 +40,9 @@ from evaluation.scorer_figures import ScoredPairs, ScorerJob, ScorerReport, eval
 from evaluation.scorer_figures import table as scorer_table
 from evaluation.scores import EvalReport, PairScore
 from ui.options import Commands, options
-from ui.outputs import Json
 from ui.progress import progress_bar
-from ui.terminal import as_json as as_json_text
+from ui.server.outputs import Json
+from ui.server.terminal import as_json as as_json_text
 
 app = Commands(no_args_is_help=True, add_completion=False)
 

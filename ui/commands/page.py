@@ -14,12 +14,12 @@ from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model, is_edit_model
 from editors.requests.edits import InstructionEditor
 from editors.requests.settings import recommended_settings
-from ui.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.errors import InvalidOption, UnusablePlace
-from ui.late import LateEditor
-from ui.models import Opener
-from ui.opener import OneAtATime
-from ui.proxies import without_proxies
+from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
+from ui.server.late import LateEditor
+from ui.server.models import Opener
+from ui.server.opener import OneAtATime
+from ui.server.proxies import without_proxies
 
 if TYPE_CHECKING:
     import gradio as gr

@@ -13,8 +13,8 @@ from trainer.config import CONFIGS, TrainConfig, read_config
 from trainer.config_base import NEUTRAL
 from ui.errors import InvalidOption
 from ui.options import Commands, options
-from ui.outputs import Json, report
 from ui.progress import progress_bar
+from ui.server.outputs import Json, report
 
 app = Commands(no_args_is_help=True, add_completion=False)
 
@@ -72,7 +72,7 @@ def _config(kind: type[TrainConfig], resume: Path | None, values: dict[str, Any]
 
 def _plan(config: TrainConfig, *, as_json: bool) -> None:
     """Say what a run would take."""
-    from trainer.plan import plan  # torch: only now
+    from trainer.plan import plan
 
     facts = asdict(plan(config))
     if as_json:
@@ -86,7 +86,7 @@ def _plan(config: TrainConfig, *, as_json: bool) -> None:
 def _train(config: TrainConfig, *, as_json: bool) -> None:
     """Train under a progress bar, or with a line per record where stderr is no terminal."""
     import trainer  # torch: only now
-    from trainer.run_folder import finished
+    from trainer.runs.folder import finished
 
     run, done = trainer.train(config), 0
     record = None

@@ -1,0 +1,1 @@
+"""Edit triplets to pairs of pictures: drawn by Prompt-to-Prompt, scored, filtered."""

@@ -1,0 +1,256 @@
+"""How well pictures fit words and each other: the filter of InstructPix2Pix's dataset, and its curve.
+
+References: Tim Brooks, Aleksander Holynski, Alexei Efros, "InstructPix2Pix" (2023, arXiv:2211.09800), §3.1.2
+and figure 8; the direction after Rinon Gal et al., "StyleGAN-NADA" (2021, arXiv:2108.00946), eq. 2; Alec
+Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021,
+arXiv:2103.00020).
+
+Law: features have unit length and scores are cosines; pictures go in as 8-bit levels, so that no range is
+mistaken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from dataset_builder.errors import InvalidJob, ScorerMissing
+from dataset_builder.records import ClipScores
+from dataset_builder.render.scorer_model import ScorerModel, sentence_embeddings
+from dataset_builder.shards.storage import canonical_json, write_atomically
+from editors.errors import told_as
+from editors.files import user_path
+from editors.model.loading.checkpoints import load_text_encoder
+from editors.pictures.batches import to_tensor
+
+POCKET: Final = "pocket"
+SHIPPED: Final = Path(__file__).parents[1] / "weights" / "scorer"
+_BATCH: Final = 64
+
+
+class Towers(Protocol):
+    """What a scorer is made of: two ways into one space."""
+
+    def images(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """Return (B, D) of pictures (B, H, W, 3)."""
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return (B, D) of texts."""
+
+
+class Scorer:
+    """Pictures and words as unit vectors of one space.
+
+    Args:
+        towers: The model behind it.
+        name: What it was loaded as.
+    """
+
+    def __init__(self, towers: Towers, name: str) -> None:
+        self.towers, self.name = towers, name
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: Path | str = POCKET, *, device: str | None = None) -> Scorer:
+        """Load a scorer.
+
+        Args:
+            name_or_path: "pocket", the folder of a trained scorer, or folder or Hub id of a CLIP checkpoint.
+            device: Where to compute; None takes the CPU for pocket's, the best there is for CLIP.
+
+        Raises:
+            ScorerMissing: There is none of that name, or it cannot be read.
+        """
+        folder = SHIPPED if name_or_path == POCKET else user_path(name_or_path)
+        if name_or_path == POCKET or (folder / "scorer.json").exists():
+            from editors.model.devices import choose_device
+
+            return cls(PocketTowers.load(folder, str(choose_device(device or "cpu"))), str(name_or_path))
+        return cls(ClipTowers.load(str(name_or_path), device), str(name_or_path))
+
+    @torch.inference_mode()
+    def image_features(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """Return the features of pictures (B, H, W, 3) uint8: float32 (B, D) on the CPU, unit length.
+
+        Raises:
+            InvalidJob: The pictures are not 8-bit RGB, or of a size that the model does not take.
+        """
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+            raise InvalidJob(
+                f"pictures are {pictures.shape} {pictures.dtype}, but must be (B, H, W, 3) uint8; convert "
+                "them."
+            )
+        blocks = [self.towers.images(pictures[n : n + _BATCH]) for n in range(0, len(pictures), _BATCH)]
+        return F.normalize(torch.cat(blocks).float().cpu(), dim=-1)
+
+    @torch.inference_mode()
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Return the features of texts: float32 (B, D) on the CPU, unit length."""
+        blocks = [self.towers.texts(texts[n : n + _BATCH]) for n in range(0, len(texts), _BATCH)]
+        return F.normalize(torch.cat(blocks).float().cpu(), dim=-1)
+
+
+def clip_scores(
+    scorer: Scorer,
+    original_images: NDArray[np.uint8],
+    edited_images: NDArray[np.uint8],
+    original_prompts: Sequence[str],
+    edited_prompts: Sequence[str],
+) -> list[ClipScores]:
+    """Score edit pairs.
+
+    Args:
+        scorer: What looks at them.
+        original_images: (B, H, W, 3) uint8.
+        edited_images: (B, H, W, 3) uint8.
+        original_prompts: B captions.
+        edited_prompts: B captions.
+
+    Returns:
+        B scores.
+    """
+    images = scorer.image_features(original_images), scorer.image_features(edited_images)
+    texts = scorer.text_features(original_prompts), scorer.text_features(edited_prompts)
+    columns = (
+        (images[0] * images[1]).sum(-1),
+        (images[0] * texts[0]).sum(-1),
+        (images[1] * texts[1]).sum(-1),
+        directions(images[1] - images[0], texts[1] - texts[0]),
+    )
+    return [
+        ClipScores(image_image=same, original_image_text=before, edited_image_text=after, direction=direction)
+        for same, before, after, direction in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def directions(image_changes: Tensor, text_changes: Tensor) -> Tensor:
+    """Return the cosines of two changes, (B,): of pictures and of words, each (B, D).
+
+    Gal et al. (2021), eq. 2: ΔI·ΔT / (‖ΔI‖·‖ΔT‖). What does not change has no direction, and scores 0.
+    """
+    lengths = image_changes.norm(dim=-1) * text_changes.norm(dim=-1)
+    products = (image_changes * text_changes).sum(-1)
+    return torch.where(lengths > 0, products / lengths, torch.zeros_like(products))
+
+
+class PocketTowers:
+    """The towers that `wordbrush train text-image` trains.
+
+    Args:
+        model: The network.
+        card: What its folder's `scorer.json` says: size, text encoder, and how it came about.
+        device: Where to compute.
+    """
+
+    def __init__(self, model: ScorerModel, card: Mapping[str, Any], device: str = "cpu") -> None:
+        self.model, self.card = model.eval().requires_grad_(False).to(device), card
+        self.device, self.size = device, card["size"]
+        self._sentences: tuple[Any, Any] | None = None
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> PocketTowers:
+        """Read a folder that `save` wrote.
+
+        Raises:
+            ScorerMissing: There is none, or it is damaged.
+        """
+
+        def tell(reason: str) -> ScorerMissing:
+            return ScorerMissing(
+                f"{folder} holds no scorer that can be read ({reason}); name the folder of a trained one."
+            )
+
+        with told_as(tell):
+            card = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+            network: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in card["network"].items()
+            }
+            model = ScorerModel(**network)
+            weights = load_file(folder / "model.safetensors")
+            model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+            return cls(model, card, device)
+
+    def save(self, folder: Path) -> None:
+        """Write the towers, their weights rounded to float16."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: w.detach().cpu().half().contiguous() for name, w in self.model.state_dict().items()}
+        write_atomically(folder / "model.safetensors", save(weights))
+        write_atomically(folder / "scorer.json", f"{canonical_json(dict(self.card))}\n".encode())
+
+    def images(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """Return (B, 384) of pictures (B, H, W, 3)."""
+        if pictures.shape[1:3] != (self.size, self.size):
+            raise InvalidJob(
+                f"pictures are {pictures.shape[1:3]}, but this scorer sees ({self.size}, {self.size}); "
+                "draw them at that size."
+            )
+        return self.model.image_features(to_tensor(pictures).to(self.device))
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return (B, 384) of texts."""
+        if self._sentences is None:
+            self._sentences = load_text_encoder(self.card["text_encoder"])
+        return self.model.text_features(sentence_embeddings(*self._sentences, texts).to(self.device))
+
+
+class ClipTowers:
+    """A CLIP checkpoint of transformers.
+
+    Args:
+        model: CLIPModel.
+        tokenizer: Its tokenizer.
+        image_processor: What resizes and normalises pictures for it.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:
+        self.model, self.tokenizer, self.image_processor = model, tokenizer, image_processor
+
+    @classmethod
+    def load(cls, name: str, device: str | None) -> ClipTowers:
+        """Load a checkpoint from a folder or the Hub.
+
+        Raises:
+            ScorerMissing: It cannot be found or read.
+        """
+        from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+        from editors.model.devices import choose_device
+
+        def tell(reason: str) -> ScorerMissing:
+            return ScorerMissing(
+                f"scorer '{name}' cannot be read ({reason}); give 'pocket', or folder or Hub id of a CLIP "
+                "model."
+            )
+
+        target = choose_device(device)
+        with told_as(tell):
+            model = CLIPModel.from_pretrained(name, use_safetensors=True)
+            tokenizer = CLIPTokenizer.from_pretrained(name)
+            processor = CLIPImageProcessorPil.from_pretrained(name)
+        return cls(model.eval().requires_grad_(False).to(target), tokenizer, processor)
+
+    def images(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """Return (B, D) of pictures (B, H, W, 3)."""
+        pixels = self.image_processor(list(pictures), input_data_format="channels_last", return_tensors="pt")
+        features: Tensor = self.model.get_image_features(
+            pixel_values=pixels["pixel_values"].to(self.model.device)
+        ).pooler_output
+        return features
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Return (B, D) of texts; what is over the window is left out, as CLIP was trained."""
+        words = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        features: Tensor = self.model.get_text_features(
+            input_ids=words["input_ids"].to(self.model.device),
+            attention_mask=words["attention_mask"].to(self.model.device),
+        ).pooler_output
+        return features

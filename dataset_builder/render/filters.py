@@ -1,0 +1,171 @@
+"""Which drawn pairs are kept: thresholds on four scores, a named reason for each other, top-k of a prompt.
+
+Reference: InstructPix2Pix (Brooks, Holynski, Efros, 2023, arXiv:2211.09800), section 3.1.2: CLIP similarity
+of the pictures, of each picture with its caption, and directional similarity (StyleGAN-NADA, Gal et al.,
+2021, arXiv:2108.00946); of what passes, the best by direction are kept.
+
+Law: pure functions of the scores. Thresholds are inclusive, and every pair has one outcome: counts add up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from dataset_builder.errors import InvalidJob
+from dataset_builder.records import ClipScores
+
+KEPT: Final = "kept"
+# Reasons for pairs that are left out although they pass.
+SURPLUS: Final = "surplus"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thresholds:
+    """The least that a pair must score, as cosines; -1 lets everything pass.
+
+    Attributes:
+        image_image: Original picture against edited picture: is it still the same picture?
+        original_image_text: Original picture against its caption: was it drawn as told?
+        edited_image_text: Edited picture against its caption.
+        direction: Change of the pictures against change of the captions: was it changed as told?
+    """
+
+    image_image: float
+    original_image_text: float
+    edited_image_text: float
+    direction: float
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int | float) or not -1 <= value <= 1 or math.isnan(value):
+                raise InvalidJob(f"{name} is {value!r}, but a threshold is a cosine from -1 to 1; change it.")
+
+
+AUTO: Final = "auto"
+POCKET: Final = "pocket"
+# Pocket's scorer has a scale of its own, which `wordbrush data calibrate` found on exact pairs.
+SHIPPED: Final = Path(__file__).parents[1] / "weights" / "scorer" / "thresholds.json"
+SCORES: Final = tuple(field.name for field in fields(Thresholds))
+
+PRESETS: Final[Mapping[str, Thresholds]] = MappingProxyType(
+    {
+        # generate_img_dataset.py of the authors, for CLIP ViT-L/14.
+        "code": Thresholds(image_image=0.7, original_image_text=0.2, edited_image_text=0.2, direction=0.2),
+        # The appendix of the paper, for the same model.
+        "paper": Thresholds(image_image=0.75, original_image_text=0.2, edited_image_text=0.2, direction=0.2),
+        "none": Thresholds(image_image=-1, original_image_text=-1, edited_image_text=-1, direction=-1),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ThresholdChoice:
+    """Thresholds as a person chooses them: a preset, and what to change about it.
+
+    Attributes:
+        preset: Thresholds of the authors' "code" or of the "paper", both for CLIP ViT-L/14; of "pocket", for
+            its own scorer; or "none". "auto" is "pocket" for pairs that pocket's scorer scored, else "code".
+        image_image: Least similarity of the two pictures, in place of the preset's.
+        original_image_text: Least similarity of original picture and caption, in place of the preset's.
+        edited_image_text: Least similarity of edited picture and caption, in place of the preset's.
+        direction: Least directional similarity, in place of the preset's.
+    """
+
+    preset: str = AUTO
+    image_image: float | None = None
+    original_image_text: float | None = None
+    edited_image_text: float | None = None
+    direction: float | None = None
+
+    def __post_init__(self) -> None:
+        names = (AUTO, *PRESETS, POCKET)
+        if self.preset not in names:
+            raise InvalidJob(f"preset is {self.preset!r}, but must be one of {', '.join(names)}; choose one.")
+        self.changed(PRESETS["none"])
+
+    def thresholds(self, *, by_pocket: bool) -> Thresholds:
+        """Return the chosen thresholds.
+
+        Args:
+            by_pocket: Whether the scores are those of pocket's own scorer.
+
+        Raises:
+            InvalidJob: Pocket's scorer comes without thresholds.
+        """
+        name = (POCKET if by_pocket else "code") if self.preset == AUTO else self.preset
+        return self.changed(read_thresholds(SHIPPED) if name == POCKET else PRESETS[name])
+
+    def changed(self, start: Thresholds) -> Thresholds:
+        """Return thresholds with those in place that are named themselves."""
+        named = {name: getattr(self, name) for name in SCORES if getattr(self, name) is not None}
+        return replace(start, **named)
+
+
+def reject_reason(scores: ClipScores, thresholds: Thresholds) -> str | None:
+    """Return the first score that is under its threshold, or None where the pair passes."""
+    for name in SCORES:
+        if getattr(scores, name) < getattr(thresholds, name):
+            return name
+    return None
+
+
+def outcomes(pairs: Sequence[ClipScores], thresholds: Thresholds, *, keep: int) -> list[str]:
+    """Decide over all pairs of one prompt.
+
+    Args:
+        pairs: Scores of the pairs, in the order in which they were drawn.
+        thresholds: What each must reach.
+        keep: Most pairs to keep; the best by direction, of equals the first drawn.
+
+    Returns:
+        For each pair "kept", "surplus" (it passes, but others are better), or the score that it fails by.
+    """
+    found = [reject_reason(scores, thresholds) or SURPLUS for scores in pairs]
+    passing = [place for place, outcome in enumerate(found) if outcome == SURPLUS]
+    for place in sorted(passing, key=lambda place: (-pairs[place].direction, place))[:keep]:
+        found[place] = KEPT
+    return found
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """Read thresholds that `wordbrush data calibrate` wrote.
+
+    Raises:
+        InvalidJob: There are none.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+        return Thresholds(**{name: found[name] for name in SCORES})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidJob(
+            f"preset: {path} holds no thresholds ({error}); write them with `wordbrush data calibrate`."
+        ) from error
+
+
+def quantile_thresholds(pairs: Sequence[ClipScores], share: float) -> Thresholds:
+    """Return thresholds that a given share of known good pairs fails, score by score.
+
+    Every scorer has a scale of its own. Exact pairs show what good pairs score on it: what falls below almost
+    all of them is no good pair.
+
+    Args:
+        pairs: Scores of pairs that are good by construction.
+        share: Of them that may fail each threshold, 0 to 1 (1 excluded).
+
+    Raises:
+        InvalidJob: There is no pair, or the share is out of range.
+    """
+    if not pairs:
+        raise InvalidJob("calibrate_on: the dataset holds no pair; name one of exact pairs.")
+    if not 0 <= share < 1:
+        raise InvalidJob(f"quantile is {share!r}, but must be at least 0 and below 1; change it.")
+    place = int(share * len(pairs))
+    # Rounded down in the fourth place: what is printed is what is used.
+    least = {name: sorted(getattr(pair, name) for pair in pairs)[place] for name in SCORES}
+    return Thresholds(**{name: max(-1.0, math.floor(value * 1e4) / 1e4) for name, value in least.items()})

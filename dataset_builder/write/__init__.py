@@ -1,0 +1,1 @@
+"""Original prompts to edit triplets: exactly, from drawn scenes, or by a language model."""

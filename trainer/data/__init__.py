@@ -1,0 +1,1 @@
+"""What a step sees: samples, their views, their latents, and which numbers are drawn for them."""

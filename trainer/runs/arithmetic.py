@@ -1,0 +1,109 @@
+"""How a step is computed: in which type of numbers, and by which attention kernel.
+
+Law: neither changes what is learnt from, nor what an exported file looks like; both are resolved before the
+first step and written down, so that a run goes on as it began.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+
+from trainer.config import TrainConfig
+from trainer.errors import InvalidConfig
+from trainer.runs.folder import is_begun
+from trainer.runs.launch import process_state
+
+MAX_EXPLICIT_TOKENS = 256
+"""On a CPU, up to as many places attention is faster written out than fused: the fused kernel's way back
+works in tiles that so few do not fill. `scripts/benchmark_train.py` measures both."""
+
+Config = TypeVar("Config", bound=TrainConfig)
+
+
+def resolved(config: Config) -> Config:
+    """Return the configuration with its `mixed_precision` decided: a run keeps the one it began with.
+
+    Warns:
+        UserWarning: bf16 was asked for where the processor has no arithmetic of its own for it.
+    """
+    device = process_state(config).device
+    if config.mixed_precision == "auto":
+        chosen: Any = "bf16" if computes_bf16(device) else "no"
+        if is_begun(config.out):
+            # One that cannot be read, `claim` refuses in words.
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                chosen = json.loads((config.out / "config.json").read_text())["config"]["mixed_precision"]
+        return replace(config, mixed_precision=chosen)
+    if config.mixed_precision == "bf16" and not computes_bf16(device):
+        warnings.warn(
+            f"mixed_precision: this {device.type} has no bf16 arithmetic of its own, and multiplies matrices "
+            f"in bf16 at {_bf16_speed(device):.2g} times the speed of float32; take no or auto.",
+            stacklevel=2,
+        )
+    return config
+
+
+def autocast(config: TrainConfig, device: torch.device) -> Any:
+    """Return the context that forward passes of a resolved configuration are computed in."""
+    half = torch.float16 if config.mixed_precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype=half, enabled=config.mixed_precision != "no")
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Say whether a device multiplies bf16 numbers itself, rather than turning them into float32 first."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
+def _bf16_speed(device: torch.device) -> float:
+    """Return how many products of matrices fit in bf16 into the time of one in float32."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(512, 512, device=device, dtype=dtype)
+        timed = []
+        for _ in range(4):
+            began = time.perf_counter()
+            (a @ a).sum().item()
+            timed.append(time.perf_counter() - began)
+        seconds[dtype] = min(timed)
+    return seconds[torch.float32] / seconds[torch.bfloat16]
+
+
+def attention_processor(device: torch.device, tokens: int) -> Any:
+    """Return the faster of diffusers' two plain softmax attentions, for training.
+
+    Args:
+        device: Where the network computes.
+        tokens: Places of the finest attention, h · w.
+    """
+    explicit = device.type == "cpu" and tokens <= MAX_EXPLICIT_TOKENS
+    return AttnProcessor() if explicit else AttnProcessor2_0()
+
+
+def compiled(model: Any) -> Any:
+    """Return a model that torch compiles at its first call; it shares its weights with the one given.
+
+    Raises:
+        InvalidConfig: There is no C++ compiler, which torch needs for the CPU.
+    """
+    try:
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
+        get_cpp_compiler()
+    except Exception as error:
+        raise InvalidConfig(
+            "compile: torch finds no C++ compiler here; install g++ or clang, or leave compile out."
+        ) from error
+    return torch.compile(model)

@@ -1,0 +1,68 @@
+"""What the training loop does not know: the model, its data and its loss.
+
+Law: what a task gives for a step depends on the seed and the step alone, never on what was asked before.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.tasks.grids import Sheet
+
+
+class Task(Protocol):
+    """What the loop does not know: the model, its data and its loss."""
+
+    model: nn.Module
+    num_samples: int
+    fingerprint: dict[str, str]
+    """Hashes of the data and of all frozen models: what a run must not change between its sessions."""
+
+    def to(self, device: torch.device) -> None:
+        """Move the frozen models and what else `loss` needs."""
+
+    def loss(self, model: nn.Module, indices: Any, positions: range) -> Tensor:
+        """Return the mean loss over some samples; `model` is `self.model` as the accelerator wrapped it."""
+
+    def sample_grid(self) -> Sheet:
+        """Draw pictures that show what the model can do by now; the same ones each time."""
+
+    def export(self, folder: Path, card: dict[str, Any]) -> None:
+        """Write the model as others load it, with a card."""
+
+
+class HeldOut(Protocol):
+    """Samples that a model is not trained on."""
+
+    def measure(self) -> dict[str, float]:
+        """Return figures by name, of the model as it is; the same ones each time."""
+
+
+@runtime_checkable
+class Validated(Protocol):
+    """A task that can be measured on what it is not trained on, where there is something."""
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """What to measure on."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A task whose samples differ in size: those of one group should share a forward pass."""
+
+    groups: NDArray[np.int64]
+
+
+def make_task(config: TrainConfig) -> Task:
+    """Make the task of a configuration: imported here because each module brings its models along."""
+    task: Task = import_module(f"trainer.tasks.{config.task.replace('-', '_')}").make_task(config)
+    return task

@@ -1,0 +1,216 @@
+"""What the Edit tab shows beside the form: the comparison, the status line, the strip of earlier results.
+
+Law: a picture is shown from the session's own record, by its place in the strip; no path comes back from the
+browser.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.components.compare import Compare
+from ui.components.history import Entry, History
+from ui.components.lineage import STYLE, lineage
+from ui.components.literal import literal
+
+ITS_ORIGINAL = "its original"
+QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Of events that are over at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Screen:
+    """Components and states.
+
+    Attributes:
+        compare: Before and after, one over the other.
+        status: One line.
+        download: Saves the result that is shown.
+        stop: Stops what runs.
+        clock: Ticks while one waits in line.
+        strip: Earlier results, small.
+        tree: What came from what.
+        versus: With what the shown result is compared.
+        actions: Buttons that make sense once there is a result.
+        history: State: the session's `History`.
+        shown: State: place of the result that is shown in the history, or None.
+        halted: State: the edits that Stop has ended since one was last asked for, None if it was not pressed.
+    """
+
+    compare: Any
+    status: Any
+    download: Any
+    stop: Any
+    clock: Any
+    strip: Any
+    tree: Any
+    versus: Any
+    actions: tuple[Any, ...]
+    history: Any
+    shown: Any
+    halted: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that an edit may change."""
+        parts = [
+            self.compare,
+            self.status,
+            self.download,
+            self.stop,
+            self.clock,
+            self.strip,
+            self.tree,
+            self.versus,
+        ]
+        return [*parts, *self.actions, self.history, self.shown, self.halted]
+
+    @property
+    def result(self) -> list[Any]:
+        """What is shown, and what acts on it."""
+        parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.versus]
+        return [*parts, *self.actions]
+
+    def started(self) -> dict[Any, Any]:
+        """Return the updates for an edit that begins."""
+        return {
+            self.status: "Starting ...",
+            self.stop: gr.Button(interactive=True),
+            self.clock: gr.Timer(active=False),
+            **self._without_result(),
+        }
+
+    def previewing(self, pictures: Any) -> dict[Any, Any]:
+        """Return the updates that show how an edit comes about: there is nothing yet to act on."""
+        return {self.compare: pictures, **self._without_result()}
+
+    def _without_result(self) -> dict[Any, Any]:
+        return {
+            self.download: gr.DownloadButton(interactive=False),
+            self.versus: gr.Dropdown(visible=False),
+            **{button: gr.Button(interactive=False) for button in self.actions},
+        }
+
+    def ended(self, words: str) -> dict[Any, Any]:
+        """Return the updates for an edit that is over, with what to say of it."""
+        return {
+            self.status: words,
+            self.stop: gr.Button(interactive=False),
+            self.clock: gr.Timer(active=False),
+        }
+
+    def given_up(self, words: str, history: History, shown: int | None) -> dict[Any, Any]:
+        """Return the updates for an edit without a result: its previews give way to what was there before."""
+        return {**self.ended(words), **self.settled(history, shown)}
+
+    def settled(self, history: History, shown: int | None) -> dict[Any, Any]:
+        """Return the updates that show all results, and one of them large: what the buttons act on."""
+        large = self.cleared(history) if shown is None else self.showing(history, shown)
+        return {**large, **self._all(history)}
+
+    def cleared(self, history: History) -> dict[Any, Any]:
+        """Return the updates for a new picture: an earlier result beside it would pass for its own."""
+        return {
+            **self._without_result(),
+            self.tree: lineage(history, None),
+            self.compare: gr.update(value=None),
+            self.shown: None,
+            self.download: gr.DownloadButton(value=None, interactive=False),
+        }
+
+    def with_new(self, history: History, place: int = 0) -> dict[Any, Any]:
+        """Return the updates for a history that has grown, and show one result of it: the newest."""
+        return {self.history: history, **self.settled(history, place)}
+
+    def _all(self, history: History) -> dict[Any, Any]:
+        strip = [(entry.thumbnail, entry.label) for entry in history.entries]
+        return {self.strip: gr.Gallery(value=strip, selected_index=None, visible=True)} if strip else {}
+
+    def showing(self, history: History, place: int) -> dict[Any, Any]:
+        """Return the updates that show one result beside its original."""
+        entry = history.entries[place]
+        others = [(ITS_ORIGINAL, -1)]
+        others += [
+            (other.label, there)
+            for there, other in enumerate(history.entries)
+            if there != place and other.size == entry.size
+        ]
+        return {
+            self.shown: place,
+            self.compare: (entry.original, entry.edited, entry.caption),
+            self.download: gr.DownloadButton(value=entry.edited, interactive=True),
+            self.tree: lineage(history, place),
+            self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
+            **{button: gr.Button(interactive=True) for button in self.actions},
+        }
+
+    def choose(self, history: History, event: gr.SelectData) -> dict[Any, Any]:
+        """Show an earlier result."""
+        place = int(event.index)
+        return {**self.showing(history, place), self.status: told(history.entries[place])}
+
+    def against(self, history: History, shown: int | None, versus: int | None) -> Any:
+        """Compare the result that is shown with another one, or with its original."""
+        if shown is None or versus is None:
+            return gr.skip()
+        entry = history.entries[shown]
+        other = entry.original if versus < 0 else history.entries[versus].edited
+        return (other, entry.edited, entry.caption)
+
+
+def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) -> Screen:
+    """Lay out the right column and wire what only looks at results.
+
+    Args:
+        stop: The button that stops what runs.
+        begin: What the status line says at first.
+        actions: Buttons for what can be done with a result.
+        name: Of the tab, for what is found by its id.
+    """
+    compare = Compare()
+    status = gr.Markdown(begin, elem_id=f"{name}-status", elem_classes="status", latex_delimiters=[])
+    versus = gr.Dropdown(label="Compare with", visible=False)
+    with gr.Row():
+        buttons = [gr.Button(one, size="sm", interactive=False, min_width=100) for one in actions]
+        download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
+    tree = gr.HTML(lineage(History(), None), css_template=STYLE, elem_id=f"{name}-tree")
+    strip = gr.Gallery(
+        label="History",
+        elem_id=f"{name}-history",
+        elem_classes="strip",
+        format="png",
+        columns=4,
+        fit_columns=False,
+        show_label=False,
+        object_fit="contain",
+        allow_preview=False,
+        buttons=[],
+        interactive=False,
+        visible=False,
+    )
+    screen = Screen(
+        compare=compare,
+        status=status,
+        download=download,
+        stop=stop,
+        clock=gr.Timer(1, active=False),
+        strip=strip,
+        tree=tree,
+        versus=versus,
+        actions=tuple(buttons),
+        history=gr.State(History(), delete_callback=History.discard),
+        shown=gr.State(None),
+        halted=gr.State(None),
+    )
+    screen.strip.select(screen.choose, screen.history, screen.outputs, **QUIET)
+    screen.versus.input(screen.against, [screen.history, screen.shown, screen.versus], compare, **QUIET)
+    return screen
+
+
+def told(entry: Entry) -> str:
+    """Say how a result was made, in Markdown."""
+    asked = entry.settings
+    how = f"{entry.scales}, {asked['num_inference_steps']} steps, seed {asked['seed']}"
+    return f"“{literal(entry.words)}”: {how}."

@@ -1,0 +1,168 @@
+"""Which models edits can be made with, by the names that people see, and how each is loaded.
+
+Law: a name that comes from a browser opens what is listed here, and, where no other machine can reach the
+page, a model of the Hub; it never opens a path.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+from editors import EditorError, IncompatibleModel
+from editors.below import found_below
+from editors.files import user_path
+from editors.model.loading.kinds import is_edit_model
+from editors.requests.edits import InstructionEditor
+from trainer.config import InstructPix2PixConfig, read_config
+from trainer.errors import InvalidConfig
+from trainer.runs.checkpoint import reached
+from trainer.runs.folder import finished
+from trainer.watching import runs_below
+from ui.server.late import LateEditor
+from ui.server.shelf import Shelf
+
+POCKET: Final = "pocket"
+MOST_REFUSED: Final = 64
+"""Names of models that could not be loaded which are remembered."""
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+class Opener(Protocol):
+    """Loads models."""
+
+    def model(self, name: str) -> InstructionEditor:
+        """Load "pocket", a folder, that of a finished run, or a model of the Hub."""
+        ...
+
+    def checkpoint(self, run: Path, step: int) -> InstructionEditor:
+        """Load what a run has come to at a step, from its checkpoint."""
+        ...
+
+
+class Models:
+    """Gives editors by the names of their models; a few stay loaded."""
+
+    def __init__(
+        self,
+        first: str,
+        editor: InstructionEditor,
+        opener: Opener | None = None,
+        *,
+        folder: Path | None = None,
+        runs: Path | None = None,
+        hub: bool = False,
+    ) -> None:
+        """List the models.
+
+        Args:
+            first: Name of the one that edits at first.
+            editor: Its editor, which stays.
+            opener: Loads the others; None: there are none.
+            folder: Where more models lie.
+            runs: Where training runs lie, which are models, too.
+            hub: Whether who is at the page may name a model of the Hub.
+        """
+        self.first, self._editor, self._opener = first, editor, opener
+        self._folder, self._runs, self.hub = folder, runs, hub and opener is not None
+        self._shelf = Shelf(self._load)
+        self._refused: OrderedDict[str, str] = OrderedDict()
+
+    def __call__(self, name: str) -> InstructionEditor:
+        """Return the editor with a model.
+
+        Raises:
+            EditorError: There is no model of that name, or it cannot be loaded.
+        """
+        return self._editor if name == self.first else self._shelf(name)
+
+    def prepare(self, name: str) -> str | None:
+        """Load a model before its edit waits in line; say why it cannot be, None where it can."""
+        self._refused.pop(name, None)
+        try:
+            self(name)
+        except EditorError as error:
+            self._refused[name] = str(error)
+            while len(self._refused) > MOST_REFUSED:
+                self._refused.popitem(last=False)
+            return str(error)
+        return None
+
+    def prepared(self, name: str) -> InstructionEditor:
+        """Return the editor with a model that was prepared: what could not be loaded is not tried again.
+
+        Raises:
+            EditorError: As for calling this.
+        """
+        if (said := self._refused.get(name)) is not None:
+            raise IncompatibleModel(said)
+        return self(name)
+
+    @property
+    def can_change(self) -> bool:
+        """Whether there may be any other than the first."""
+        return self.hub or self._folder is not None or self._runs is not None or len(self.names()) > 1
+
+    def is_ready(self, name: str) -> bool:
+        """Say whether a model is loaded."""
+        if name == self.first:
+            return not isinstance(self._editor, LateEditor) or self._editor.is_ready
+        return self._shelf.is_ready(name)
+
+    def names(self) -> list[str]:
+        """Return the names of the models there are now, the first one first."""
+        return [self.first, *(name for name in self._ways() if name != self.first)]
+
+    def _ways(self) -> dict[str, Callable[[], InstructionEditor]]:
+        """Return how each model that is listed is loaded, besides the first."""
+        if self._opener is None:
+            return {}
+        opened = self._opener.model
+        ways: dict[str, Callable[[], InstructionEditor]] = {POCKET: partial(opened, POCKET)}
+        if self._folder is not None:
+            root = user_path(self._folder)
+            found = {*found_below(root, "model_index.json"), *found_below(root, "pocket.json")}
+            for place in sorted(found):
+                if is_edit_model(root / place):
+                    name = root.resolve().name if place == "." else place
+                    ways.setdefault(name, partial(opened, str(root / place)))
+        if self._runs is not None:
+            root = user_path(self._runs)
+            for place in runs_below(root):
+                if (run := name_of_run(root / place, place)) is not None:
+                    ways.setdefault(run, partial(_of_run, self._opener, root / place))
+        return ways
+
+    def _load(self, name: str) -> InstructionEditor:
+        way = self._ways().get(name)
+        if way is not None:
+            return way()
+        if self.hub and self._opener is not None and _HUB_ID.fullmatch(name) and not Path(name).exists():
+            return self._opener.model(name)
+        choice = ", ".join(self.names())
+        more = ", or a Hub id such as timbrooks/instruct-pix2pix" if self.hub else ""
+        raise IncompatibleModel(f"{name!r} is no model of this page (any more); choose from {choice}{more}.")
+
+
+def _of_run(opener: Opener, run: Path) -> InstructionEditor:
+    """Return the editor with what a run has come to: its model, or its newest checkpoint."""
+    return opener.model(str(run)) if finished(run) else opener.checkpoint(run, reached(run))
+
+
+def name_of_run(run: Path, name: str) -> str | None:
+    """Return what the model of a run is called, None where there is none that edits by instructions.
+
+    Args:
+        run: Its folder.
+        name: The run's own.
+    """
+    try:
+        if not isinstance(read_config(run), InstructPix2PixConfig):
+            return None
+    except InvalidConfig:
+        return None
+    if finished(run):
+        return f"run {name}"
+    return f"run {name}, step {step}" if (step := reached(run)) else None

@@ -1,0 +1,53 @@
+"""Opens models for the page, one after the other.
+
+Law: two threads never load at once. diffusers and transformers import their parts when these are first named,
+and a part that is being imported by another thread is missing to them.
+"""
+
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from editors import IncompatibleModel
+from editors.requests.edits import InstructionEditor
+from trainer.errors import TrainerError
+from ui.server.lane import in_passing
+
+if TYPE_CHECKING:
+    from editors import PromptToPromptEditor
+
+
+class OneAtATime:
+    """An `Opener`, which opens models that draw from prompts, too; torch is imported with the first."""
+
+    def __init__(self) -> None:
+        self._alone = Lock()
+
+    def model(self, name: str) -> InstructionEditor:
+        """Return what edits with a model, as `InstructPix2PixEditor.from_pretrained` does."""
+        with self._alone:
+            from editors import InstructPix2PixEditor
+
+            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name))
+
+    def drawing(self, name: str) -> "PromptToPromptEditor":
+        """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
+        with self._alone:
+            from editors import PromptToPromptEditor
+
+            return in_passing(partial(PromptToPromptEditor.from_pretrained, name))
+
+    def checkpoint(self, run: Path, step: int) -> InstructionEditor:
+        """Return what edits with a checkpoint, as `editor_at` does.
+
+        Raises:
+            IncompatibleModel: The checkpoint, or what the run began with, is gone.
+        """
+        with self._alone:
+            from trainer.tasks.instruct_pix2pix import editor_at
+
+            try:
+                return in_passing(partial(editor_at, run, step))
+            except TrainerError as error:
+                raise IncompatibleModel(str(error)) from None

@@ -1,0 +1,240 @@
+"""The tab that edits a photo by an instruction: drop a picture, say what to change, press Enter.
+
+Law: everything that takes the accelerator stands in one lane (`LANE`); what only looks at earlier results
+does not wait for it.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from editors.requests.rules import NUM_SEEDS
+from editors.requests.settings import Settings
+from ui.components.dial import Dial
+from ui.components.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
+from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_steps
+from ui.components.masking import Masking, lay_out_masking
+from ui.components.photo import Photo
+from ui.components.reload import wire_reload
+from ui.components.screen import QUIET, lay_out_screen
+from ui.components.switch import MOST_CHIPS, Switch
+from ui.components.trail import Trail
+from ui.server.lane import Lane
+from ui.server.models import Models
+from ui.server.shelf import Shelf
+from ui.tabs.edits import Edits
+from ui.tabs.examples import lay_out_examples, wire_examples
+from ui.tabs.grid import lay_out_grid, wire_choice
+from ui.tabs.runs import Runs, Update
+
+PHOTO_HEIGHT = 260
+"""Pixels: with it the button below stands on a screen of 768."""
+FOCUSED = "() => document.querySelector('#instruction :is(textarea, input)')?.focus({preventScroll: true})"
+BEGIN = "Drop a picture, say what should change, press Enter."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Buttons:
+    """The buttons of the left column, and the panel of the mask."""
+
+    go: Any
+    stop: Any
+    weaker: Any
+    stronger: Any
+    vary: Any
+    roll: Any
+    undo: Any
+    redo: Any
+    masking: Masking
+
+
+def edit_tab(
+    page: gr.Blocks, models: Models, choice: Any, words: Any, lane: Lane, root: Path
+) -> tuple[Panel, Switch]:
+    """Lay out the tab inside the page and wire it.
+
+    Args:
+        page: The `gr.Blocks` that is being laid out.
+        models: What can edit.
+        choice: Where a person says which of them does.
+        words: Where that is answered.
+        lane: Where edits are computed.
+        root: Folder below which sessions keep their results.
+
+    Returns:
+        What fills the form from elsewhere, and what changes the model from elsewhere.
+    """
+    first = models(models.first)
+    held = gr.State(None)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            form, buttons, chips, examples, drawing = _form(first.recommended, first.instructions, root)
+            grid = lay_out_grid()
+        with gr.Column(min_width=300):
+            screen = lay_out_screen(
+                buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
+            )
+    problems = Shelf(picture_problem, room=MOST_PICTURES)
+    panel = Panel(
+        form=form,
+        screen=screen,
+        masking=buttons.masking,
+        held=held,
+        trail=gr.State(Trail()),
+        before=gr.State(None),
+        undo=buttons.undo,
+        redo=buttons.redo,
+        problem=problems,
+    )
+    use, reuse = screen.actions[:2]
+    wire_panel(panel, use=use, reuse=reuse)
+    nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
+    buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
+    wire_choice(grid, panel)
+    wire_examples(examples, drawing, panel)
+    switch = Switch(
+        models=models,
+        choice=choice,
+        model=gr.State(models.first),
+        form=form,
+        chips=chips,
+        words=words,
+    )
+    switch.wire()
+    wire_reload(page, panel, switch, root)
+    runs = Runs(
+        page=page,
+        editors=models,
+        lane=lane,
+        root=root,
+        screen=screen,
+        check=with_picture(check, 0, problems),
+    )
+    edits = Edits(
+        runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing, panel=panel
+    )
+
+    def wire(
+        handler: Callable[..., Iterator[Update]], ready: Any, *more: Any, name: str | None = None
+    ) -> Any:
+        return runs.wire(
+            handler,
+            ready,
+            inputs=form.inputs,
+            states=edits.states,
+            outputs=[held, panel.before, *more],
+            name=name,
+        )
+
+    panel.masking.wire()
+    strokes = panel.masking.reading()
+    asked = gr.on([buttons.go.click, form.edit_prompt.submit], **strokes)
+    running = [
+        wire(edits.one, asked, name="page_edit"),
+        *(wire(edits.again, event.success(**strokes)) for event in nudged),
+        wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
+        wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
+    ]
+    asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
+    wire_steps(panel, running)
+    runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
+    return panel, switch
+
+
+def _form(
+    recommended: Settings, instructions: Sequence[str], root: Path
+) -> tuple[Form, Buttons, Any, Any, Path]:
+    """Lay out the left column: what an edit needs is seen on a laptop without scrolling.
+
+    Returns:
+        The form, the buttons, the chips, the examples and the drawing that they start from.
+    """
+    photo = Photo(
+        label=LABELS["original_image"],
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard", "webcam"],
+        height=PHOTO_HEIGHT,
+    )
+    masking = lay_out_masking()
+    instruction = gr.Textbox(
+        label=LABELS["edit_prompt"],
+        placeholder="make it sunset",
+        lines=1,
+        max_lines=1,
+        elem_id="instruction",
+    )
+    with gr.Row():
+        go = gr.Button("Edit", variant="primary", min_width=120)
+        stop = gr.Button("Stop", elem_id="stop", variant="stop", interactive=False, min_width=120)
+    chips = _chips(instruction, instructions)
+    examples, drawing = lay_out_examples(root)
+    sliders = {
+        name: Dial(*SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info)
+        for name, step, info in (
+            ("guidance_scale", 0.1, "Raise it if too little changes."),
+            ("image_guidance_scale", 0.05, "Raise it if too much changes."),
+        )
+    }
+    with gr.Row():
+        weaker = gr.Button("Weaker", size="sm", min_width=90)
+        stronger = gr.Button("Stronger", size="sm", min_width=90)
+        vary = gr.Button("Four variations", size="sm", min_width=120)
+        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=70)
+        redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False, min_width=70)
+    with gr.Accordion("Fine-tune", open=False):
+        steps = Dial(
+            *SLIDERS["num_inference_steps"],
+            value=recommended.num_inference_steps,
+            step=1,
+            label=LABELS["num_inference_steps"],
+            info="More takes longer; beyond 50 it seldom helps.",
+        )
+        # No gr.Number, which says 0 of its own accord as soon as this is opened.
+        seed = gr.Textbox(
+            lines=1,
+            max_lines=1,
+            label=LABELS["seed"],
+            placeholder="drawn at random",
+            info="The same seed and settings give the same picture.",
+        )
+        roll = gr.Button("🎲 Roll a seed", size="sm")
+    form = Form(
+        original_image=photo,
+        edit_prompt=instruction,
+        num_inference_steps=steps,
+        seed=seed,
+        mask=masking.mask,
+        **sliders,
+    )
+    buttons = Buttons(
+        go=go,
+        stop=stop,
+        weaker=weaker,
+        stronger=stronger,
+        vary=vary,
+        roll=roll,
+        undo=undo,
+        redo=redo,
+        masking=masking,
+    )
+    return form, buttons, chips, examples, drawing
+
+
+def _chips(instruction: Any, instructions: Sequence[str]) -> Any:
+    """Lay out what the model says it is good at: a click writes it into the field, where Enter sends it."""
+    chips = gr.Dataset(
+        label="This model is good at",
+        components=[instruction],
+        samples=[[text] for text in instructions],
+        type="values",
+        samples_per_page=MOST_CHIPS,
+        visible=bool(instructions),
+        elem_id="chips",
+    )
+    chips.click(lambda chosen: chosen[0], chips, instruction, **QUIET).then(None, js=FOCUSED)
+    return chips

@@ -1,0 +1,80 @@
+"""The guidance grid: one picture at nine strengths, to see at a glance where the sweet spot is.
+
+Law: every cell is a whole edit on the same noise, differing in its two scales alone; choosing one shows it
+and puts its scales into the form, and nothing is computed again.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.components.history import Entry
+from ui.components.history_panel import Panel, Update
+from ui.components.screen import QUIET, told
+from ui.components.strength import Strength
+
+COLUMNS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Grid:
+    """The cells, and what choosing one does.
+
+    Attributes:
+        button: Starts the grid.
+        gallery: Shows the cells, row by row.
+        cells: State: their entries.
+    """
+
+    button: Any
+    gallery: Any
+    cells: Any
+
+    def showing(self, cells: tuple[Entry, ...]) -> Update:
+        """Return the updates that show the cells there are."""
+        pictures = [(cell.thumbnail, cell.scales) for cell in cells]
+        gallery = gr.Gallery(value=pictures, visible=bool(cells), selected_index=None)
+        return {self.cells: cells, self.gallery: gallery}
+
+
+def lay_out_grid() -> Grid:
+    """Lay out the grid, closed."""
+    with gr.Accordion("Find the right strength", open=False):
+        gr.Markdown("Nine edits, further down follows the words more, further right keeps more.")
+        button = gr.Button("Draw the grid", size="sm")
+        gallery = gr.Gallery(
+            label="Strengths",
+            show_label=False,
+            elem_id="grid",
+            format="png",
+            columns=COLUMNS,
+            fit_columns=False,
+            object_fit="contain",
+            allow_preview=False,
+            buttons=[],
+            interactive=False,
+            visible=False,
+        )
+    return Grid(button=button, gallery=gallery, cells=gr.State(()))
+
+
+def wire_choice(grid: Grid, panel: Panel) -> None:
+    """Connect a click on a cell."""
+    screen = panel.screen
+
+    def choose(event: gr.SelectData, *values: Any) -> Update:
+        now, cells = panel.now(values), values[-1]
+        cell, history = cells[int(event.index)], now.history
+        places = {entry.edited: place for place, entry in enumerate(history.entries)}
+        if cell.edited not in places:
+            history = history.with_entry(cell, but=cells)
+        scales = Strength(*(cell.settings[name] for name in Strength._fields))
+        return {
+            **screen.with_new(history, places.get(cell.edited, 0)),
+            **panel.adjusted(now, scales),
+            screen.status: f"Taken: {told(cell)}",
+        }
+
+    outputs = [*screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
+    grid.gallery.select(choose, [*panel.inputs, grid.cells], outputs, **QUIET)
