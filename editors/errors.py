@@ -6,7 +6,7 @@
     ├── IncompatibleModel            these weights, or this folder, cannot do what was asked
     └── EditFailed                   the edit began and could not be finished
 
-The doors (command line, page) show these and nothing else: any other exception is a bug and keeps its
+Command line and page show these and nothing else: any other exception is a bug and keeps its
 traceback.
 """
 

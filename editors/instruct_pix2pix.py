@@ -190,13 +190,13 @@ def guided(
     empty = model.unconditional(size=(height, width)).expand(len(prompts))
     # Models are told unscaled latents of the picture (all but one), and zeros for none.
     picture = model.scaled(image_latents) if model.is_cosxl_edit else image_latents
-    told = {
+    rows_of = {
         "image": Rows(conditioning=empty, picture=picture),
         "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),
     }
     if "full" in guidance.conditions:
-        told["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
-    return GuidedNetwork(model.network, guidance, told)
+        rows_of["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
+    return GuidedNetwork(model.network, guidance, rows_of)
 
 
 def _as_pixels(image: Tensor) -> NDArray[np.float32]:

@@ -113,11 +113,11 @@ def visible(scene: Scene) -> frozenset[str]:
 
 def labels(scene: Scene, vocabulary: Vocabulary) -> dict[str, NDArray[np.int64]]:
     """Return the classes of a scene by head: () for the place, (nouns,) for things; -1 where hidden."""
-    told, seen = truth(scene), visible(scene)
+    true, seen = truth(scene), visible(scene)
     nouns = len(vocabulary.noun)
     count = np.zeros(nouns, np.int64)
     colour, material = (np.full(nouns, HIDDEN, np.int64) for _ in range(2))
-    for noun, thing in told.things.items():
+    for noun, thing in true.things.items():
         row = vocabulary.noun.index(noun)
         count[row] = vocabulary.count.index(thing.count)
         if "colour" in seen and thing.colour:
@@ -125,7 +125,7 @@ def labels(scene: Scene, vocabulary: Vocabulary) -> dict[str, NDArray[np.int64]]
         if "material" in seen:
             material[row] = vocabulary.material.index(thing.material)
     place = {
-        head: np.array(getattr(vocabulary, head).index(getattr(told, head)) if head in seen else HIDDEN)
+        head: np.array(getattr(vocabulary, head).index(getattr(true, head)) if head in seen else HIDDEN)
         for head in PLACE_HEADS
     }
     return place | {"count": count, "colour": colour, "material": material}

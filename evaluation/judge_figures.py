@@ -167,11 +167,11 @@ def mark(key: str, scene: Scene, reading: Reading) -> Marks:
 
     Looks are compared for things that are there and were found; a missed one is a mistake of `noun`.
     """
-    told, seen = truth(scene), visible(scene)
-    compared: dict[str, list[tuple[Any, Any]]] = {"noun": [(sorted(told.things), sorted(reading.things))]}
+    true, seen = truth(scene), visible(scene)
+    compared: dict[str, list[tuple[Any, Any]]] = {"noun": [(sorted(true.things), sorted(reading.things))]}
     for head in ("background", "time_of_day", "weather", "style"):
-        compared[head] = [(getattr(told, head), getattr(reading, head))]
-    found = [(thing, reading.things[noun]) for noun, thing in told.things.items() if noun in reading.things]
+        compared[head] = [(getattr(true, head), getattr(reading, head))]
+    found = [(thing, reading.things[noun]) for noun, thing in true.things.items() if noun in reading.things]
     for head in ("count", "material"):
         compared[head] = [(getattr(thing, head), getattr(read, head)) for thing, read in found]
     compared["colour"] = [(thing.colour, read.colour) for thing, read in found if thing.colour]

@@ -152,11 +152,11 @@ def dino_structure(name: str, device: str | None = None) -> Compare:
     from transformers import ViTModel
 
     with quiet():
-        model, told = ViTModel.from_pretrained(
+        model, info = ViTModel.from_pretrained(
             name, add_pooling_layer=False, use_safetensors=True, output_loading_info=True
         )
-    if told["missing_keys"]:
-        raise ValueError(f"lacks {len(told['missing_keys'])} weights of a ViT")
+    if info["missing_keys"]:
+        raise ValueError(f"lacks {len(info['missing_keys'])} weights of a ViT")
     model = model.eval().requires_grad_(False).to(choose_device(device))
     side, patch = model.config.image_size, model.config.patch_size
 

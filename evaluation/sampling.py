@@ -50,11 +50,11 @@ def guided(
     model: DiffusionModel, captions: Sequence[str], *, size: tuple[int, int], guidance_scale: float
 ) -> GuidedNetwork:
     """Put captions before a base model's network; size is (height, width) in pixels."""
-    told = {
+    rows_of = {
         "unconditional": Rows(conditioning=model.unconditional(size=size).expand(len(captions))),
         "conditional": Rows(conditioning=model.condition(list(captions), size=size)),
     }
-    return GuidedNetwork(model.network, Plain(guidance_scale), told)
+    return GuidedNetwork(model.network, Plain(guidance_scale), rows_of)
 
 
 @torch.no_grad()

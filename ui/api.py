@@ -23,7 +23,7 @@ from editors.requests.recipe import record, save_png
 from editors.requests.rules import shown
 from ui.components.form import VALID
 from ui.server.calls import Offer
-from ui.server.lane import LANE, Lane
+from ui.server.edit_thread import DEVICE_QUEUE, EditThread
 from ui.server.models import Models
 from ui.server.uploads import uploaded
 
@@ -68,12 +68,12 @@ def problem(fields: Mapping[str, Any]) -> str | None:
     return None
 
 
-def offer_edit(models: Models, lane: Lane) -> Offer:
+def offer_edit(models: Models, edit_thread: EditThread) -> Offer:
     """Offer the endpoint `/edit` inside the current `gr.Blocks`.
 
     Args:
         models: What edits.
-        lane: Where it is computed.
+        edit_thread: Where it is computed.
 
     Returns:
         What looks at its requests before they wait in line.
@@ -103,7 +103,7 @@ def offer_edit(models: Models, lane: Lane) -> Offer:
             The edited picture, a PNG that carries its recipe, and the recipe.
         """
         try:
-            result = lane.run(
+            result = edit_thread.run(
                 models.prepared(models.first if model is None else model).edit,
                 InstructionEdit(
                     original_image=_file(original_image),
@@ -123,7 +123,7 @@ def offer_edit(models: Models, lane: Lane) -> Offer:
             kept = save_file_to_cache(str(path), get_upload_folder())  # gradio deletes it in a day
         return gr.FileData(path=kept, orig_name=path.name, mime_type="image/png"), record(result)
 
-    listener = gr.api(edit, api_name=NAME, **LANE)
+    listener = gr.api(edit, api_name=NAME, **DEVICE_QUEUE)
     return Offer(name=NAME, number=listener["id"], fields=FIELDS, check=problem, prepare=prepare)
 
 

@@ -23,16 +23,16 @@ from ui.components.literal import literal
 from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme
 from ui.components.switch import model_choice
 from ui.errors import UnusablePlace
+from ui.server.access import AccessCheck, Hosts
 from ui.server.before_gradio import UPLOADS
 from ui.server.calls import Calls, Offer
-from ui.server.door import Door, Hosts
+from ui.server.edit_thread import EditThread
 from ui.server.guard import Guard
-from ui.server.lane import Lane
 from ui.server.late_cancel import LateCancel
+from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models, Opener
 from ui.server.proxies import without_proxies
 from ui.server.sessions import MAX_SESSIONS, wire_sessions
-from ui.server.shelf import Shelf
 from ui.tabs.data import data_tab
 from ui.tabs.edit import edit_tab
 from ui.tabs.prompts import prompts_tab
@@ -86,7 +86,7 @@ def build_app(
     gr.set_static_paths([results.name])
     with Page(title="Wordbrush", analytics_enabled=False, delete_cache=(HOUR, DAY)) as page:
         page.results = Path(results.name)
-        lane = Lane()
+        edit_thread = EditThread()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
         with gr.Row(equal_height=True):
             alone = "" if known.can_change else f" Model: **{literal(model)}**."
@@ -99,14 +99,14 @@ def build_app(
                 choice, words = model_choice(known)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, words, lane, Path(results.name))
+                panel, switch = edit_tab(page, known, choice, words, edit_thread, Path(results.name))
             if prompt_editor is not None:
                 with gr.Tab("Prompts", id="prompts") as tab:
                     prompts_tab(
                         page,
-                        Shelf(prompt_editor),
+                        LoadedByName(prompt_editor),
                         prompt_model,
-                        lane,
+                        edit_thread,
                         Path(results.name),
                         tab=tab,
                         tabs=tabs,
@@ -121,7 +121,7 @@ def build_app(
                 with gr.Tab("Train", id="train") as tab:
                     train_tab(runs, tab, switch=switch, tabs=tabs)
                 tab.select(None, js=SPOKEN)
-        page.offer = api.offer_edit(known, lane)
+        page.offer = api.offer_edit(known, edit_thread)
         page.load(None, js=SPOKEN)
         page.load(None, js=AT_TOP)
         wire_sessions(page)
@@ -152,7 +152,7 @@ def serve(
             address.
         root_path: Path under which a web server in front shows the page, such as /wordbrush.
         allow_hosts: Names that the page answers to besides `host` and this machine's own.
-        routes: What else is served there; a page's password does not guard it, the door does.
+        routes: What else is served there; a page's password does not guard it, the check of hosts does.
 
     Raises:
         UnusablePlace: The address or port cannot be listened on.
@@ -180,7 +180,7 @@ def serve(
                     # Before the page's own, which take any path.
                     "routes": [Route("/health", _health), *routes],
                     "middleware": [
-                        Middleware(Door, hosts=Hosts.of(host, allow_hosts)),
+                        Middleware(AccessCheck, hosts=Hosts.of(host, allow_hosts)),
                         *([Middleware(Guard, who=partial(_who, page), folders=folders)] if auth else []),
                         Middleware(LateCancel),
                         *([Middleware(Calls, offer=page.offer)] if isinstance(page, Page) else []),

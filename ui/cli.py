@@ -17,12 +17,12 @@ from editors import EditorError
 from editors.files import reason_of
 from trainer.errors import TrainerError
 from ui.commands import edit, page
-from ui.errors import DoorError
+from ui.errors import UiError
 from ui.options import Commands
 from ui.server.own_command import as_called
 from ui.server.terminal import spell_everything
 
-USER_ERRORS = (DoorError, EditorError, DatasetError, TrainerError)
+USER_ERRORS = (UiError, EditorError, DatasetError, TrainerError)
 
 app = Commands(
     no_args_is_help=True,

@@ -1,17 +1,17 @@
-"""What can go wrong at the doors themselves; all else is the business, and the sentence, of those below."""
+"""Errors of the command line and the page themselves; all others come, with their sentence, from below."""
 
 
-class DoorError(Exception):
-    """Base of what the doors report on their own; its text is one sentence for the user."""
+class UiError(Exception):
+    """Base of what command line and page report on their own; its text is one sentence for the user."""
 
 
-class InvalidOption(DoorError):
+class InvalidOption(UiError):
     """An argument or option cannot be understood: the sentence shows how it is written."""
 
 
-class NothingMade(DoorError):
+class NothingMade(UiError):
     """A command came to its end and made nothing: the sentence says why, and what to change."""
 
 
-class UnusablePlace(DoorError):
+class UnusablePlace(UiError):
     """A file cannot be written where it should go, or an address cannot be listened on."""

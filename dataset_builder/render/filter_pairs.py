@@ -124,7 +124,7 @@ def filter_pairs(job: FilterJob) -> Iterator[ShardReport]:
         specs=cut(config, len(kept), job.samples_per_shard, prefix=PREFIX),
         fill=lambda spec: partial(_copy, job.rendered, kept[spec.start : spec.stop]),
         running=Running(jobs=job.jobs),
-        papers={
+        beside={
             DECISIONS_FILE: "".join(f"{canonical_json(line)}\n" for line in lines).encode(),
             FUNNEL_FILE: f"{canonical_json(funnel)}\n".encode(),
         },

@@ -62,11 +62,11 @@ def run(
     if executor == "serial" or jobs == 1 or len(specs) <= 1:
         yield from map(function, specs)
         return
-    crew = _Crew(function, deque(specs), min(jobs, len(specs)))
+    processes = _Processes(function, deque(specs), min(jobs, len(specs)))
     try:
-        yield from crew.work()
+        yield from processes.work()
     finally:
-        crew.dismiss()
+        processes.dismiss()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,7 +78,7 @@ class _Worker(Generic[SpecT]):
     spec: SpecT
 
 
-class _Crew(Generic[SpecT, ResultT]):
+class _Processes(Generic[SpecT, ResultT]):
     """The workers of one run and what is left to do.
 
     Each worker has its own pipe, so that a worker killed in the middle of a message harms no other. A shared

@@ -121,7 +121,7 @@ def fill_folder(
     specs: Sequence[ShardSpec],
     fill: Callable[[ShardSpec], Fill],
     running: Running,
-    papers: Mapping[str, bytes] = MappingProxyType({}),
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Iterator[ShardReport]:
     """Draw the shards that a folder lacks; when all are there the dataset can be read.
 
@@ -131,7 +131,7 @@ def fill_folder(
         specs: The shards, as `cut` gives them.
         fill: What draws a shard, given its spec; asked for those only that the folder lacks.
         running: How to draw.
-        papers: Files that belong to the dataset beside its shards: name to content.
+        beside: Files that belong to the dataset beside its shards: name to content.
 
     Yields:
         One report a shard: first those of earlier runs (`drawn` is False), then the others as they finish.
@@ -163,18 +163,18 @@ def fill_folder(
         for report in executors.run(_draw_shard, tasks, jobs=jobs, executor=running.executor):
             yield report
             errors.add(report)
-        _finish(folder, found, specs, papers)
+        _finish(folder, found, specs, beside)
 
 
 def _finish(
-    folder: Path, found: Mapping[str, Any], specs: Sequence[ShardSpec], papers: Mapping[str, bytes]
+    folder: Path, found: Mapping[str, Any], specs: Sequence[ShardSpec], beside: Mapping[str, bytes]
 ) -> None:
     """Mark the dataset as finished, if other parts have nothing left to draw."""
     reports = [read_manifest(folder, spec.name) for spec in specs]
     whole = [report for report in reports if report and report.config_hash == found["config_hash"]]
     if len(whole) < len(specs):
         return
-    for name, content in papers.items():
+    for name, content in beside.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != content:
             write_atomically(folder / name, content)
     finished = {**found, "data_hash": data_hash(whole)}

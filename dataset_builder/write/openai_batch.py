@@ -21,7 +21,7 @@ from dataset_builder.write.job import WriteJob
 from dataset_builder.write.ledger import Ledger, Line
 from dataset_builder.write.messages import Level, Reply
 from dataset_builder.write.openai_client import Failure, Server, named_failure
-from dataset_builder.write.pace import Purse, backoff_wait, wait_of
+from dataset_builder.write.pace import Spending, backoff_wait, wait_of
 from dataset_builder.write.refusals import Refusal, refusal_in
 from dataset_builder.write.requests import Request, Requests
 
@@ -55,7 +55,7 @@ class Order:
 class BatchWriter:
     """Asks a server for thousands of triplets at a time."""
 
-    def __init__(self, job: WriteJob, prompts: Sequence[str], ledger: Ledger, purse: Purse) -> None:
+    def __init__(self, job: WriteJob, prompts: Sequence[str], ledger: Ledger, spending: Spending) -> None:
         """Prepare to write; nothing is sent.
 
         Raises:
@@ -63,7 +63,7 @@ class BatchWriter:
         """
         self._job = job
         self._ledger = ledger
-        self._purse = purse
+        self._spending = spending
         self._server = Server(job)
         self._requests = Requests(job, prompts, ledger)
         self._state = job.out / STATE_FILE
@@ -96,7 +96,9 @@ class BatchWriter:
                         if not line.final and self._requests.is_exhausted(line.number, line.outcome):
                             stuck.append(line)
                         self._ledger.record(line)
-                        self._purse.spent += self._purse.cost(line.prompt_tokens, line.completion_tokens)
+                        self._spending.spent += self._spending.cost(
+                            line.prompt_tokens, line.completion_tokens
+                        )
                         yield line
                     append_line(self._state, {"mark": order.mark, "done": True})
                     order = None
@@ -132,8 +134,8 @@ class BatchWriter:
                 continue
             request = self._requests.next(number)
             size += len(_line_of(request))
-            most = self._purse.cost(request.guess, request.room)
-            if len(chosen) == MOST_REQUESTS or size > MOST_BYTES or not self._purse.allows(cost, most):
+            most = self._spending.cost(request.guess, request.room)
+            if len(chosen) == MOST_REQUESTS or size > MOST_BYTES or not self._spending.allows(cost, most):
                 break
             cost += most
             chosen.append(request)

@@ -17,7 +17,7 @@ from dataset_builder.write.job import WriteJob
 from dataset_builder.write.ledger import Ledger, Line
 from dataset_builder.write.messages import Reply, TripletAnswer
 from dataset_builder.write.openai_client import Failure, Server
-from dataset_builder.write.pace import Pace, Purse, backoff_wait, wait_of
+from dataset_builder.write.pace import Pace, Spending, backoff_wait, wait_of
 from dataset_builder.write.requests import FAILED, ILL_FORMED, Request, Requests
 
 MAX_ASIDE_IN_A_ROW: Final = 10
@@ -31,7 +31,7 @@ WITNESS: Final = "witness"
 class ChatWriter:
     """Asks a server for one triplet a request."""
 
-    def __init__(self, job: WriteJob, prompts: Sequence[str], ledger: Ledger, purse: Purse) -> None:
+    def __init__(self, job: WriteJob, prompts: Sequence[str], ledger: Ledger, spending: Spending) -> None:
         """Prepare to write; nothing is sent.
 
         Raises:
@@ -39,7 +39,7 @@ class ChatWriter:
         """
         self._job = job
         self._ledger = ledger
-        self._purse = purse
+        self._spending = spending
         self._server = Server(job)
         self._requests = Requests(job, prompts, ledger)
         self._pace = Pace(job.requests_per_minute, job.tokens_per_minute)
@@ -103,7 +103,7 @@ class ChatWriter:
         if number is None or self._stopped is not None:
             return
         request = self._requests.next(number)
-        cost = self._purse.cost(request.guess, request.room)
+        cost = self._spending.cost(request.guess, request.room)
         if not await self._admitted(cost):
             return
         reply = Reply(outcome="missing")
@@ -130,7 +130,7 @@ class ChatWriter:
         """
         while self._stopped is None:
             request = self._requests.next(number)
-            cost = self._purse.cost(request.guess, request.room)
+            cost = self._spending.cost(request.guess, request.room)
             if not await self._admitted(cost):
                 return False
             reply = Reply(outcome="missing")
@@ -156,19 +156,19 @@ class ChatWriter:
     async def _admitted(self, cost: float) -> bool:
         """Wait until the budget has room for a request; say no if it never will."""
         async with self._room:
-            while not self._purse.admits(cost):
-                if not self._purse.busy:
+            while not self._spending.admits(cost):
+                if not self._spending.busy:
                     self._is_spent = True
                     return False
                 await self._room.wait()
-            self._purse.promise(cost)
+            self._spending.promise(cost)
             return True
 
     async def _settle_cost(self, request: Request, reply: Reply, promised: float) -> None:
         """Pay for what a request really used."""
         self._pace.correct(reply.prompt_tokens + reply.completion_tokens - request.guess - request.room)
         async with self._room:
-            self._purse.settle(promised, self._purse.cost(reply.prompt_tokens, reply.completion_tokens))
+            self._spending.settle(promised, self._spending.cost(reply.prompt_tokens, reply.completion_tokens))
             self._room.notify_all()
 
     async def _ask(self, request: Request) -> tuple[Reply, float | None, bool]:
@@ -243,7 +243,7 @@ class ChatWriter:
 
     def _failing(self, line: Line) -> WriterStopped:
         """Return the sentence that ends a run whose server, or model, does not do its work."""
-        told = f"{line.outcome}: {line.said[:120]!r}"
+        reason = f"{line.outcome}: {line.said[:120]!r}"
         many = f"the last {len(self._aside)} prompts all" if len(self._aside) > 1 else "a prompt"
         if line.outcome in ILL_FORMED:
             remedy = (
@@ -252,11 +252,11 @@ class ChatWriter:
                 else "choose another model"
             )
             return WriterStopped(
-                f"{self._job.model} gave {many.removesuffix(' all')} no answer that can be read ({told}); "
+                f"{self._job.model} gave {many.removesuffix(' all')} no answer that can be read ({reason}); "
                 f"{remedy}, and run again into a new folder."
             )
         return WriterStopped(
-            f"{many} failed at {self._server.address} ({told}); see to the server, then run again: nothing "
+            f"{many} failed at {self._server.address} ({reason}); see to the server, then run again: nothing "
             "is lost."
         )
 

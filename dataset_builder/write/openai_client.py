@@ -259,8 +259,8 @@ def _body_text(raw: Any) -> str:
 def _message(error: Any) -> str:
     """Return a server's own words about an error, or the beginning of what it sent instead."""
     body = error.body if isinstance(error.body, Mapping) else {}
-    told = (body.get(name) for name in ("message", "detail", "error"))
-    words = next((text for text in told if isinstance(text, str)), error.response.text)
+    reason = (body.get(name) for name in ("message", "detail", "error"))
+    words = next((text for text in reason if isinstance(text, str)), error.response.text)
     if words.lstrip().startswith("<"):
         return "a web page"
     return " ".join(words.split())[:200]

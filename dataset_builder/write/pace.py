@@ -1,4 +1,4 @@
-"""How fast, and for how much: the pace of requests, the wait after a failure, the purse of a job.
+"""How fast, and for how much: the pace of requests, the wait after a failure, the money of a job.
 
 Law: no more is sent in a minute than was asked for, a server's `Retry-After` is never undercut, and a budget
 is overrun by one request at most: a second one starts only if both fit at their largest.
@@ -88,7 +88,7 @@ class Pace:
         self._next_request = max(self._next_request, self._clock() + seconds)
 
 
-class Purse:
+class Spending:
     """The money of a job: spent, and promised to requests under way."""
 
     def __init__(self, budget: float | None, prices: Prices | None, spent: float = 0.0) -> None:

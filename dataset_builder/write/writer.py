@@ -34,7 +34,7 @@ from dataset_builder.write.from_scenes import SceneWriter
 from dataset_builder.write.job import WriteJob
 from dataset_builder.write.ledger import ACCEPTED, Ledger, Line, outcomes, settled, to_bytes
 from dataset_builder.write.messages import finetune_line
-from dataset_builder.write.pace import Purse
+from dataset_builder.write.pace import Spending
 from editors.requests.spelling import as_json
 
 INDEX_FILE: Final = "write.json"
@@ -137,8 +137,8 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         _check_index(job.out, config, prompts)
         remove_leftovers(job.out)
         ledger = Ledger(job.out / LEDGER_FILE)
-        purse = _purse(job, ledger)
-        writer = _writer(job, prompts, ledger, purse)
+        spending = _spending(job, ledger)
+        writer = _writer(job, prompts, ledger, spending)
         waiting = [number for number in range(len(prompts.texts)) if not ledger.is_final(number)]
         count, now = len(prompts.texts) - len(waiting), 0
         try:
@@ -151,7 +151,7 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
                         outcome=line.outcome,
                         settled=count,
                         prompts=len(prompts.texts),
-                        money=purse.spent,
+                        money=spending.spent,
                     )
         except WriterStopped:
             if any(line.outcome == ACCEPTED for line in ledger.lines()):
@@ -161,9 +161,9 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
     yield _report(manifest, now)
     if not manifest["complete"]:
         raise BudgetSpent(
-            f"the budget of {job.budget:g} is spent ({purse.spent:.4f}) with {count} of {len(prompts.texts)} "
-            f"prompts settled, and their {manifest['triplets']} triplets are in {job.out}; raise --budget to "
-            "go on."
+            f"the budget of {job.budget:g} is spent ({spending.spent:.4f}) with {count} of "
+            f"{len(prompts.texts)} prompts settled, and their {manifest['triplets']} triplets are in "
+            f"{job.out}; raise --budget to go on."
         )
 
 
@@ -202,7 +202,7 @@ def write_finetune_file(triplets: Path, out: Path) -> int:
     return len(rows)
 
 
-def _writer(job: WriteJob, prompts: Prompts, ledger: Ledger, purse: Purse) -> Writer:
+def _writer(job: WriteJob, prompts: Prompts, ledger: Ledger, spending: Spending) -> Writer:
     """Return the job's writer."""
     if job.writer == "scenes":
         return SceneWriter(job.source, prompts, ledger)
@@ -210,17 +210,17 @@ def _writer(job: WriteJob, prompts: Prompts, ledger: Ledger, purse: Purse) -> Wr
     if job.transport == "batch":
         from dataset_builder.write.openai_batch import BatchWriter
 
-        return BatchWriter(job, prompts.texts, ledger, purse)
+        return BatchWriter(job, prompts.texts, ledger, spending)
     from dataset_builder.write.openai_chat import ChatWriter
 
-    return ChatWriter(job, prompts.texts, ledger, purse)
+    return ChatWriter(job, prompts.texts, ledger, spending)
 
 
-def _purse(job: WriteJob, ledger: Ledger) -> Purse:
+def _spending(job: WriteJob, ledger: Ledger) -> Spending:
     """Return the job's money, less what earlier runs spent."""
-    purse = Purse(job.budget, job.known_prices() if job.writer == "openai" else None)
-    purse.spent = sum(purse.cost(line.prompt_tokens, line.completion_tokens) for line in ledger.lines())
-    return purse
+    spending = Spending(job.budget, job.known_prices() if job.writer == "openai" else None)
+    spending.spent = sum(spending.cost(line.prompt_tokens, line.completion_tokens) for line in ledger.lines())
+    return spending
 
 
 def _check_index(folder: Path, config: Mapping[str, Any], prompts: Prompts) -> None:

@@ -241,19 +241,23 @@ class DiffusionModel:
         if pooled is None:
             return Conditioning(states=states)
         # As of a picture that was neither scaled nor cropped, which is what people want to see.
-        told = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32, device=self.device)
+        conditioning = torch.tensor([[*size, 0, 0, *size]], dtype=torch.float32, device=self.device)
         return Conditioning(
             states=states,
             pooled=pooled.to(self.device, self.dtype),
-            time_ids=told.expand(len(prompts), -1),
+            time_ids=conditioning.expand(len(prompts), -1),
         )
 
     def unconditional(self, *, size: tuple[int, int]) -> Conditioning:
         """Return what the UNet is told where there is no prompt, one row; `size` is as for `condition`."""
-        told = self.condition([""], size=size)
-        if not self.force_zeros_for_empty_prompt or told.pooled is None:
-            return told
-        return replace(told, states=torch.zeros_like(told.states), pooled=torch.zeros_like(told.pooled))
+        conditioning = self.condition([""], size=size)
+        if not self.force_zeros_for_empty_prompt or conditioning.pooled is None:
+            return conditioning
+        return replace(
+            conditioning,
+            states=torch.zeros_like(conditioning.states),
+            pooled=torch.zeros_like(conditioning.pooled),
+        )
 
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Any:

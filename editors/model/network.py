@@ -97,11 +97,11 @@ class Network:
             The prediction, float32 (B, C, h, w).
         """
         rows = latents if picture is None else self.picture_input.join(latents, picture)
-        told: dict[str, Any] = conditioning.unet_kwargs()
+        arguments: dict[str, Any] = conditioning.unet_kwargs()
         if control is not None:
-            told["cross_attention_kwargs"] = {"control": control, "step": step}
+            arguments["cross_attention_kwargs"] = {"control": control, "step": step}
         with threads_that_pay(self.module, rows):
-            output = self.module(rows.to(self.dtype), timestep, **told, return_dict=False)[0]
+            output = self.module(rows.to(self.dtype), timestep, **arguments, return_dict=False)[0]
         return self.picture_input.prediction(output, latents).float()
 
 
@@ -125,15 +125,15 @@ class GuidedNetwork:
         num_rows: Rows evaluated so far.
     """
 
-    def __init__(self, network: Network, guidance: Guidance, told: dict[str, Rows]) -> None:
+    def __init__(self, network: Network, guidance: Guidance, rows_of: dict[str, Rows]) -> None:
         """Put the rows together, once for all calls.
 
         Args:
             network: The network.
             guidance: Names the conditions that have a weight, and combines their predictions.
-            told: What the network is told under each of them; of others, nothing is read.
+            rows_of: Condition to what the network is given under it; only conditions that count are read.
         """
-        rows = [told[name] for name in guidance.conditions]
+        rows = [rows_of[name] for name in guidance.conditions]
         pictures = [row.picture for row in rows if row.picture is not None]
         self.num_rows = 0
         self._network, self._guidance = network, guidance

@@ -20,8 +20,8 @@ from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Told:
-    """What the network is told of one picture.
+class PromptConditioning:
+    """Prompts of one picture, as the network reads them.
 
     Attributes:
         words: Its prompt, one row.
@@ -56,7 +56,7 @@ class Guided:
     def __init__(
         self,
         model: DiffusionModel,
-        told: Sequence[Told],
+        conditioning: Sequence[PromptConditioning],
         *,
         halves: tuple[str, ...],
         guidance_scale: float,
@@ -65,12 +65,12 @@ class Guided:
 
         Args:
             model: The model.
-            told: What it is told of each picture.
+            conditioning: What it is given for each picture.
             halves: As in the attribute.
             guidance_scale: Of all pictures.
         """
-        self.halves, self.num_rows = halves, [0] * len(told)
-        self._network, self._guidance, self._told = model.network, Plain(guidance_scale), told
+        self.halves, self.num_rows = halves, [0] * len(conditioning)
+        self._network, self._guidance, self._conditioning = model.network, Plain(guidance_scale), conditioning
 
     def __call__(
         self,
@@ -96,22 +96,24 @@ class Guided:
             (B, C, h, w).
         """
         asked = halves or self.halves
-        told = Conditioning.cat([self._row(half, picture, index) for half in asked for picture in pictures])
+        conditioning = Conditioning.cat(
+            [self._row(half, picture, index) for half in asked for picture in pictures]
+        )
         for picture in pictures:
             self.num_rows[picture] += len(asked)
         rows = torch.cat([latents] * len(asked))
-        output = self._network.predict(rows, timestep, told, control=control, step=index)
+        output = self._network.predict(rows, timestep, conditioning, control=control, step=index)
         parts = dict(zip(asked, output.chunk(len(asked)), strict=True))
         return self._guidance.combine(parts) if halves is None else parts[halves[-1]]
 
     def _row(self, half: str, picture: int, index: int) -> Conditioning:
-        told = self._told[picture]
+        conditioning = self._conditioning[picture]
         if half == "conditional":
-            return told.words
-        row = told.empty
-        if told.unconditional is None:
+            return conditioning.words
+        row = conditioning.empty
+        if conditioning.unconditional is None:
             return row
-        place = min(index, len(told.unconditional) - 1)
-        states = told.unconditional[place : place + 1].to(row.states)
-        pooled = row.pooled if told.pooled is None else told.pooled.to(row.states)
+        place = min(index, len(conditioning.unconditional) - 1)
+        states = conditioning.unconditional[place : place + 1].to(row.states)
+        pooled = row.pooled if conditioning.pooled is None else conditioning.pooled.to(row.states)
         return replace(row, states=states, pooled=pooled)

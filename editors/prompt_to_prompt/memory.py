@@ -15,14 +15,14 @@ from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import encode
 from editors.prompt_to_prompt.cache import Cache
-from editors.prompt_to_prompt.guided import Told
+from editors.prompt_to_prompt.guided import PromptConditioning
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import EditRecords, SourceRecord, weights_sign
-from editors.prompt_to_prompt.shelf import Shelf
 from editors.prompt_to_prompt.side_by_side import Job, SideBySide
+from editors.prompt_to_prompt.trajectory_files import TrajectoryFiles
 from editors.requests.edits import Step
 
 
@@ -39,7 +39,7 @@ class Memory:
         """
         self._model = model
         self._cache = Cache(budget)
-        self._shelf = None if folder is None else Shelf(folder, model)
+        self._trajectory_files = None if folder is None else TrajectoryFiles(folder, model)
 
     @property
     def budget(self) -> int:
@@ -60,7 +60,7 @@ class Memory:
         model = self._model
         weights = weights_sign(*model.modules)
         stamp = (weights, type(model.scheduler).__name__, str(dict(model.scheduler.config)))
-        return Recalled(model, self._cache, self._shelf, stamp)
+        return Recalled(model, self._cache, self._trajectory_files, stamp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ class Recalled:
 
     _model: DiffusionModel
     _cache: Cache
-    _shelf: Shelf | None
+    _trajectory_files: TrajectoryFiles | None
     _stamp: Hashable
     spent: dict[Hashable, int] = field(default_factory=dict)
     _read: dict[Hashable, Conditioning] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Recalled:
         record, agreed = earlier.best(plan.signs()) if earlier is not None else (None, 0)
         empty = self._conditioning(None, plan, keep=keep)
         original, edited = (
-            Told.on(self._conditioning(prompt, plan, keep=keep), empty, trajectory)
+            PromptConditioning.on(self._conditioning(prompt, plan, keep=keep), empty, trajectory)
             for prompt in (plan.edit.original_prompt, plan.edit.edited_prompt)
         )
         return Job(
@@ -151,13 +151,13 @@ class Recalled:
     def _trajectory(self, plan: Plan) -> Generator[Step, None, Trajectory]:
         key = (self._stamp, plan.inversion)
         known = self._cache.get(Trajectory, key)
-        if known is None and self._shelf is not None:
-            known = self._shelf.find(plan.inversion)
+        if known is None and self._trajectory_files is not None:
+            known = self._trajectory_files.find(plan.inversion)
         if known is None:
             known = yield from self._invert(plan)
             self.spent[plan.inversion] = known.num_unet_rows
-            if self._shelf is not None:
-                self._shelf.store(plan.inversion, known)
+            if self._trajectory_files is not None:
+                self._trajectory_files.store(plan.inversion, known)
         self._cache.put(key, known)
         return known
 

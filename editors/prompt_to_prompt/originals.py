@@ -20,7 +20,7 @@ from editors.diffusion import denoise, noise
 from editors.model.attention import AttentionSite, attend
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.controls import Look
-from editors.prompt_to_prompt.guided import Guided, Told
+from editors.prompt_to_prompt.guided import Guided, PromptConditioning
 from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
@@ -37,7 +37,7 @@ class Origin:
 
     Attributes:
         plan: That of one of its edits.
-        told: What the network is told of it.
+        conditioning: Its prompts, as the network reads them.
         trajectory: Of a photo, or None.
         known: What is kept of it from before, or None.
         needs: Network call -> what its edits take from it there.
@@ -46,7 +46,7 @@ class Origin:
     """
 
     plan: Plan
-    told: Told
+    conditioning: PromptConditioning
     trajectory: Trajectory | None
     known: SourceRecord | None
     needs: Callable[[int], Wanted]
@@ -104,8 +104,8 @@ class _Looking:
     def __init__(self, model: DiffusionModel, origins: Sequence[Origin]) -> None:
         first = origins[0].plan
         scale = first.settings.guidance_scale
-        told = [origin.told for origin in origins]
-        self.network = Guided(model, told, halves=first.halves, guidance_scale=scale)
+        conditioning = [origin.conditioning for origin in origins]
+        self.network = Guided(model, conditioning, halves=first.halves, guidance_scale=scale)
         self.origins = origins
         self.looks: list[Looks] = [{} for _ in origins]
         self._used, self._full = [0] * len(origins), [origin.room == 0 for origin in origins]

@@ -20,7 +20,7 @@ from editors.model.attention import AttentionSite
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.blend import WordMaps
 from editors.prompt_to_prompt.controls import AttentionObserver, EditControl, Look, Observation
-from editors.prompt_to_prompt.guided import Guided, Told
+from editors.prompt_to_prompt.guided import Guided, PromptConditioning
 from editors.prompt_to_prompt.heat_maps import HeatMaps
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, originals_of, starts
@@ -46,8 +46,8 @@ class Job:
     """
 
     plan: Plan
-    original: Told
-    edited: Told
+    original: PromptConditioning
+    edited: PromptConditioning
     trajectory: Trajectory | None = None
     source: SourceRecord | None = None
     earlier: EditRecord | None = None
@@ -129,7 +129,7 @@ def _origin(jobs: Sequence[Job], looking: Sequence[_Observers], sites: Sequence[
     first = jobs[0]
     return Origin(
         plan=first.plan,
-        told=first.original,
+        conditioning=first.original,
         trajectory=first.trajectory,
         known=first.source,
         needs=needs,
@@ -158,9 +158,9 @@ class Edits:
         self._model, self._jobs, self._of, self._originals = model, jobs, of, originals
         first = jobs[0].plan
         scale = first.settings.guidance_scale
-        told = [job.edited for job in jobs]
-        self._unet = Guided(model, told, halves=first.halves, guidance_scale=scale)
-        self.num_rows = self._unet.num_rows
+        conditioning = [job.edited for job in jobs]
+        self._network = Guided(model, conditioning, halves=first.halves, guidance_scale=scale)
+        self.num_rows = self._network.num_rows
         self._observers = [seen.all for seen in looking]
         self.blends = [job.plan.blend(seen.words) for job, seen in zip(jobs, looking, strict=True)]
         self.heat_maps = [seen.heat for seen in looking]
@@ -201,7 +201,7 @@ class Edits:
         rows: dict[int, Tensor] = {}
         if apart:
             control = self._control(apart)
-            output = self._unet(latents[apart], timestep, index, pictures=apart, control=control)
+            output = self._network(latents[apart], timestep, index, pictures=apart, control=control)
             rows = dict(zip(apart, output, strict=True))
         for place, job in enumerate(self._jobs):
             observers = self._observers[place]
@@ -224,7 +224,7 @@ class Edits:
 
     def _control(self, live: Sequence[int]) -> EditControl:
         """Say what the edits under way take from their originals, whose rows come behind the batch's."""
-        halves = self._unet.halves
+        halves = self._network.halves
         taken = _Taken(self._originals, halves, behind=len(halves) * len(live))
         rows, observations = [], []
         for n, place in enumerate(live):

@@ -5,8 +5,8 @@ References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Da
 Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions" (2023, arXiv
 2211.09800).
 
-Law: a request is valid from the moment it exists. Every rule lives here, once, and no door (command line,
-page, Python) can go round it. Importing this module imports no torch.
+Law: a request is valid from the moment it exists. Every rule lives here, once, and neither command
+line nor page nor Python can go round it. Importing this module imports no torch.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from evaluation.sampling import draw, round_trip
 from evaluation.scenes.data import Source
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import agreement, all_hold, claims_of
-from evaluation.scenes.rows import Album, Row
+from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox
 
 BASE: Final = "base"
@@ -45,7 +45,7 @@ class BaseSection:
             "batch_size": job.batch_size,
         }
 
-    def measure(self, batch: int, album: Album) -> list[Row]:
+    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
         """Draw and read one batch of captions."""
         job, model = self.job, self.tools.base.model
         scenes = self.scenes[batch * job.batch_size : (batch + 1) * job.batch_size]
@@ -57,7 +57,7 @@ class BaseSection:
             pictures |= {CEILING: round_trip(model, composed), COMPOSED: composed}
         for scene, picture in zip(scenes, drawn, strict=True):
             if scene.number < NUM_SHOWN:
-                album.keep(f"base-{scene.key}", (scene.picture, picture))
+                folder.keep(f"base-{scene.key}", (scene.picture, picture))
         rows = []
         for method, made in pictures.items():
             for scene, reading in zip(scenes, self.tools.judge.read(made), strict=True):

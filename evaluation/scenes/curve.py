@@ -17,7 +17,7 @@ from dataset_builder.render.clip import clip_scores
 from evaluation.sampling import sdedit
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.job import ScenesJob
-from evaluation.scenes.rows import Album, Row
+from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, pil, stacked
 
 IMAGE_SCALES: Final = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2)
@@ -60,7 +60,7 @@ class CurveSection:
             self.points += [*((SDEDIT, strength) for strength in STRENGTHS), (EXACT, 0.0)]
         self.num_batches = len(self.points)
 
-    def measure(self, batch: int, album: Album) -> list[Row]:
+    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
         """Carry out the edits at one point, and score them."""
         method, value = self.points[batch]
         sources = np.stack([source.picture for source, _ in self.edits])

@@ -18,7 +18,7 @@ from evaluation.sampling import round_trip, sdedit
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import EditClaims
-from evaluation.scenes.rows import Album, Row
+from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, pil, stacked
 
 MODEL: Final = "edit model"
@@ -28,7 +28,7 @@ CEILING: Final = "exact target, through the autoencoder"
 SDEDIT: Final = "SDEdit with the base"
 SDEDIT_STRENGTH: Final = 0.6
 SHOWN_PER_KIND: Final = 2
-Told = tuple[Source, HeldOutEdit]
+AskedEdit = tuple[Source, HeldOutEdit]
 
 
 class EditSection:
@@ -60,25 +60,25 @@ class EditSection:
                 "sdedit_strength": SDEDIT_STRENGTH,
             }
 
-    def measure(self, batch: int, album: Album) -> list[Row]:
+    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
         """Carry out and read all edits of a few sources."""
         size = self.job.sources_per_batch
-        told = [
+        asked = [
             (source, edit)
             for source in self.sources[batch * size : (batch + 1) * size]
             for edit in source.edits
         ]
-        if not told:
+        if not asked:
             return []
-        made = self._pictures(told)
-        for place, (source, edit) in enumerate(told):
+        made = self._pictures(asked)
+        for place, (source, edit) in enumerate(asked):
             if (source.number, edit.kind) in self.shown:
                 strip = [made[name][place] for name in self.columns[1:-1]]
-                album.keep(f"edit-{edit.kind}-{source.key}", (source.picture, *strip, edit.target))
+                folder.keep(f"edit-{edit.kind}-{source.key}", (source.picture, *strip, edit.target))
         rows = []
         for method, pictures in made.items():
             readings = self.tools.judge.read(pictures)
-            for (source, edit), picture, reading in zip(told, pictures, readings, strict=True):
+            for (source, edit), picture, reading in zip(asked, pictures, readings, strict=True):
                 figures = _figures(edit, picture, reading)
                 rows.append(
                     Row(section=self.name, method=method, kind=edit.kind, key=source.key, figures=figures)
@@ -92,32 +92,32 @@ class EditSection:
         middle += [SDEDIT] if self.job.baselines else []
         return ("source", *middle, "exact target")
 
-    def _pictures(self, told: Sequence[Told]) -> dict[str, Pixels]:
+    def _pictures(self, asked: Sequence[AskedEdit]) -> dict[str, Pixels]:
         """Make the pictures of every method, each (B, H, W, 3)."""
         job, tools = self.job, self.tools
-        wordings = {MODEL: [edit.edit.edit_prompt for _, edit in told]}
+        wordings = {MODEL: [edit.edit.edit_prompt for _, edit in asked]}
         if job.paraphrase:
-            wordings[PARAPHRASED] = [edit.paraphrase for _, edit in told]
+            wordings[PARAPHRASED] = [edit.paraphrase for _, edit in asked]
         requests = [
             job.instruction(pil(source.picture), prompt, source.number)
             for prompts in wordings.values()
-            for (source, _), prompt in zip(told, prompts, strict=True)
+            for (source, _), prompt in zip(asked, prompts, strict=True)
         ]
         results = tools.edit.edit_many(requests, batch_size=job.batch_size)
         edited = stacked([result.edited_image for result in results])
         made = {
-            method: edited[place * len(told) : (place + 1) * len(told)]
+            method: edited[place * len(asked) : (place + 1) * len(asked)]
             for place, method in enumerate(wordings)
         }
         if job.baselines:
-            sources = np.stack([source.picture for source, _ in told])
-            targets = np.stack([edit.target for _, edit in told])
+            sources = np.stack([source.picture for source, _ in asked])
+            targets = np.stack([edit.target for _, edit in asked])
             made[UNCHANGED], made[CEILING] = sources, round_trip(tools.edit.model, targets)
             made[SDEDIT] = sdedit(
                 tools.base.model,
                 sources,
-                [edit.edited_prompt for _, edit in told],
-                [job.seed_of(source.number) for source, _ in told],
+                [edit.edited_prompt for _, edit in asked],
+                [job.seed_of(source.number) for source, _ in asked],
                 self.how,
                 strength=SDEDIT_STRENGTH,
             )

@@ -21,7 +21,7 @@ from evaluation.scenes import prompt_edits as prompts
 from evaluation.scenes.base import ALL, BaseSection
 from evaluation.scenes.instruction_edits import EditSection
 from evaluation.scenes.prompt_edits import PromptSection
-from evaluation.scenes.rows import Album, Section
+from evaluation.scenes.rows import PictureFolder, Section
 from evaluation.scenes.summary import SectionReport
 
 Pictures = dict[str, NDArray[np.uint8]]
@@ -88,35 +88,35 @@ def _series_name(method: str) -> str:
     return method if method in (curve.SDEDIT, curve.EXACT) else f"edit model, {method}, by s_I"
 
 
-def shown(section: Section, album: Album) -> Pictures:
+def shown(section: Section, folder: PictureFolder) -> Pictures:
     """Return the grids of a section, by name."""
     if isinstance(section, BaseSection):
         rows = [
-            GridRow(label=scene.caption, pictures=album.show(f"base-{scene.key}"))
+            GridRow(label=scene.caption, pictures=folder.show(f"base-{scene.key}"))
             for scene in section.scenes[: drawn.NUM_SHOWN]
         ]
         return {"base-grid": draw_grid(("scene", "drawn"), rows, side=96)}
     if isinstance(section, EditSection):
         rows = [
-            GridRow(label=f"{edit.kind}: {edit.edit.edit_prompt}", pictures=album.show(name))
+            GridRow(label=f"{edit.kind}: {edit.edit.edit_prompt}", pictures=folder.show(name))
             for source in section.sources
             for edit in source.edits
-            if album.has(name := f"edit-{edit.kind}-{source.key}")
+            if folder.has(name := f"edit-{edit.kind}-{source.key}")
         ]
         return {"edit-grid": _sorted_grid(section.columns, rows)}
     if isinstance(section, PromptSection):
-        return _prompt_grids(section, album)
+        return _prompt_grids(section, folder)
     return {}
 
 
-def _prompt_grids(section: PromptSection, album: Album) -> Pictures:
+def _prompt_grids(section: PromptSection, folder: PictureFolder) -> Pictures:
     found: Pictures = {}
     for prefix, columns in (("p2p", prompts.COLUMNS), ("reweight", prompts.REWEIGHT_COLUMNS)):
         rows = [
-            GridRow(label=f"{edit.kind}: {_words(prefix, edit)}", pictures=album.show(name))
+            GridRow(label=f"{edit.kind}: {_words(prefix, edit)}", pictures=folder.show(name))
             for source in section.sources
             for edit in source.edits
-            if album.has(name := f"{prefix}-{edit.kind}-{source.key}")
+            if folder.has(name := f"{prefix}-{edit.kind}-{source.key}")
         ]
         if rows:
             found[f"{prefix}-grid"] = _sorted_grid(columns, rows)

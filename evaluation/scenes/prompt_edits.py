@@ -22,10 +22,10 @@ from evaluation.figures import psnr, ssim
 from evaluation.judge import Reading
 from evaluation.sampling import draw
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
-from evaluation.scenes.instruction_edits import SHOWN_PER_KIND, Told, first_of_each_kind
+from evaluation.scenes.instruction_edits import SHOWN_PER_KIND, AskedEdit, first_of_each_kind
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import EditClaims, all_hold, holds
-from evaluation.scenes.rows import Album, Row
+from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, stacked
 
 P2P: Final = "Prompt-to-Prompt"
@@ -97,27 +97,27 @@ class PromptSection:
         """Whether words are weighed: only the recipe of the paper steers attention to words."""
         return self.job.recipe == "paper" and self.job.baselines
 
-    def measure(self, batch: int, album: Album) -> list[Row]:
+    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
         """Draw, edit and read a few sources."""
         size = self.job.sources_per_batch
-        told = [
+        asked = [
             (source, edit)
             for source in self.sources[batch * size : (batch + 1) * size]
             for edit in source.edits
             if edit.kind in KINDS and edit.original_prompt != edit.edited_prompt
         ]
-        if not told:
+        if not asked:
             return []
-        original, made = self._pictures(told)
-        for place, (source, edit) in enumerate(told):
+        original, made = self._pictures(asked)
+        for place, (source, edit) in enumerate(asked):
             if (source.number, edit.kind) in self.shown and self.job.baselines:
                 strip = (original[place], made[P2P][place], made[REGENERATED][place])
-                album.keep(f"p2p-{edit.kind}-{source.key}", strip)
+                folder.keep(f"p2p-{edit.kind}-{source.key}", strip)
         before = self.tools.judge.read(original)
         rows = []
         for method, pictures in made.items():
             after = self.tools.judge.read(pictures)
-            for place, (source, edit) in enumerate(told):
+            for place, (source, edit) in enumerate(asked):
                 figures = _structure(edit, original[place], pictures[place])
                 if method != CHANCE:
                     figures |= _figures(edit, before[place], after[place])
@@ -125,29 +125,29 @@ class PromptSection:
                     Row(section=self.name, method=method, kind=edit.kind, key=source.key, figures=figures)
                 )
         if self._weighs:
-            rows += self._reweighted(told, original, album)
+            rows += self._reweighted(asked, original, folder)
         return rows
 
-    def _pictures(self, told: Sequence[Told]) -> tuple[Pixels, dict[str, Pixels]]:
+    def _pictures(self, asked: Sequence[AskedEdit]) -> tuple[Pixels, dict[str, Pixels]]:
         """Return the pictures of the original captions, and those of every method, each (B, H, W, 3)."""
         job, base = self.job, self.tools.base
         edits = [
-            job.prompt_edit(edit.original_prompt, edit.edited_prompt, source.number) for source, edit in told
+            job.prompt_edit(edit.original_prompt, edit.edited_prompt, source.number) for source, edit in asked
         ]
         results = base.edit_many(edits, batch_size=job.batch_size)
         original = stacked([_there(result.original_image) for result in results])
         made = {P2P: stacked([result.edited_image for result in results])}
         if job.baselines:
-            seeds = [job.seed_of(source.number) for source, _ in told]
-            captions = [edit.edited_prompt for _, edit in told]
+            seeds = [job.seed_of(source.number) for source, _ in asked]
+            captions = [edit.edited_prompt for _, edit in asked]
             made[REGENERATED] = self._drawn(captions, seeds)
             # One a source is enough: its edits are compared with it under their own masks.
-            numbers = sorted({source.number for source, _ in told})
+            numbers = sorted({source.number for source, _ in asked})
             others = self._drawn(
                 [self.sources[number].caption for number in numbers],
                 [job.seed_of(number + _OTHER_NOISE) for number in numbers],
             )
-            made[CHANCE] = np.stack([others[numbers.index(source.number)] for source, _ in told])
+            made[CHANCE] = np.stack([others[numbers.index(source.number)] for source, _ in asked])
         return original, made
 
     def _drawn(self, captions: Sequence[str], seeds: Sequence[int]) -> Pixels:
@@ -159,15 +159,15 @@ class PromptSection:
         ]
         return np.concatenate(blocks)
 
-    def _reweighted(self, told: Sequence[Told], original: Pixels, album: Album) -> list[Row]:
+    def _reweighted(self, asked: Sequence[AskedEdit], original: Pixels, folder: PictureFolder) -> list[Row]:
         """Weigh the words of one edit of each source: another kind each time."""
         job, base = self.job, self.tools.base
-        chosen = _one_of_each_source(told)
+        chosen = _one_of_each_source(asked)
         if not chosen:
             return []
         requests: list[PromptEdit] = []
         for place in chosen:
-            source, edit = told[place]
+            source, edit = asked[place]
             for weight in _WEIGHTS.values():
                 words = dict.fromkeys(added_words(edit), weight)
                 requests.append(
@@ -185,13 +185,13 @@ class PromptSection:
             for number, name in enumerate(_WEIGHTS)
         }
         made[WITHOUT] = original[chosen]
-        texts = [(told[place][1].edited_prompt, told[place][1].original_prompt) for place in chosen]
+        texts = [(asked[place][1].edited_prompt, asked[place][1].original_prompt) for place in chosen]
         pull = self._pull(plain, texts)
         rows = []
         for method, pictures in made.items():
             shifts = self._pull(pictures, texts) - pull
             for row, place in enumerate(chosen):
-                source, edit = told[place]
+                source, edit = asked[place]
                 shift = float(shifts[row])
                 figures = {
                     "moved": float(shift > 0 if method == HEAVIER else shift < 0),
@@ -203,10 +203,10 @@ class PromptSection:
                     Row(section=REWEIGHT, method=method, kind=edit.kind, key=source.key, figures=figures)
                 )
         for row, place in enumerate(chosen):
-            source, edit = told[place]
+            source, edit = asked[place]
             if source.number < 2 * len(_WEIGHTED_KINDS):
                 strip = (made[LIGHTER][row], plain[row], made[HEAVIER][row])
-                album.keep(f"reweight-{edit.kind}-{source.key}", strip)
+                folder.keep(f"reweight-{edit.kind}-{source.key}", strip)
         return rows
 
     def _pull(self, pictures: Pixels, texts: Sequence[tuple[str, str]]) -> Pixels:
@@ -223,10 +223,10 @@ def added_words(edit: HeldOutEdit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words[0] if word not in {*words[1], *_LITTLE_WORDS}))
 
 
-def _one_of_each_source(told: Sequence[Told]) -> list[int]:
+def _one_of_each_source(asked: Sequence[AskedEdit]) -> list[int]:
     """Choose the edit of each source whose words are weighed: kinds take turns."""
     places: dict[int, list[int]] = {}
-    for place, (source, edit) in enumerate(told):
+    for place, (source, edit) in enumerate(asked):
         if edit.kind in _WEIGHTED_KINDS and added_words(edit):
             places.setdefault(source.number, []).append(place)
     return [found[number % len(found)] for number, found in places.items()]

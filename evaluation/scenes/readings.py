@@ -24,10 +24,10 @@ _LOOKS: Final = ("count", "colour", "material")
 
 def claims_of(scene: Scene) -> Claims:
     """Return all that a scene's caption claims, and that can be seen in its picture."""
-    told, seen = truth(scene), visible(scene)
-    claims: Claims = {(head, ""): getattr(told, head) for head in _PLACE_HEADS if head in seen}
-    claims["noun", ""] = frozenset(told.things)
-    for noun, thing in told.things.items():
+    true, seen = truth(scene), visible(scene)
+    claims: Claims = {(head, ""): getattr(true, head) for head in _PLACE_HEADS if head in seen}
+    claims["noun", ""] = frozenset(true.things)
+    for noun, thing in true.things.items():
         claims["noun", noun] = True
         for head in _LOOKS:
             value = getattr(thing, head)

@@ -48,11 +48,11 @@ class Section(Protocol):
     settings: dict[str, Any]
     """All that its rows depend on."""
 
-    def measure(self, batch: int, album: Album) -> list[Row]:
-        """Measure one batch, and keep in the album what the report shows of it."""
+    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
+        """Measure one batch, and keep the pictures that the report shows."""
 
 
-class Album:
+class PictureFolder:
     """Pictures for the report: strips of pictures of one size, by name, in a folder of the run."""
 
     def __init__(self, out: Path, run: str) -> None:

@@ -23,7 +23,7 @@ from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.pictures import CAPTIONS, plots, shown
 from evaluation.scenes.prompt_edits import PromptSection
 from evaluation.scenes.report import markdown
-from evaluation.scenes.rows import Album, Ledger, Row, Section, run_of
+from evaluation.scenes.rows import Ledger, PictureFolder, Row, Section, run_of
 from evaluation.scenes.summary import ScenesReport, SectionReport, lines_of
 from evaluation.scenes.tools import Toolbox, Tools
 from evaluation.sizes import sized
@@ -151,11 +151,11 @@ def _sections(job: ScenesJob, tools: Toolbox) -> Generator[ShardReport, None, li
 def _measure(job: ScenesJob, section: Section, ledger: Ledger) -> Generator[Measured, None, list[Row]]:
     """Measure the batches that no earlier run has; return the rows of all."""
     run, rows = run_of(section), []
-    album = Album(job.out, run)
+    folder = PictureFolder(job.out, run)
     for batch in range(section.num_batches):
         known = ledger.rows(run, batch)
         if known is None:
-            measured = section.measure(batch, album)
+            measured = section.measure(batch, folder)
             ledger.add(run, batch, measured)
         rows += measured if known is None else known
         yield Measured(
@@ -168,8 +168,8 @@ def _publish(job: ScenesJob, report: ScenesReport, sections: list[Section]) -> N
     """Write the report, its plots and its grids."""
     listed = []
     for section, found in zip(sections, report.sections, strict=True):
-        album = Album(job.out, found.run)
-        for name, picture in {**plots(found), **shown(section, album)}.items():
+        folder = PictureFolder(job.out, found.run)
+        for name, picture in {**plots(found), **shown(section, folder)}.items():
             write_atomically(job.out / f"{name}.png", png_bytes(picture))
             listed.append((found.name, CAPTIONS[name], f"{name}.png"))
     write_atomically(job.out / "report.md", markdown(report, listed).encode())

@@ -49,7 +49,7 @@ def fill(folder: Path, *, failing: int = 0, **running: Any) -> list[ShardReport]
             specs=cut(config, NUM, 4, prefix="letters"),
             fill=lambda spec: partial(Letters(spec, failing)),
             running=Running(**{"jobs": 1, **running}),
-            papers={"paper.txt": b"all of it"},
+            beside={"paper.txt": b"all of it"},
         )
     )
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.write.job import Prices
-from dataset_builder.write.pace import Pace, Purse, backoff_wait, retry_after
+from dataset_builder.write.pace import Pace, Spending, backoff_wait, retry_after
 
 
 class Clock:
@@ -75,22 +75,22 @@ def test_waits_grow_within_their_bounds(failures, seed):
 )
 def test_the_purse_is_overrun_by_one_request_at_most(budget, requests, share):
     """Requests start and end in any order; each costs up to what was promised."""
-    purse = Purse(budget, Prices(input=1.0, output=1.0))
+    spending = Spending(budget, Prices(input=1.0, output=1.0))
     under_way: list[float] = []
     dearest = 0.0
     for most, ends_one in requests:
         if ends_one and under_way:
             promised = under_way.pop()
-            purse.settle(promised, promised * share)
-        if purse.admits(most):
-            purse.promise(most)
+            spending.settle(promised, promised * share)
+        if spending.admits(most):
+            spending.promise(most)
             under_way.append(most)
             dearest = max(dearest, most)
     for promised in under_way:
-        purse.settle(promised, promised)
-    assert purse.spent <= budget + dearest + 1e-9
+        spending.settle(promised, promised)
+    assert spending.spent <= budget + dearest + 1e-9
 
 
 def test_a_purse_without_a_budget_admits_all():
-    purse = Purse(None, None)
-    assert purse.admits(1e9) and purse.cost(1e9, 1e9) == 0
+    spending = Spending(None, None)
+    assert spending.admits(1e9) and spending.cost(1e9, 1e9) == 0

@@ -10,7 +10,7 @@ from tests.editors.test_images import BAD_FILES
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
 from ui.components.form import LABELS, PROMPT_LABELS
-from ui.server.shelf import Shelf
+from ui.server.loaded_by_name import LoadedByName
 
 FIELDS = {"page_edit": tuple(LABELS), "page_draw": tuple(PROMPT_LABELS)}
 EDITS = {
@@ -43,7 +43,7 @@ def page(editor):
     def none(_):
         raise AssertionError("no request that is refused asks for a model")
 
-    blocks = build_app(editor, model="negative", prompt_editor=Shelf(none))
+    blocks = build_app(editor, model="negative", prompt_editor=LoadedByName(none))
     url = serve(blocks, host="127.0.0.1", port=None)
     with httpx.Client(base_url=f"{url.rstrip('/')}/", timeout=180) as client:
         yield client

@@ -11,7 +11,7 @@ from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
 from ui.components.board import BoardState
-from ui.server.shelf import Shelf
+from ui.server.loaded_by_name import LoadedByName
 
 EMPTY = BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0.1, 0.4), steps=12)
 
@@ -66,18 +66,18 @@ def test_a_shelf_loads_once_and_lets_the_oldest_go():
         loaded.append(name)
         return name.upper()
 
-    shelf = Shelf(load, room=2)
-    assert [shelf(name) for name in "abba"] == list("ABBA") and loaded == ["a", "b"]
-    shelf("c")
-    shelf("a")
+    by_name = LoadedByName(load, room=2)
+    assert [by_name(name) for name in "abba"] == list("ABBA") and loaded == ["a", "b"]
+    by_name("c")
+    by_name("a")
     assert loaded == ["a", "b", "c"]
-    shelf("b")
+    by_name("b")
     assert loaded == ["a", "b", "c", "b"]
 
 
 @pytest.fixture
 def visit(browser, pocket):  # noqa: F811
-    page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(lambda _: pocket))
+    page = build_app(NegativeEditor(), model="negative", prompt_editor=LoadedByName(lambda _: pocket))
     with visiting(browser, page) as visit:
         yield visit
 
@@ -90,7 +90,7 @@ def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket): 
         assert loaded.wait(60)
         return pocket
 
-    page = build_app(NegativeEditor(), model="negative", prompt_editor=Shelf(load))
+    page = build_app(NegativeEditor(), model="negative", prompt_editor=LoadedByName(load))
     with visiting(browser, page) as visit:
         visit.tab.get_by_role("tab", name="Prompts").click()
         visit.tab.get_by_label("What the picture shows").fill("a cat in a meadow")

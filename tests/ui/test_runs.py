@@ -8,7 +8,7 @@ from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page_history import result
 from ui.components.history import History, keep
 from ui.components.screen import lay_out_screen
-from ui.server.lane import Lane
+from ui.server.edit_thread import EditThread
 from ui.server.models import Models
 from ui.tabs.runs import Runs
 
@@ -22,7 +22,7 @@ def test_the_last_update_repeats_what_must_stay(tmp_path, fails):
     runs = Runs(
         page=page,
         editors=Models("negative", NegativeEditor()),
-        lane=Lane(),
+        edit_thread=EditThread(),
         root=tmp_path,
         screen=screen,
         check=lambda *_: [],

@@ -14,7 +14,7 @@ from trainer import InstructPix2PixConfig
 from trainer.tasks.grids import Sheet, columns_of
 from ui.app import build_app
 from ui.components.switch import model_choice
-from ui.server.lane import Lane
+from ui.server.edit_thread import EditThread
 from ui.server.models import Models
 from ui.tabs.edit import edit_tab
 from ui.tabs.train import train_tab
@@ -57,7 +57,7 @@ def here(run):
     with gr.Blocks() as page, gr.Tabs() as tabs:
         models = Models("negative", NegativeEditor())
         with gr.Tab("Edit"):
-            _, switch = edit_tab(page, models, *model_choice(models), Lane(), run.folder.parent)
+            _, switch = edit_tab(page, models, *model_choice(models), EditThread(), run.folder.parent)
         with gr.Tab("Train") as tab:
             return train_tab(run.folder.parent, tab, switch=switch, tabs=tabs)
 

@@ -56,14 +56,14 @@ class JudgeTask:
         drawn = [_scene_config(folder) for folder in folders]
         self.world = _one("world", drawn)
         self.size = _one("size", drawn)
-        self.trained_on = [{"seed": told["seed"], "split": told["split"]} for told in drawn]
+        self.trained_on = [{"seed": facts["seed"], "split": facts["split"]} for facts in drawn]
         self.vocabulary = Vocabulary.of(scenes.WORLDS[self.world])
         parts = [
             read_examples(folder, pictures=(records.IMAGE,), texts=(records.SCENE,)) for folder in folders
         ]
         self.pictures = np.concatenate([part.pictures[records.IMAGE] for part in parts])
-        told = (Scene.from_json(text) for part in parts for text in part.texts[records.SCENE])
-        self.labels = stack_labels([labels(scene, self.vocabulary) for scene in told])
+        facts = (Scene.from_json(text) for part in parts for text in part.texts[records.SCENE])
+        self.labels = stack_labels([labels(scene, self.vocabulary) for scene in facts])
         self.num_samples = len(self.pictures)
         hashes = {name: part.data_hash for name, part in zip(("data", "more_data"), parts, strict=False)}
         self.fingerprint = {**hashes, "world": world_hash(self.world)}
@@ -161,7 +161,7 @@ def _scene_config(folder: Path) -> Mapping[str, Any]:
 
 def _one(field: str, drawn: list[Mapping[str, Any]]) -> Any:
     """Return the value that all datasets share."""
-    values = {told[field] for told in drawn}
+    values = {facts[field] for facts in drawn}
     if len(values) > 1:
         raise UnusableData(f"more_data: it has another {field} than data; draw both alike.")
     return values.pop()

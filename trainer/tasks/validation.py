@@ -63,9 +63,9 @@ def fixed_loss(
             positions = [int(place) * last + timestep for place in places]
             rows = [row for p in positions for row in draws.generators(_SEED, range(p, p + 1))]
             noise = draws.normal(rows, tuple(latents.shape[1:])).to(latents.device)
-            told = torch.full((len(places),), timestep, device=latents.device)
-            predicted = predict(places, scheduler.add_noise(latents, noise, told), told)
-            loss = diffusion_loss(scheduler, predicted, latents, noise, told)
+            chosen = torch.full((len(places),), timestep, device=latents.device)
+            predicted = predict(places, scheduler.add_noise(latents, noise, chosen), chosen)
+            loss = diffusion_loss(scheduler, predicted, latents, noise, chosen)
             total += loss.cpu() * len(places) / TIMESTEPS
     return float(total / sum(map(len, samples)))
 
@@ -96,8 +96,8 @@ class Captions:
             return None
         columns = (records.CAPTION, records.SCENE)
         samples = [sample for sample, _ in zip(info.samples(columns), range(MAX_DRAWN), strict=False)]
-        told = [Scene.from_json(sample[records.SCENE]) for sample in samples]
-        return cls(told, [sample[records.CAPTION] for sample in samples], judge)
+        chosen = [Scene.from_json(sample[records.SCENE]) for sample in samples]
+        return cls(chosen, [sample[records.CAPTION] for sample in samples], judge)
 
     def agreements(self, model: Any, guidance_scale: float) -> dict[str, float]:
         """Draw all captions with a base model and return, by head, how often the judge sees what they say."""

@@ -13,7 +13,7 @@ from ui.components.literal import literal
 from ui.components.screen import QUIET
 from ui.server.models import Models
 
-LANE = {"concurrency_id": "models", "concurrency_limit": 1}
+DEVICE_QUEUE = {"concurrency_id": "models", "concurrency_limit": 1}
 """Loading waits for no edit, and no edit for it."""
 SETTINGS = ("num_inference_steps", "guidance_scale", "image_guidance_scale")
 MOST_CHIPS = 24
@@ -88,7 +88,7 @@ class Switch:
             show_progress="hidden",
             trigger_mode="multiple",  # one after the other: the last one chosen is the one that edits
             api_visibility="private",
-            **LANE,
+            **DEVICE_QUEUE,
         )
 
 

@@ -10,18 +10,18 @@ from itertools import chain
 import gradio as gr
 
 
-def ahead(page: gr.Blocks, lane: str, session: str | None) -> int | None:
+def ahead(page: gr.Blocks, edit_thread: str, session: str | None) -> int | None:
     """Return how many edits are to be done before a session's own, the running one included.
 
     Args:
         page: The page whose queue it is.
-        lane: Its events' `concurrency_id`.
+        edit_thread: Its events' `concurrency_id`.
         session: The `session_hash` of who asks.
 
     Returns:
         A number from 0 on; None where the session does not wait.
     """
-    line = page._queue.event_queue_per_concurrency_id.get(lane)
+    line = page._queue.event_queue_per_concurrency_id.get(edit_thread)
     waiting = [] if line is None else [event.session_hash for event in tuple(line.queue)]
     if line is None or session not in waiting:
         return None

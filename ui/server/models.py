@@ -22,7 +22,7 @@ from trainer.runs.checkpoint import reached
 from trainer.runs.folder import finished
 from trainer.watching import runs_below
 from ui.server.late import LateEditor
-from ui.server.shelf import Shelf
+from ui.server.loaded_by_name import LoadedByName
 
 POCKET: Final = "pocket"
 MOST_REFUSED: Final = 64
@@ -67,7 +67,7 @@ class Models:
         """
         self.first, self._editor, self._opener = first, editor, opener
         self._folder, self._runs, self.hub = folder, runs, hub and opener is not None
-        self._shelf = Shelf(self._load)
+        self._by_name = LoadedByName(self._load)
         self._refused: OrderedDict[str, str] = OrderedDict()
 
     def __call__(self, name: str) -> InstructionEditor:
@@ -76,7 +76,7 @@ class Models:
         Raises:
             EditorError: There is no model of that name, or it cannot be loaded.
         """
-        return self._editor if name == self.first else self._shelf(name)
+        return self._editor if name == self.first else self._by_name(name)
 
     def prepare(self, name: str) -> str | None:
         """Load a model before its edit waits in line; say why it cannot be, None where it can."""
@@ -109,7 +109,7 @@ class Models:
         """Say whether a model is loaded."""
         if name == self.first:
             return not isinstance(self._editor, LateEditor) or self._editor.is_ready
-        return self._shelf.is_ready(name)
+        return self._by_name.is_ready(name)
 
     def names(self) -> list[str]:
         """Return the names of the models there are now, the first one first."""

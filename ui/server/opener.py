@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from editors import IncompatibleModel
 from editors.requests.edits import InstructionEditor
 from trainer.errors import TrainerError
-from ui.server.lane import in_passing
+from ui.server.edit_thread import in_passing
 
 if TYPE_CHECKING:
     from editors import PromptToPromptEditor

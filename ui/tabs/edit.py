@@ -1,7 +1,7 @@
 """The tab that edits a photo by an instruction: drop a picture, say what to change, press Enter.
 
-Law: everything that takes the accelerator stands in one lane (`LANE`); what only looks at earlier results
-does not wait for it.
+Law: everything that takes the accelerator waits in one queue (`DEVICE_QUEUE`); what only looks at earlier
+results does not wait for it.
 """
 
 import secrets
@@ -23,9 +23,9 @@ from ui.components.reload import wire_reload
 from ui.components.screen import QUIET, lay_out_screen
 from ui.components.switch import MOST_CHIPS, Switch
 from ui.components.trail import Trail
-from ui.server.lane import Lane
+from ui.server.edit_thread import EditThread
+from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models
-from ui.server.shelf import Shelf
 from ui.tabs.edits import Edits
 from ui.tabs.examples import lay_out_examples, wire_examples
 from ui.tabs.grid import lay_out_grid, wire_choice
@@ -53,7 +53,7 @@ class Buttons:
 
 
 def edit_tab(
-    page: gr.Blocks, models: Models, choice: Any, words: Any, lane: Lane, root: Path
+    page: gr.Blocks, models: Models, choice: Any, words: Any, edit_thread: EditThread, root: Path
 ) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
@@ -62,7 +62,7 @@ def edit_tab(
         models: What can edit.
         choice: Where a person says which of them does.
         words: Where that is answered.
-        lane: Where edits are computed.
+        edit_thread: Where edits are computed.
         root: Folder below which sessions keep their results.
 
     Returns:
@@ -78,7 +78,7 @@ def edit_tab(
             screen = lay_out_screen(
                 buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
             )
-    problems = Shelf(picture_problem, room=MOST_PICTURES)
+    problems = LoadedByName(picture_problem, room=MOST_PICTURES)
     panel = Panel(
         form=form,
         screen=screen,
@@ -109,7 +109,7 @@ def edit_tab(
     runs = Runs(
         page=page,
         editors=models,
-        lane=lane,
+        edit_thread=edit_thread,
         root=root,
         screen=screen,
         check=with_picture(check, 0, problems),

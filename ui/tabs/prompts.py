@@ -34,8 +34,8 @@ from ui.components.history import History
 from ui.components.history_panel import Panel
 from ui.components.photo import Photo
 from ui.components.screen import QUIET, lay_out_screen, told
-from ui.server.lane import Lane
-from ui.server.shelf import Shelf
+from ui.server.edit_thread import EditThread
+from ui.server.loaded_by_name import LoadedByName
 from ui.tabs.runs import Ending, Runs, Update
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Drawings:
         ready: State: whether the form has what the model recommends.
     """
 
-    editors: Shelf["PromptToPromptEditor"]
+    editors: LoadedByName["PromptToPromptEditor"]
     runs: Runs[PromptEdit]
     form: PromptForm
     model: str
@@ -178,9 +178,9 @@ class Drawings:
 
 def prompts_tab(
     page: gr.Blocks,
-    editors: Shelf["PromptToPromptEditor"],
+    editors: LoadedByName["PromptToPromptEditor"],
     model: str,
-    lane: Lane,
+    edit_thread: EditThread,
     root: Path,
     *,
     tab: gr.Tab,
@@ -193,7 +193,7 @@ def prompts_tab(
         page: The `gr.Blocks` that is being laid out.
         editors: Give what draws, by the name of its model; asked when the tab is first opened.
         model: The name of the model.
-        lane: Where edits are computed.
+        edit_thread: Where edits are computed.
         root: Folder below which sessions keep their results.
         tab: The tab itself.
         tabs: All of them.
@@ -204,11 +204,11 @@ def prompts_tab(
             form, go, stop, another, examples = _form()
         with gr.Column(min_width=300):
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
-    problems = Shelf(picture_problem, room=MOST_PICTURES)
+    problems = LoadedByName(picture_problem, room=MOST_PICTURES)
     runs = Runs(
         page=page,
         editors=editors,
-        lane=lane,
+        edit_thread=edit_thread,
         root=root,
         screen=screen,
         check=with_picture(check, PHOTO, problems),

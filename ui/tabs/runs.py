@@ -21,7 +21,7 @@ from ui.components.form import refusal
 from ui.components.history import Entry, History, keep
 from ui.components.literal import literal
 from ui.components.screen import QUIET, Screen
-from ui.server.lane import LANE, Lane
+from ui.server.edit_thread import DEVICE_QUEUE, EditThread
 from ui.server.line import ahead, in_hand, words
 from ui.server.watch import watched
 
@@ -60,7 +60,7 @@ class Runs(Generic[EditT]):
     Attributes:
         page: The page, whose line is waited in.
         editors: Give what edits, by the name of its model, and load it if need be.
-        lane: Where edits are computed.
+        edit_thread: Where edits are computed.
         root: Folder below which sessions keep their results.
         screen: What is shown.
         check: Judges the form's values, one verdict an input.
@@ -68,7 +68,7 @@ class Runs(Generic[EditT]):
 
     page: gr.Blocks
     editors: Editors[EditT]
-    lane: Lane
+    edit_thread: EditThread
     root: Path
     screen: Screen
     check: Callable[..., list[dict[str, Any]]]
@@ -138,7 +138,7 @@ class Runs(Generic[EditT]):
         try:
             while True:
                 try:
-                    frame = self.lane.run(next, stream)
+                    frame = self.edit_thread.run(next, stream)
                 except StopIteration as end:
                     result: EditResult = end.value
                     return result
@@ -195,7 +195,7 @@ class Runs(Generic[EditT]):
             api_visibility="private",  # programs have `api`
             show_progress="hidden",  # the status line says it; gradio would grey it out while one waits
             trigger_mode="multiple",  # the one before is cancelled, but gradio still counts it for a moment
-            **LANE,
+            **DEVICE_QUEUE,
         )
         edit.failure(self.left_the_line, [screen.status, screen.halted], ending, **QUIET)
         edit.success(None, js=SHOW_RESULT)
@@ -242,7 +242,7 @@ class Runs(Generic[EditT]):
         )
 
     def _ahead(self, request: gr.Request) -> int | None:
-        return ahead(self.page, LANE["concurrency_id"], request.session_hash)
+        return ahead(self.page, DEVICE_QUEUE["concurrency_id"], request.session_hash)
 
 
 def _noting(running: Ending, there: Update) -> Ending:

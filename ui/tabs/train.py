@@ -26,7 +26,7 @@ from ui.components.heads import STYLE, heads
 from ui.components.literal import literal
 from ui.components.parts import Parts, Update, told_at
 from ui.components.screen import QUIET
-from ui.components.switch import LANE, Switch
+from ui.components.switch import DEVICE_QUEUE, Switch
 from ui.server.models import name_of_run
 from ui.server.watch import duration
 
@@ -342,7 +342,7 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         [status, *switch.outputs, switch.words, tabs],
         show_progress="hidden",
         api_visibility="private",
-        **LANE,
+        **DEVICE_QUEUE,
     )
     scrubbed = [above, grid, caption, status]
     step.input(told(here.scrub), [run, step], scrubbed, trigger_mode="always_last", **QUIET)

@@ -207,8 +207,8 @@ def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...]]:
 
 def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return a pipeline's parts, each with its library and class; those it does without are [null, null]."""
-    lists = {part: told for part, told in facts.items() if isinstance(told, list | tuple) and len(told) == 2}
-    return {part: list(told) for part, told in lists.items() if told[1] is not None}
+    lists = {part: info for part, info in facts.items() if isinstance(info, list | tuple) and len(info) == 2}
+    return {part: list(info) for part, info in lists.items() if info[1] is not None}
 
 
 def _part_names(index: dict[str, list[Any]], name: str) -> tuple[str, ...]:
@@ -296,11 +296,11 @@ def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
     variant = variant_of(safe, what)
     require_all_shards(path, variant, what)
     with explained(name, part), quiet():
-        module, told = loader.from_pretrained(
+        module, info = loader.from_pretrained(
             path, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
-    missing = sorted(key for key in told["missing_keys"] if not any(idle in key for idle in _IDLE_WEIGHTS))
-    if missing or told.get("mismatched_keys"):
+    missing = sorted(key for key in info["missing_keys"] if not any(idle in key for idle in _IDLE_WEIGHTS))
+    if missing or info.get("mismatched_keys"):
         lacking = (
             f"lacks {len(missing)} weights ({missing[0]})" if missing else "has weights of another shape"
         )

@@ -72,15 +72,15 @@ class Inverter:
     def guided(self, latents: Tensor, level: Level) -> Tensor:
         """Predict under guidance, in one call as the edit will: then even the rounding is the same."""
         guidance = Plain(self.scale)
-        told = {"unconditional": self.empty, "conditional": self.words}
-        rows = Conditioning.cat([told[name] for name in guidance.conditions])
+        conditioning = {"unconditional": self.empty, "conditional": self.words}
+        rows = Conditioning.cat([conditioning[name] for name in guidance.conditions])
         output = self.evaluate(torch.cat([latents] * len(rows)), level, rows)
         return guidance.combine(dict(zip(guidance.conditions, output.chunk(len(rows)), strict=True)))
 
-    def evaluate(self, latents: Tensor, level: Level, told: Conditioning) -> Tensor:
+    def evaluate(self, latents: Tensor, level: Level, conditioning: Conditioning) -> Tensor:
         """Ask the network about latents, (B, C, h, w), at a level."""
         self.num_rows += len(latents)
-        return self.model.network.predict(latents, level.timestep.to(latents.device), told)
+        return self.model.network.predict(latents, level.timestep.to(latents.device), conditioning)
 
     def step(self, index: int, num_steps: int, level: Level, latents: Tensor) -> Step:
         """Return a level that was reached, to be told."""

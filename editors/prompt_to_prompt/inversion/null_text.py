@@ -65,8 +65,10 @@ def _fitted(inverter: Inverter, path: Tensor) -> Generator[Step, None, Tensor]:
 
 def _guided(inverter: Inverter, latents: Tensor, level: Level, worded: Tensor, states: Tensor) -> Tensor:
     """Take a guided step with these states for the empty prompt."""
-    told = replace(inverter.empty, states=states.to(inverter.empty.states.dtype))
-    return level.a * latents + level.b * cfg(inverter.evaluate(latents, level, told), worded, inverter.scale)
+    conditioning = replace(inverter.empty, states=states.to(inverter.empty.states.dtype))
+    return level.a * latents + level.b * cfg(
+        inverter.evaluate(latents, level, conditioning), worded, inverter.scale
+    )
 
 
 def _distance(step: Callable[[Tensor], Tensor], aim: Tensor, states: Tensor) -> Tensor:

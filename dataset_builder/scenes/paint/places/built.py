@@ -178,7 +178,7 @@ def living_room(seed: int, size: int) -> Layout:
     p = Painter("living room", seed, size)
     random = p.random("lines")
     corner = random.uniform(0.60, 0.68)
-    papers = (
+    beside = (
         (206, 224, 216),
         (234, 218, 192),
         (216, 206, 228),
@@ -186,7 +186,7 @@ def living_room(seed: int, size: int) -> Layout:
         (240, 226, 206),
         (228, 192, 182),
     )
-    wall = choose_colour(random, papers) * (1 - 0.16 * (p.xx - 0.5) ** 2 * 4)[..., None]
+    wall = choose_colour(random, beside) * (1 - 0.16 * (p.xx - 0.5) ** 2 * 4)[..., None]
     if random.random() < 0.5:
         wall = wall * (1 + 0.03 * np.sign(np.sin(p.xx * (2 * np.pi * 11))))[..., None]
     wall = wall + (p.noise("soft", "wall") * (2 / 255))[..., None]

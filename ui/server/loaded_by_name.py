@@ -10,11 +10,11 @@ ROOM = 2
 """What stays loaded of a kind; what was used the longest time ago goes."""
 
 
-class Shelf(Generic[T]):
+class LoadedByName(Generic[T]):
     """Gives things by their names."""
 
     def __init__(self, load: Callable[[str], T], *, room: int = ROOM) -> None:
-        """Make an empty shelf.
+        """Begin with nothing loaded.
 
         Args:
             load: Loads one by its name; what it raises is passed on.

@@ -1,4 +1,4 @@
-"""The lane of all that edits: one edit at a time, and all of them in one thread.
+"""The thread that computes edits: one edit at a time, and all of them in this one thread.
 
 Each thread that calls torch gets helpers of its own from OpenMP, as many as there are cores. Once two
 threads have theirs, there are more of them than cores, and GNU's OpenMP (libgomp, `team.c` and `wait.h`:
@@ -17,12 +17,12 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LANE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+DEVICE_QUEUE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 """Everything that takes the accelerator waits in one line of gradio's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lane:
+class EditThread:
     """The one thread that edits are computed in."""
 
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "edits"))

@@ -1,4 +1,4 @@
-"""The door over raw HTTP: other names, other sites' pages and other sites' frames stay outside."""
+"""The access check over raw HTTP: other names, other sites' pages and other sites' frames stay outside."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
 from ui.cli import main
+from ui.server.access import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
 from ui.server.addresses import until_told_to_end
-from ui.server.door import ANOTHER_SITE, HEADERS, UNKNOWN_HOST, Hosts
 from ui.server.late_cancel import LateCancel
 
 ROOT = Path(__file__).parents[2]

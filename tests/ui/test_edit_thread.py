@@ -1,4 +1,4 @@
-"""The lane: whoever asks, edits are computed in its one thread; what is loaded is loaded in one that ends."""
+"""Whoever asks, edits are computed in one thread; what is loaded is loaded in one that ends."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread, current_thread
@@ -10,7 +10,7 @@ from editors import EditFailed, IncompatibleModel, InstructionEdit
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.components.screen import lay_out_screen
-from ui.server.lane import Lane, in_passing
+from ui.server.edit_thread import EditThread, in_passing
 from ui.tabs.runs import Runs
 
 
@@ -27,7 +27,9 @@ def runs(tmp_path):
 
     with gr.Blocks() as page:
         screen = lay_out_screen(gr.Button("Stop"), "Begin", actions=(), name="test")
-    return Runs(page=page, editors=Editors(), lane=Lane(), root=tmp_path, screen=screen, check=list)
+    return Runs(
+        page=page, editors=Editors(), edit_thread=EditThread(), root=tmp_path, screen=screen, check=list
+    )
 
 
 def request():

@@ -80,7 +80,7 @@ class Hosts:
         return name is not None and (name in self.named or (self.any_address and _is_address(name)))
 
 
-class Door:
+class AccessCheck:
     """Lets requests through to an application, and tells browsers what its answers may be used for."""
 
     def __init__(self, app: ASGIApp, *, hosts: Hosts) -> None:

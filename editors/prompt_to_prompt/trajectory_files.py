@@ -20,7 +20,7 @@ from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.records import weights_sign
 
 
-class Shelf:
+class TrajectoryFiles:
     """A folder of trajectories of one model."""
 
     def __init__(self, folder: Path, model: DiffusionModel) -> None:
