@@ -65,7 +65,7 @@ SCENE_COLUMNS: Final = (IMAGE, CAPTION, SCENE, SPLIT)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditTriplet:
-    """What a picture shows, how to change it, and what it shows afterwards, in words.
+    """A caption, an instruction, and the caption after it.
 
     Attributes:
         original_prompt: Caption of the picture before the edit.
@@ -95,7 +95,7 @@ class EditTriplet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipScores:
-    """How well a pair fits its words and itself, as cosines in [-1, 1].
+    """The scores of a pair against its words and itself, cosines in [-1, 1].
 
     Attributes:
         image_image: Original picture against edited picture.

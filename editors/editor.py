@@ -1,4 +1,4 @@
-"""What the two editors share: a request is read against the model, then carried out, alone or among others.
+"""The base of both editors: it reads requests against the model and carries them out, alone or together.
 
 Law: an editor keeps nothing of an edit: several may run at once, be left half-way, or fail, and the next is
 none the wiser. Each result of many edits is that of the one, to rounding.
@@ -26,12 +26,12 @@ class Job(Protocol):
 
     @property
     def batch_key(self) -> tuple[Hashable, ...]:
-        """What jobs that go through the network together have in common."""
+        """Key of jobs that may share a batch of the network."""
         ...
 
     @property
     def source(self) -> Hashable:
-        """What the original's picture depends on: jobs that agree in it may share its work."""
+        """Key of the original's picture: jobs of one key may share its work."""
         ...
 
 
@@ -62,7 +62,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
 
     @property
     def recommended(self) -> Settings:
-        """What a request takes where it names nothing."""
+        """Settings that a request takes where it names none."""
         return self.model.recommended
 
     def edit(self, edit: EditT) -> EditResult:

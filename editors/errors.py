@@ -1,4 +1,4 @@
-"""What can go wrong with an edit, as errors that a person can act on: one clear sentence each.
+"""Errors of edits that a person can act on: one clear sentence each.
 
     EditorError
     ├── InvalidEdit (ValueError)     a field of the request is wrong: field, value, allowed range, remedy

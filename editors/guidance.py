@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class Guidance(Protocol):
-    """How predictions under several conditions become one."""
+    """A rule that combines predictions under several conditions."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class Dual:
 
 
 class Branches(NamedTuple):
-    """Which of the three predictions of `dual` have a coefficient other than zero."""
+    """Flags of the three predictions of `dual`: True where the coefficient is not zero."""
 
     uncond: bool
     image: bool

@@ -45,7 +45,7 @@ class _Job:
 
     @property
     def batch_key(self) -> tuple[Hashable, ...]:
-        """What rows of one network batch must have in common."""
+        """Key of jobs that may share a batch of the network."""
         asked = self.settings
         scales = (asked.guidance_scale, asked.image_guidance_scale)
         return (self.photo.size, asked.num_inference_steps, *scales)
@@ -96,7 +96,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """What the model says it is good at, as one would ask for it; empty where it says nothing."""
+        """Instructions that the model says it is good at; empty where it says nothing."""
         return self.model.instructions
 
     def _read(self, resolved: ResolvedEdit[InstructionEdit]) -> _Job:

@@ -1,4 +1,4 @@
-"""What all editors share about carrying an edit out: run it to the end, and say in a sentence what failed.
+"""Helpers that run an edit to its end, and say in a sentence what failed.
 
 Law: an edit that cannot be finished ends as `EditFailed`, with a remedy; a bug keeps its traceback.
 """

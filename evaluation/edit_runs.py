@@ -1,4 +1,4 @@
-"""What measurements of an instruction editor share: how it is asked, and what is kept of it between runs.
+"""Helpers of measurements of an instruction editor: its requests, and what is kept between runs.
 
 Law: a sample once measured is not measured again for the same run, whatever interrupted it.
 """
@@ -25,7 +25,7 @@ _SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_ste
 
 
 class Asking(Protocol):
-    """How edits are asked for; None takes what the model recommends."""
+    """Settings of the edits that are measured; None takes what the model recommends."""
 
     @property
     def seed(self) -> int:

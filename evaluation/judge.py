@@ -40,7 +40,7 @@ _BATCH: Final = 128
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thing:
-    """What one noun of a picture looks like.
+    """The looks of one noun in a picture.
 
     Attributes:
         count: How many there are.
@@ -55,7 +55,7 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What a picture shows.
+    """A judge's reading of a picture.
 
     Attributes:
         things: Noun to what it looks like, for nouns that are there.

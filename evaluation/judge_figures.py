@@ -65,7 +65,7 @@ class JudgeJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marks:
-    """How a reading of one scene compares with its truth.
+    """Marks of one reading against the scene's truth.
 
     Attributes:
         key: Name of the scene.
@@ -81,7 +81,7 @@ class Marks:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeReport:
-    """How often the judge is right.
+    """A report of how often the judge is right.
 
     Attributes:
         world: Its world.

@@ -31,7 +31,7 @@ _ABSENT: Final = -3.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vocabulary:
-    """What a judge can say: the words of a world, each head's in the order of its classes.
+    """The words that a judge can say, each head's in the order of its classes.
 
     Attributes:
         style: None, the plain picture, comes first.

@@ -131,7 +131,7 @@ class PhotoScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhotosReport:
-    """What was found, and on what.
+    """A report: figures, and the models and photographs they are of.
 
     Attributes:
         model: Name of the model.

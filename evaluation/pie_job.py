@@ -1,4 +1,4 @@
-"""What to measure on PIE-Bench, and with which settings.
+"""The job of measuring on PIE-Bench.
 
 Reference: Xuan Ju, Ailing Zeng, Yuxuan Bian, Shaoteng Liu, Qiang Xu, "Direct Inversion: Boosting
 Diffusion-based Editing with 3 Lines of Code" (2023, arXiv 2310.01506), §5: the windows, the weight of the

@@ -65,7 +65,7 @@ class PieScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PieRow:
-    """What one row adds up to.
+    """Figures of one row.
 
     Attributes:
         row: What made the pictures.
@@ -84,7 +84,7 @@ class PieRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PieReport:
-    """What was found, on what, and by which models.
+    """A report: figures, and the data and models they are of.
 
     Attributes:
         data_hash: Of the mapping file's entries.

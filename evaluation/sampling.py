@@ -33,7 +33,7 @@ from editors.pictures.batches import to_tensor, to_uint8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How to draw.
+    """Settings of drawing.
 
     Attributes:
         size: Side of the pictures in pixels.

@@ -76,7 +76,7 @@ class ScoredPairs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScorerReport:
-    """What a scorer can tell.
+    """A report of what a scorer can tell.
 
     Attributes:
         scorer: Its name.

@@ -73,7 +73,7 @@ class KindFigures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalReport:
-    """What an evaluation found, and on what.
+    """A report of an evaluation.
 
     Attributes:
         model: Name of the model.

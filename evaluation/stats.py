@@ -1,4 +1,4 @@
-"""What a job made of its triplets, in figures: the funnel, the scores, and what p does to the direction.
+"""Statistics of a job: the funnel of its triplets, their scores, and what p does to the direction.
 
 Law: everything is counted from what the stages wrote: `triplets.json` says what became of every prompt,
 `decisions.jsonl` what became of every rendered pair. Each stage's losses add up to what came in.

@@ -1,4 +1,4 @@
-"""What a training run is asked to do: frozen values, validated when made, written into the run folder.
+"""Configurations of training runs: frozen values, validated when made, written into the run folder.
 
 Law: everything that decides the trained bytes is a field here; the order of samples, the noise and the
 dropout follow from `seed` and the step alone (`trainer.data.draws`).

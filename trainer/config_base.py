@@ -1,4 +1,4 @@
-"""What all training runs are asked to do, whatever they train; see `trainer.config`.
+"""The configuration that all training runs share; see `trainer.config`.
 
 Law: everything that decides the trained bytes is a field, and is part of `TrainConfig.identity`.
 """

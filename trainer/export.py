@@ -1,4 +1,4 @@
-"""What training leaves behind: folders that diffusers, the editors and other people's tools load.
+"""Exports of training: folders that diffusers, the editors and other people's tools load.
 
 Law: an exported folder opens in a bare diffusers pipeline and gives the application's picture: same
 weights, same text window, same scheduler; and it says which guidance suits it.

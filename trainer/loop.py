@@ -46,7 +46,7 @@ from trainer.tasks.task import Grouped, Task, Validated, make_task
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainStep:
-    """Where a run is.
+    """The state of a run after a step.
 
     Attributes:
         step: Optimizer steps done.

@@ -1,4 +1,4 @@
-"""What a run would take: one trial step on the first samples, before anything is written.
+"""A trial step on the first samples that says what a run would take, before anything is written.
 
 Law: nothing of a plan stays on the disk, and a run afterwards begins as if there had been none.
 """
@@ -29,7 +29,7 @@ STATE_BYTES = 12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a run would take, on this machine and at its present load.
+    """Time and memory that a run would take, on this machine and at its present load.
 
     Attributes:
         rows: Samples that would be trained on.

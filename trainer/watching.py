@@ -1,4 +1,4 @@
-"""How a run is getting on: steps, losses, what it measured of itself, the grids that it drew.
+"""Reading a run from outside: its steps, losses, measurements and grids.
 
 Law: it only reads, and a run may be writing at that moment: what is told is what stood there in whole lines
 and whole files. Importing this imports no torch.
@@ -28,7 +28,7 @@ _WRITTEN: Final = ("config.json", "log.jsonl", "validation.jsonl", "done.json", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFacts:
-    """What is known of a run.
+    """Facts of a run, read from its folder.
 
     Attributes:
         folder: Of the run.

@@ -91,7 +91,7 @@ class _Server(MCPServer[Any]):
 
 
 class Tools:
-    """What an assistant can do."""
+    """Tools for an assistant."""
 
     def __init__(self, folder: Path, address: Callable[[], str]) -> None:
         """Offer the pictures below a folder.

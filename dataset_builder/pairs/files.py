@@ -1,4 +1,4 @@
-"""Which files of a folder are data: of which split, in how many parts, and what is none at all.
+"""Finding the data files of a folder: their split, their parts, and what is no data.
 
 Law: a split is named by a whole part of a path, never by letters within one; hidden files are no data; links
 are followed; and whatever else is left out, or missing, is told in a sentence.

@@ -1,4 +1,4 @@
-"""What a person decided about single pairs of a dataset: a file beside the shards, which stay as they are.
+"""Decisions of a person about single pairs, in a file beside the shards, which stay as they are.
 
 Law: the last word on a pair counts; taking it back leaves the dataset as if nothing had been said.
 """

@@ -1,4 +1,4 @@
-"""How well pictures fit words and each other: the filter of InstructPix2Pix's dataset, and its curve.
+"""Scores of pictures against words and each other: the filter of InstructPix2Pix's dataset, and its curve.
 
 References: Tim Brooks, Aleksander Holynski, Alexei Efros, "InstructPix2Pix" (2023, arXiv:2211.09800), §3.1.2
 and figure 8; the direction after Rinon Gal et al., "StyleGAN-NADA" (2021, arXiv:2108.00946), eq. 2; Alec
@@ -38,7 +38,7 @@ _BATCH: Final = 64
 
 
 class Towers(Protocol):
-    """What a scorer is made of: two ways into one space."""
+    """The two towers of a scorer, which lead into one space."""
 
     def images(self, pictures: NDArray[np.uint8]) -> Tensor:
         """Return (B, D) of pictures (B, H, W, 3)."""

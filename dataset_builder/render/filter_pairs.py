@@ -47,7 +47,7 @@ _CALIBRATION_BATCH: Final = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterJob(ThresholdChoice):
-    """Which rendered pairs to keep.
+    """A job that keeps the good ones of rendered pairs.
 
     Attributes:
         rendered: Folder that `wordbrush data render` filled.

@@ -1,4 +1,4 @@
-"""Which drawn pairs are kept: thresholds on four scores, a named reason for each other, top-k of a prompt.
+"""Filters of drawn pairs: thresholds on four scores, a named reason for each loss, top-k of a prompt.
 
 Reference: InstructPix2Pix (Brooks, Holynski, Efros, 2023, arXiv:2211.09800), section 3.1.2: CLIP similarity
 of the pictures, of each picture with its caption, and directional similarity (StyleGAN-NADA, Gal et al.,

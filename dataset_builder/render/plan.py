@@ -1,4 +1,4 @@
-"""What a rendering job draws, sample by sample: pure plans, made before anything is loaded.
+"""Plans of a rendering job, sample by sample: pure, made before anything is loaded.
 
 References: InstructPix2Pix (Brooks, Holynski, Efros, 2023, arXiv:2211.09800), section 3.1.2: many samples a
 prompt, each with its own share p ~ U(0.1, 0.9) of steps that share attention; Prompt-to-Prompt (Hertz et al.,

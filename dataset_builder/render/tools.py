@@ -1,4 +1,4 @@
-"""What rendering works with: an editor that draws pairs, a scorer that looks at them, one of each a process.
+"""The tools of rendering: an editor that draws pairs and a scorer that looks at them, one of each a process.
 
 Law: a fingerprint changes with the weights and with nothing else, so a model may move between two runs.
 """

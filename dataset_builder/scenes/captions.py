@@ -1,4 +1,4 @@
-"""How a scene is said: its exact caption, and the phrases that captions and edit prompts share.
+"""Captions of scenes, which are exact, and the phrases that captions and edit prompts share.
 
 Law: a caption names exactly what can be seen. A style without colour takes the colour words out; a time or
 weather that the background cannot show is not named; plain day and clear weather go without saying.

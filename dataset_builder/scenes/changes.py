@@ -1,4 +1,4 @@
-"""What an edit does to a scene: one function a kind, each the smallest change that its words name.
+"""Changes that edits make to scenes: one function a kind, each the smallest change that its words name.
 
 Law: a change leaves the seed and every field it does not name as they were; where a scene has nothing of the
 kind to change, the answer is None.

@@ -1,4 +1,4 @@
-"""How people ask for an edit: several ways to say each, a few of them never trained on.
+"""Wordings of instructions: several ways to say each, a few of them never trained on.
 
 Law: the held-out phrasings of an edit are none of its training phrasings.
 """

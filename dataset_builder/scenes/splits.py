@@ -1,4 +1,4 @@
-"""What is never trained on: attribute combinations and drawings that a hash sets aside for testing.
+"""The held-out split: attribute combinations and drawings that a hash sets aside for testing.
 
 Set aside are some (noun, background), (noun, colour), (noun, material), (noun, accessory), (noun, style),
 (background, time, weather) combinations, and some drawings of nouns. A scene with any of them is held out.

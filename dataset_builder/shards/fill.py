@@ -47,7 +47,7 @@ class Runnable(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Running:
-    """How shards are drawn; nothing of it changes a byte.
+    """Settings of drawing shards, of which none changes a byte.
 
     Attributes:
         executor: "process" takes a process for each job, "serial" none, "ray" a Ray cluster.

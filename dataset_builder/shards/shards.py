@@ -29,7 +29,7 @@ from dataset_builder.shards.tars import MEMBER_NAME
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardSpec:
-    """Which samples a shard holds: pure data, so any worker can draw it at any time.
+    """The samples of a shard: pure data, so any worker can draw it at any time.
 
     Attributes:
         index: Number of the shard, from 0.
@@ -65,7 +65,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShardReport:
-    """What a shard holds: the manifest, and whether this run drew it.
+    """The manifest of a shard, and whether this run drew it.
 
     Attributes:
         name: Name of the shard.

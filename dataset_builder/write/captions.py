@@ -1,4 +1,4 @@
-"""Where original prompts come from: the scene grammar, a text file, a jsonl file, a column of a HF dataset.
+"""Sources of original prompts: the scene grammar, a text file, a jsonl file, a column of a HF dataset.
 
 Law: a prompt is there once; what is left out is counted by its reason, so that the counts add up to what was
 read.
@@ -27,7 +27,7 @@ TEXT: Final = ".txt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PromptSource:
-    """Where to read original prompts.
+    """A source of original prompts.
 
     Attributes:
         prompts: "scenes", a file (.jsonl: one object a line; any other: one caption a line), or the folder or

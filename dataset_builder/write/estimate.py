@@ -1,4 +1,4 @@
-"""What a writing job will ask, cost and take, said before the first request.
+"""An estimate of a writing job, before its first request: requests, tokens, money, time.
 
 Law: an estimate asks nothing and writes nothing; it counts what is left to do, earlier runs taken off.
 """
@@ -26,7 +26,7 @@ SECONDS_PER_ANSWER: Final = 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What is left of a job.
+    """An estimate of what is left of a job.
 
     Attributes:
         requests: Requests to make, if each is answered at once.

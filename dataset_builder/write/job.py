@@ -1,4 +1,4 @@
-"""What a writing job is asked to do: where prompts come from, who writes, how fast, for how much.
+"""The writing job: its prompts, its writer, its pace and its budget.
 
 Law: a job that cannot be done says so here, before anything is read, asked or written. What the triplets
 depend on goes into `config`; how fast they are made, and for how much money, does not.
@@ -48,7 +48,7 @@ EXAMPLES: Final = Path(__file__).with_name("examples.jsonl")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prices:
-    """What a million tokens cost, in any currency; the budget is in the same."""
+    """Prices of a million tokens, in any currency; the budget is in the same."""
 
     input: float
     output: float

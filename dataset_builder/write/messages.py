@@ -1,4 +1,4 @@
-"""What is asked of a language model, and how its answer is read: chat, responses, and the Batch API's lines.
+"""Messages to a language model and the reading of its answers: chat, responses, the Batch API's lines.
 
 The request is that of InstructPix2Pix: Learning to Follow Image Editing Instructions (Brooks, Holynski,
 Efros, 2023, arXiv:2211.09800), which fine-tuned a completion model on 700 triplets; here examples stand in
@@ -62,7 +62,7 @@ _REFUSAL: Final = re.compile(
 
 
 class TripletAnswer(BaseModel):
-    """What a model answers: the schema that servers are given."""
+    """The answer of a model, and the schema that servers are given."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

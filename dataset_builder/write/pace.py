@@ -1,4 +1,4 @@
-"""How fast, and for how much: the pace of requests, the wait after a failure, the money of a job.
+"""The pace of requests, the wait after a failure, and the money of a job.
 
 Law: no more is sent in a minute than was asked for, a server's `Retry-After` is never undercut, and a budget
 is overrun by one request at most: a second one starts only if both fit at their largest.

@@ -1,4 +1,4 @@
-"""Whom a server's refusal concerns: this prompt, the form of the request, the account, the server.
+"""Refusals of servers, and whom each concerns: this prompt, the form of the request, the account, the server.
 
 Servers of one API say one thing in many ways: by a status, a code, a parameter's name, or words alone. What
 is told apart here was reported of OpenAI, Azure, vLLM, llama.cpp, Ollama, LM Studio, DeepSeek, OpenRouter,

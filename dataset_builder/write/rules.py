@@ -1,4 +1,4 @@
-"""What a writer's answer must be before it becomes a triplet, each rule with a name that is counted.
+"""Rules that a writer's answer must pass to become a triplet; each has a name under which it is counted.
 
 The rules are those of InstructPix2Pix: Learning to Follow Image Editing Instructions (Brooks, Holynski,
 Efros, 2023, arXiv:2211.09800, section 3.1 and its released code: two parts, and captions that differ beyond

@@ -71,7 +71,7 @@ class PromptReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WriteReport:
-    """What a job made.
+    """A report of what a job made.
 
     Attributes:
         triplets: Number of triplets.

@@ -58,7 +58,7 @@ _PLAIN_PROCESSORS = (AttnProcessor, AttnProcessor2_0, SlicedAttnProcessor, XForm
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttentionSite:
-    """Where in the UNet an attention stands.
+    """The place of an attention layer in the network.
 
     Attributes:
         name: The module's path, such as `down_blocks.1.attentions.0.transformer_blocks.0.attn2`.

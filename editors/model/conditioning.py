@@ -1,4 +1,4 @@
-"""What a UNet is told beside the noise: a prompt's states, and what larger models want besides.
+"""The conditioning of a network: states of the prompt, and what larger models read besides.
 
 Reference: Dustin Podell, Zion English, Kyle Lacey, Andreas Blattmann, Tim Dockhorn, Jonas Müller, Joe Penna,
 Robin Rombach, "SDXL: Improving Latent Diffusion Models for High-Resolution Image Synthesis" (2023, arXiv

@@ -1,4 +1,4 @@
-"""Which device and which number format, where the user does not say."""
+"""The choice of device and number format where the user makes none."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -86,7 +86,7 @@ class DiffusionModel:
 
     @property
     def text(self) -> TextReader:
-        """What reads the prompts."""
+        """The reader of prompts."""
         second = ((self.tokenizer_2,), (self.text_encoder_2,)) if self.is_xl else ((), ())
         return TextReader(
             tokenizers=(self.tokenizer, *second[0]), text_encoders=(self.text_encoder, *second[1])
@@ -99,12 +99,12 @@ class DiffusionModel:
 
     @property
     def recommended(self) -> Settings:
-        """What a request takes where it names nothing."""
+        """Settings that a request takes where it names none."""
         return recommended_settings(self.kind, self.recommends)
 
     @property
     def network(self) -> Network:
-        """What predicts."""
+        """The network, behind its border."""
         return Network(self.unet)
 
     def with_network(self, module: Any, *, name: str | None = None) -> Self:
@@ -124,12 +124,12 @@ class DiffusionModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return self.network.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the network computes in; latents stay float32 between its calls."""
+        """Number format of the network; latents stay float32 between its calls."""
         return self.network.dtype
 
     @property

@@ -25,7 +25,7 @@ from editors.model.threads import threads_that_pay
 
 
 class PictureInput(Protocol):
-    """How the picture that is edited reaches the network, and where in its output the prediction stands."""
+    """The way in which the edited picture enters the network, and the prediction leaves it."""
 
     def join(self, latents: Tensor, picture: Tensor) -> Tensor:
         """Put noised latents and the picture's, (B, C, h, w) each, together as the network reads them."""
@@ -51,7 +51,7 @@ class Channels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """What predicts the noise, velocity or clean latents of noised latents.
+    """A network that predicts the noise, velocity or clean latents of noised latents.
 
     Attributes:
         module: A UNet2DConditionModel, as it is or as it is wrapped for training.
@@ -63,13 +63,13 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where it is."""
+        """Device of the weights."""
         device: torch.device = next(self.module.parameters()).device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in; latents stay float32 between its calls."""
+        """Number format of the weights; latents stay float32 between calls."""
         dtype: torch.dtype = next(self.module.parameters()).dtype
         return dtype
 
@@ -107,7 +107,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Rows:
-    """What the network is told under one condition, for all pictures of a batch.
+    """Input of the network under one condition, for all pictures of a batch.
 
     Attributes:
         conditioning: B rows.

@@ -1,4 +1,4 @@
-"""How many threads are worth waking for one call of the UNet on a CPU.
+"""The number of threads that a call of the network on a CPU is worth.
 
 A call is a few hundred small operations, and after each the threads wait for each other. Whoever shares the
 machine has them sleep meanwhile (`OMP_WAIT_POLICY=PASSIVE`, as the command does), and waking one takes longer

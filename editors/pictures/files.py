@@ -1,4 +1,4 @@
-"""What a file holds, by its first bytes: pictures that are decoded, and all else by its right name.
+"""Recognising files by their first bytes: pictures are decoded, and all else is called by its right name.
 
 Law: notes, profiles and other words beside the pixels never decide whether a picture can be edited, and a
 file that is none is called what it is.

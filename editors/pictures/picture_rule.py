@@ -48,7 +48,7 @@ _MARGIN = 0.08
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PictureRule:
-    """What an edit adds to every pixel: features · weights + offset.
+    """The rule by which an edit changes every pixel: features · weights + offset.
 
     Attributes:
         weights: (13, 3).

@@ -23,7 +23,7 @@ _FEWEST_CELLS = 8  # on the shorter side; below that a map no longer tells where
 
 
 class WordMaps:
-    """Where given tokens are looked at, summed over one edit's steps: the observer of an `EditControl`.
+    """An observer that sums over an edit's steps where given tokens are looked at.
 
     It learns the tokens' share of the edited maps by attending to an indicator of them, so no map is ever
     built.

@@ -1,4 +1,4 @@
-"""What an editor keeps to use again: values that never change, under a lock, within so many bytes.
+"""A cache of values that never change, under a lock, within so many bytes.
 
 Law: whoever looks something up has it for good, whatever is put in or dropped meanwhile; the bytes kept never
 exceed the budget.

@@ -1,4 +1,4 @@
-"""What an edited picture takes from the original's attention, as frozen values that compose.
+"""Attention controls: frozen values that compose, and say what an edit takes from its original.
 
 References: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
 2208.01626); for self-attention in every layer and both halves, Brooks et al., "InstructPix2Pix: Learning to
@@ -170,7 +170,7 @@ class InjectSelf:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RowControl:
-    """What one row of the batch takes from another.
+    """A control of one row of the batch by another.
 
     Attributes:
         original: The row that gives; it is never changed.
@@ -219,7 +219,7 @@ class AttentionObserver(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Observation:
-    """Who is told the attention of which pair of rows.
+    """An observer and the pair of rows whose attention it sees.
 
     Attributes:
         original: The row of the original, in the batch or among the recorded ones.
@@ -234,7 +234,7 @@ class Observation:
 
 
 class Look(NamedTuple):
-    """What one row attends with at one site: `(heads, P, D)`, `(heads, K, D)`, `(heads, 1 or P, K)`."""
+    """Query, key and mask of one row at one site: `(heads, P, D)`, `(heads, K, D)`, `(heads, 1 or P, K)`."""
 
     query: Tensor
     key: Tensor

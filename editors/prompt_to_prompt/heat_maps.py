@@ -1,4 +1,4 @@
-"""Where each word of a prompt is looked at, for people to see.
+"""Heat maps that show people where each word of a prompt is looked at.
 
 Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
 2208.01626), Fig. 4: the average of cross-attention over the steps, and here over all layers.

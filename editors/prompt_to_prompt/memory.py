@@ -1,4 +1,4 @@
-"""What an editor of prompts remembers: prompts read, photos inverted, originals, and edits to go on from.
+"""The memory of the prompt editor: prompts read, photos inverted, originals, and edits to go on from.
 
 Law: what is remembered is what was computed, so nothing that is drawn depends on it. An edit sees what there
 was when it began; memory is bounded, and what does not fit is computed again.

@@ -73,7 +73,7 @@ class Originals(Protocol):
 
     @property
     def looks(self) -> Sequence[Looks]:
-        """What each attended with in the latest call, as far as anyone wants to know."""
+        """Queries and keys of each in the latest call, at the sites that edits need."""
         ...
 
     def steps(self) -> Iterator[Step]:

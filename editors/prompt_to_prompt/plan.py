@@ -150,7 +150,7 @@ class Plan:
 
     @property
     def inversion(self) -> tuple[Hashable, ...]:
-        """What the trajectory of a photo depends on."""
+        """Cache key of a photo's trajectory."""
         assert self.photo is not None
         method, scale = self.edit.inversion, self.settings.guidance_scale
         own = METHODS[method].key(scale, self.seed)
@@ -159,7 +159,7 @@ class Plan:
 
     @property
     def source(self) -> tuple[Hashable, ...]:
-        """What the original's picture depends on: edits that agree in it share its rows."""
+        """Cache key of the original's picture: edits of one key share its rows."""
         if self.is_held:
             return self.inversion
         if self.photo is not None:
@@ -168,12 +168,12 @@ class Plan:
 
     @property
     def lineage(self) -> tuple[Hashable, ...]:
-        """What two edits have in common that can only differ in what acts in them; see `signs`."""
+        """Cache key shared by edits of one source, edited prompt and scale; they differ in `signs` alone."""
         return (self.source, self.edit.edited_prompt, self.settings.guidance_scale)
 
     @property
     def batch_key(self) -> tuple[Hashable, ...]:
-        """What rows of one network batch must have in common."""
+        """Key of edits that may share a batch of the network."""
         method = self.edit.inversion if self.is_held else None
         return (self.size, self.settings.num_inference_steps, self.settings.guidance_scale, method)
 

@@ -1,4 +1,4 @@
-"""What remains of originals and edits that were drawn, so that the next edit need not draw them again.
+"""Records of originals and edits that were drawn, from which the next edit goes on.
 
 Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
 2208.01626): the original's branch never depends on the edit. So its latents, and the queries and keys that

@@ -97,7 +97,7 @@ class SideBySide:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Observers:
-    """Who watches one edit's attention."""
+    """The observers of one edit's attention."""
 
     words: WordMaps | None
     heat: HeatMaps | None
@@ -265,7 +265,7 @@ def _agreements(plans: Sequence[Plan]) -> list[dict[int, int]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taken:
-    """What the originals attended with in this step, numbered behind the rows of the batch."""
+    """Queries and keys of the originals in this step, numbered behind the rows of the batch."""
 
     originals: Originals
     halves: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""When a control acts: fractions of the steps, for all words or for each.
+"""Windows in which a control acts: fractions of the steps, for all words or for each.
 
 Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
 2208.01626), "Attention Re-weighting" and the authors' schedules per word.

@@ -1,1 +1,1 @@
-"""What is asked for: edits, their rules, settings and recipes. No module of this room imports torch."""
+"""Requests: edits, their rules, settings and recipes. No module of this room imports torch."""

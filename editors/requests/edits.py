@@ -1,4 +1,4 @@
-"""What an edit is: the requests, what comes out of them, and what every editor can do.
+"""Edits: the requests, their results, and the protocol of editors.
 
 References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Daniel Cohen-Or,
 "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander
@@ -327,7 +327,7 @@ class EditResult:
 
 
 class Editor(Recommending, Protocol[EditT_contra]):
-    """What every editor does: the same edit, watched or not."""
+    """The protocol of editors: the same edit, watched or not."""
 
     def edit(self, edit: EditT_contra) -> EditResult:
         """Carry out the edit."""
@@ -343,5 +343,5 @@ class InstructionEditor(Editor[InstructionEdit], Protocol):
 
     @property
     def instructions(self) -> tuple[str, ...]:
-        """What its model says it is good at, as one would ask for it; empty where it says nothing."""
+        """Instructions that its model says it is good at; empty where it says nothing."""
         ...

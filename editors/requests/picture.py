@@ -35,7 +35,7 @@ class Picture:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What people should know of the file, a sentence each."""
+        """Remarks on the file for people, a sentence each."""
         if self.num_frames == 1:
             return ()
         return ("Of the frames or pages of the file, the first is edited; the others are left out.",)

@@ -31,7 +31,7 @@ _MAX_CHUNK = 200_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """What a picture says of how it was made.
+    """The recipe that a picture carries.
 
     Attributes:
         parameters: The line of the common web interfaces.

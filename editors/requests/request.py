@@ -1,4 +1,4 @@
-"""What all requests can do: be written as JSON and read back.
+"""The base of requests: they are written as JSON and read back.
 
 Law: what `to_json` writes, `from_json` reads; pictures go by reference, and what is no such request is one
 sentence. Importing this module imports no torch.

@@ -27,7 +27,7 @@ Kind = Literal["base", "edit"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What an edit is carried out with; each is explained at the request's field of its name.
+    """The settings of an edit; each is explained at the request's field of its name.
 
     Attributes:
         num_inference_steps: Denoising steps.
@@ -84,7 +84,7 @@ class Recommending(Protocol):
 
     @property
     def recommended(self) -> Settings:
-        """What a request takes where it names nothing."""
+        """Settings that a request takes where it names none."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What people should know of an edit that came out as nobody meant it: words never taught, next to no change.
+"""Remarks on edits that came out as nobody meant them: words never taught, next to no change.
 
 A small model does something with every sentence. Law: it is said where a word of the instruction was in none
 that the model learnt from, and where the result hardly differs from the picture.

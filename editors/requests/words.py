@@ -1,4 +1,4 @@
-"""Where words are in a text, as people of all scripts write them.
+"""Finding words in a text, as people of all scripts write them.
 
 Law: letters keep their combining marks, and a word that is looked for is found whole or not at all; where a
 script writes no spaces, any run of its letters may be a word.

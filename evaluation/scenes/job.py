@@ -1,4 +1,4 @@
-"""What to evaluate on held-out scenes, and with which settings."""
+"""The job of evaluating on held-out scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caption, or an edit of one, claims about a picture, and whether a judge's reading bears it out.
+"""Claims of captions and edits about pictures, and whether a judge's reading bears them out.
 
 Law: pure functions of scenes and readings. A claim is made only about what can be seen: a colour only where
 the caption names one and the style keeps it, an hour only where the place shows it.
@@ -67,7 +67,7 @@ def agreement(claims: Mapping[Claim, Any], reading: Reading) -> dict[str, float 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditClaims:
-    """What an exact edit claims about the edited picture.
+    """Claims of an exact edit about the edited picture.
 
     Attributes:
         target: What must have changed: new nouns there, old ones gone, the new colour, hour, place, ...

@@ -1,4 +1,4 @@
-"""What is measured, row by row, and where it is kept so that a cut evaluation goes on.
+"""Rows of measurements, and the files that they are kept in so that a cut evaluation goes on.
 
 Law: rows are measured and written a batch at a time, a batch is one line of the file, and batches do not
 depend on what was measured before: an evaluation that was cut says the same as one that was not.

@@ -1,4 +1,4 @@
-"""What the rows add up to: means with their intervals, by section, method and kind.
+"""Summaries of rows: means with their intervals, by section, method and kind.
 
 Law: a report is a pure function of its rows.
 """
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SectionReport:
-    """What a section found.
+    """Figures of a section.
 
     Attributes:
         name: Of the section.
@@ -66,7 +66,7 @@ class SectionReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenesReport:
-    """What an evaluation on held-out scenes found, and on what.
+    """A report of an evaluation on held-out scenes.
 
     Attributes:
         model: Name of the edit model.

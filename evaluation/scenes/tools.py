@@ -22,7 +22,7 @@ from evaluation.scenes.job import ScenesJob
 
 
 class Reader(Protocol):
-    """What reads pictures: the judge."""
+    """A reader of pictures, such as the judge."""
 
     world: str
     world_hash: str
@@ -32,7 +32,7 @@ class Reader(Protocol):
 
 
 class Toolbox(Protocol):
-    """What an evaluation works with; `hash_of` names an attribute of it."""
+    """The tools of an evaluation; `hash_of` names an attribute."""
 
     @property
     def base(self) -> PromptToPromptEditor:

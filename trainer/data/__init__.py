@@ -1,1 +1,1 @@
-"""What a step sees: samples, their views, their latents, and which numbers are drawn for them."""
+"""The data of a step: samples, their views, their latents, and the numbers that are drawn for them."""

@@ -1,4 +1,4 @@
-"""Which samples a step sees and which random numbers they get, as pure functions of seed and position.
+"""Draws of a step: its samples and their random numbers, as pure functions of seed and position.
 
 A position counts the samples a run has drawn: step, accumulation, process and row in one number. So the
 draws of a step do not depend on how many processes share it, and a run that continues needs no generator's

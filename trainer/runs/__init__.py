@@ -1,1 +1,1 @@
-"""How it is trained: the loop, its folder, its checkpoints, and where it computes."""
+"""Runs: their folder, their checkpoints, and where they compute."""

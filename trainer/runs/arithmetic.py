@@ -1,4 +1,4 @@
-"""How a step is computed: in which type of numbers, and by which attention kernel.
+"""The arithmetic of a step: its type of numbers and its attention kernel.
 
 Law: neither changes what is learnt from, nor what an exported file looks like; both are resolved before the
 first step and written down, so that a run goes on as it began.

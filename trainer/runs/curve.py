@@ -1,4 +1,4 @@
-"""What a run measured of itself while it trained: lines of figures, and the same as a picture.
+"""Measurements of a run while it trains: lines of figures, and the same as a picture.
 
 Law: figures taken after the checkpoint that a run goes on from are forgotten, for they are taken again; the
 file is there whole or not at all.

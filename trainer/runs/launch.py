@@ -1,4 +1,4 @@
-"""Where a run computes: the device that was asked for, and which process of how many this is.
+"""The device that a run computes on, and which process of how many this is.
 
 Law: a device that was asked for is used or refused, never replaced; and what a launcher left behind in the
 environment is not taken for a launch: a process trains alone, or says what is missing.

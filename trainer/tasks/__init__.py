@@ -1,1 +1,1 @@
-"""What is trained: a model, its data and its loss, for each kind."""
+"""Tasks: a model, its data and its loss, for each kind that is trained."""

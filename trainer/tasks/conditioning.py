@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Kept(NamedTuple):
-    """Which samples keep their condition, bool (B,) each."""
+    """Masks of samples that keep their conditions, bool (B,) each."""
 
     text: Tensor
     picture: Tensor

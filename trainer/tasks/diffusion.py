@@ -1,4 +1,4 @@
-"""What the two diffusion models' training has in common: noising, the target, sampling for the grid.
+"""The base of both diffusion tasks: noising, the target, sampling for the grid.
 
 References: Jonathan Ho, Ajay Jain, Pieter Abbeel, "Denoising Diffusion Probabilistic Models" (2020, arXiv
 2006.11239); Tim Salimans, Jonathan Ho, "Progressive Distillation for Fast Sampling of Diffusion Models"
@@ -119,7 +119,7 @@ def min_snr_weight(alphas_cumprod: Tensor, prediction_type: str, gamma: float) -
 
 
 class Draw(NamedTuple):
-    """What a batch draws for its noising: timesteps (B,), noise and the posterior's share (B, C, h, w)."""
+    """Random numbers of a batch: timesteps (B,), noise and the posterior's share (B, C, h, w)."""
 
     timesteps: Tensor
     noise: Tensor
@@ -127,7 +127,7 @@ class Draw(NamedTuple):
 
 
 class DiffusionTask(ABC):
-    """What training a latent diffusion model takes, whatever it is conditioned on; see `tasks.task.Task`.
+    """A task that trains a latent diffusion model, whatever its conditions; see `tasks.task.Task`.
 
     Attributes:
         whole: The model; its network is in training, its other parts are frozen.

@@ -1,4 +1,4 @@
-"""What the training loop does not know: the model, its data and its loss.
+"""The protocol of tasks, of which the training loop knows no more: the model, its data and its loss.
 
 Law: what a task gives for a step depends on the seed and the step alone, never on what was asked before.
 """
@@ -19,7 +19,7 @@ from trainer.tasks.grids import Sheet
 
 
 class Task(Protocol):
-    """What the loop does not know: the model, its data and its loss."""
+    """A model, its data and its loss."""
 
     model: nn.Module
     num_samples: int

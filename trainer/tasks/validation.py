@@ -1,4 +1,4 @@
-"""What a diffusion model in training is measured by, on samples that it does not see.
+"""Measurements of a diffusion model in training, on samples that it does not see.
 
 Law: the same samples, timesteps and noise each time, so that two figures differ by the model alone.
 """

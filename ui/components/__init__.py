@@ -1,1 +1,1 @@
-"""What the tabs are made of."""
+"""Components of the tabs."""

@@ -132,7 +132,7 @@ build();
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoardState:
-    """What stands on the board.
+    """The state of the board.
 
     Attributes:
         original: Words of the original prompt.

@@ -1,4 +1,4 @@
-"""What the Train tab draws of a run: curves as tables of gradio's plots."""
+"""Curves of a run, as tables of gradio's plots."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What scripts of our own components have in common."""
+"""Helpers of the scripts of our own components."""
 
 MAKE = """
 const make = (tag, attributes, ...children) => {

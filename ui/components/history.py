@@ -1,4 +1,4 @@
-"""What a session has made: pictures in a folder of its own, and how each was asked for.
+"""The history of a session: pictures in a folder of its own, and how each was asked for.
 
 Law: a history is a value. Adding to one gives another, so that an edit that ends while a person looks at an
 earlier one loses neither; and no session is ever told of another's folder.

@@ -1,4 +1,4 @@
-"""What earlier results are good for: look again, compare, take as input, ask again, take back.
+"""The panel of earlier results: look again, compare, take as input, ask again, take back.
 
 Law: whatever fills the form for you, and each result that comes, is a step: *Undo* leads back to the form and
 the result that stood there, *Redo* forth again; nothing is lost by looking around.

@@ -1,4 +1,4 @@
-"""What came from what: the results of a session as a tree, each below the picture that it was made from."""
+"""The lineage of results: a tree, each below the picture that it was made from."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How the page looks, and what it tells those who hear it instead."""
+"""The looks of the page, and what it says to those who hear it instead."""
 
 import gradio as gr
 

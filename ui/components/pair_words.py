@@ -1,4 +1,4 @@
-"""What the Data tab says of pairs: why one was left out, its scores, what became of all that was asked."""
+"""Words of the Data tab about pairs: why one was left out, its scores, what became of all that was asked."""
 
 import html
 from collections.abc import Mapping

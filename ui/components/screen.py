@@ -1,4 +1,4 @@
-"""What the Edit tab shows beside the form: the comparison, the status line, the strip of earlier results.
+"""The screen beside the form: the comparison, the status line, the strip of earlier results.
 
 Law: a picture is shown from the session's own record, by its place in the strip; no path comes back from the
 browser.

@@ -1,4 +1,4 @@
-"""How strong an edit is: one notch stronger or weaker, and the grid around where one stands.
+"""Strengths of an edit: one notch stronger or weaker, and the grid around one.
 
 Reference: Tim Brooks, Aleksander Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image
 Editing Instructions" (2023, arXiv 2211.09800), §3.2.1: the two scales trade following the instruction (s_T)

@@ -15,7 +15,7 @@ MOST_STEPS = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """Where a person was.
+    """A place where a person was.
 
     Attributes:
         form: What stood in the form, by the fields' names.

@@ -1,1 +1,1 @@
-"""What serves the page and stands around it: who may ask, whose turn it is, which models are there."""
+"""The server around the page: who may ask, whose turn it is, which models are there."""

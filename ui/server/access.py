@@ -1,4 +1,4 @@
-"""Who may ask the page: its own hosts and its own pages, whatever a browser was led to send.
+"""The check of who asks: the page's own hosts and pages, whatever a browser was led to send.
 
 A page on this machine can be reached by any website that the same browser has open: by a name that is made to
 point here (DNS rebinding), or by a form that is sent here unasked (cross-site request forgery). So every

@@ -1,4 +1,4 @@
-"""Where a page is listened for, by which names it goes, and when it ends: what all served pages share.
+"""Addresses of served pages: where each listens, by which names it goes, and when it ends.
 
 Law: what can be refused is refused before anything heavy is loaded; importing this imports no gradio.
 """

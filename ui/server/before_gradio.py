@@ -1,4 +1,4 @@
-"""What gradio reads of the environment while it is imported: import this first.
+"""Settings that gradio reads while it is imported: import this first.
 
 Law: no page tells anybody that it runs, and none shares a folder with the pages of others. gradio's own
 folder belongs to whoever used gradio first on a machine: others could not write there, or it could read what

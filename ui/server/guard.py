@@ -1,4 +1,4 @@
-"""What a password is worth: all of the page is behind it, guesses are slow, and results are their owner's.
+"""The password guard: all of the page is behind it, guesses are slow, and results are their owner's.
 
 gradio asks for the password at most of its addresses, answers guesses as fast as they come, and gives a file
 to every account that knows its place. Law: without an account nothing is answered but the login page and its
@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Guesses:
-    """What came from one machine."""
+    """Guesses from one machine."""
 
     number: int = 0
     waiting: int = 0

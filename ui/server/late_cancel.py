@@ -1,4 +1,4 @@
-"""What ends while it is being ended, or with the person who wanted it, is no error.
+"""A filter that keeps gradio's late cancellations out of the log: an edit that has ended cannot be cancelled.
 
 gradio's `/cancel` deletes what it cancels, and fails where that has ended in between: a traceback in the log
 and an error in the browser, of something that went as it was wanted. A tab that is closed while it uploads

@@ -1,4 +1,4 @@
-"""What is loaded by name when first asked for, and kept: models above all, a few at a time."""
+"""Things that are loaded by name when first asked for, and kept: models above all, a few at a time."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which models edits can be made with, by the names that people see, and how each is loaded.
+"""The models that the page edits with, by the names that people see, and how each is loaded.
 
 Law: a name that comes from a browser opens what is listed here, and, where no other machine can reach the
 page, a model of the Hub; it never opens a path.

@@ -1,4 +1,4 @@
-"""Where results go: a checked place before the work; the written paths, or one JSON object, after it.
+"""Outputs of commands: a checked place before the work; the written paths, or one JSON object, after it.
 
 Law: nothing is computed for a place that cannot be written to, and an unasked name overwrites nothing.
 """

@@ -1,4 +1,4 @@
-"""How this Wordbrush is called by others: by its place, so that no environment need be activated."""
+"""The command by which others call this Wordbrush: by its place, so that no environment need be activated."""
 
 import shlex
 import shutil

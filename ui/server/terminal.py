@@ -1,4 +1,4 @@
-"""What a terminal can spell: words go out as they are where it can, and in escapes where it cannot.
+"""Spelling for terminals: words go out as they are where one can, and in escapes where it cannot.
 
 Law: no name and no recipe, in whatever writing, ends a finished job with an error, and none is lost: an
 escape says which character is meant.

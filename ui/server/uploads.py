@@ -1,4 +1,4 @@
-"""What a browser may hand over: files that it uploaded to this page, and nothing else of the machine.
+"""The check of uploads: files that a browser uploaded to this page, and nothing else of the machine.
 
 gradio checks a file's place only where the request calls it a file (a key `meta`). A request for the picture
 editor must do so, one for a plain picture can leave it out: so `photo.Photo` checks for itself.

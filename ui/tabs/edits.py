@@ -1,4 +1,4 @@
-"""What the buttons of the Edit tab start: one edit, four variations, or the guidance grid.
+"""Edits that the buttons of the Edit tab start: one, four variations, or the guidance grid.
 
 Law: all of them are made of the same whole edits, one after the other; what was finished before stays.
 """

@@ -1,4 +1,4 @@
-"""What every button that makes a picture has in common: it waits in line, is watched, and can be stopped.
+"""The run behind every button that makes a picture: it waits in line, is watched, and can be stopped.
 
 Law: whatever way a run ends (done, refused, failed, stopped, left), what was finished before stays, and
 no preview passes for a result; closing the generator ends the edit in hand within a step. What must stay on
@@ -55,7 +55,7 @@ class Editors(Protocol[EditT_contra]):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Runs(Generic[EditT]):
-    """How edits of one tab are run.
+    """The runs of one tab.
 
     Attributes:
         page: The page, whose line is waited in.

@@ -1,4 +1,4 @@
-"""Where models come from: pocket, a folder, a single file, the Hub, and the sentence encoder's package.
+"""Reading models: pocket, a folder, a single file, the Hub, and the sentence encoder's package.
 
 Law: weights are read from safetensors alone. A pickled file, which can run any code, is never opened, and
 neither is code that a repository brings along. A file that cannot be read, or lacks weights, is one sentence.

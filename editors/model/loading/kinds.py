@@ -1,4 +1,4 @@
-"""What a file or folder is that was given for a model, by the names in it: asked before any library is.
+"""Recognising a file or folder that was given for a model, by the names in it, before a library reads it.
 
 Law: what is known to be something else is called what it is, with the way to what was meant; no weight is
 read, and nothing is fetched.

@@ -1,4 +1,4 @@
-"""What all ways to load a model share: the parts it is made of, and loaders' errors in one sentence.
+"""Helpers of all loaders: parts of a pipeline, facts of an index, and errors in one sentence.
 
 Law: what a library raises on a damaged or foreign file reaches people as one sentence that names the part.
 """

@@ -1,4 +1,4 @@
-"""What every inversion works with: one picture, its prompt, and the network asked about both."""
+"""The tool of every inversion: one picture, its prompt, and the network that is asked about both."""
 
 from collections.abc import Generator
 
