@@ -294,6 +294,8 @@ def test_a_reload_keeps_the_session_and_another_tab_sees_nothing_of_it(visit, ed
     visit.ask("make it night")
     visit.says("Done in")
     visit.instruction.fill("not yet asked")
+    # The browser keeps the form a moment after it changes.
+    visit.until(lambda: "not yet asked" in visit.tab.evaluate("sessionStorage.getItem('wordbrush-form')"))
     visit.tab.reload()
     visit.says("Here is where you were")
     assert visit.instruction.input_value() == "not yet asked"
