@@ -30,7 +30,7 @@ from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards.storage import canonical_json, hash_json, write_atomically
 from editors.errors import told_as
 from editors.files import user_path
-from editors.pictures.batches import to_tensor
+from editors.pictures.batches import reduced, to_tensor
 from evaluation.judge_model import HIDDEN, PLACE_HEADS, JudgeModel, Vocabulary
 
 HEADS: Final = ("noun", "count", "colour", "material", "background", "time_of_day", "weather", "style")
@@ -242,18 +242,15 @@ class Judge:
         Raises:
             InvalidJob: The pictures have another size.
         """
-        times = max(1, pictures.shape[1] // self.size)
-        if pictures.shape[1:] != (times * self.size, times * self.size, 3):
+        seen = reduced(pictures, self.size)
+        if seen is None:
             raise InvalidJob(
                 f"pictures are {pictures.shape[1:]}, but this judge reads ({self.size}, {self.size}, 3) and "
                 "multiples of that side; draw them so."
             )
-        if times > 1:
-            cells = pictures.reshape(-1, self.size, times, self.size, times, 3)
-            pictures = cells.mean((2, 4)).round().astype(np.uint8)
         readings: list[Reading] = []
-        for start in range(0, len(pictures), _BATCH):
-            logits = self.model(to_tensor(pictures[start : start + _BATCH]))
+        for start in range(0, len(seen), _BATCH):
+            logits = self.model(to_tensor(seen[start : start + _BATCH]))
             best = {head: value.argmax(-1).numpy() for head, value in logits.items()}
             readings += [self._reading(best, row) for row in range(len(best["count"]))]
         return readings

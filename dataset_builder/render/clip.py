@@ -30,7 +30,7 @@ from dataset_builder.shards.storage import canonical_json, write_atomically
 from editors.errors import told_as
 from editors.files import user_path
 from editors.model.loading.checkpoints import load_text_encoder
-from editors.pictures.batches import to_tensor
+from editors.pictures.batches import reduced, to_tensor
 
 POCKET: Final = "pocket"
 SHIPPED: Final = Path(__file__).parents[1] / "weights" / "scorer"
@@ -187,13 +187,14 @@ class PocketTowers:
         write_atomically(folder / "scorer.json", f"{canonical_json(dict(self.card))}\n".encode())
 
     def images(self, pictures: NDArray[np.uint8]) -> Tensor:
-        """Return (B, 384) of pictures (B, H, W, 3)."""
-        if pictures.shape[1:3] != (self.size, self.size):
+        """Return (B, 384) of pictures (B, H, W, 3) of the scorer's side, or of a multiple of it."""
+        seen = reduced(pictures, self.size)
+        if seen is None:
             raise InvalidJob(
-                f"pictures are {pictures.shape[1:3]}, but this scorer sees ({self.size}, {self.size}); "
-                "draw them at that size."
+                f"pictures are {pictures.shape[1:3]}, but this scorer sees ({self.size}, {self.size}) and "
+                "multiples of that side; draw them so."
             )
-        return self.model.image_features(to_tensor(pictures).to(self.device))
+        return self.model.image_features(to_tensor(seen).to(self.device))
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Return (B, 384) of texts."""

@@ -16,3 +16,22 @@ def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
     levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     pictures: NDArray[np.uint8] = levels.permute(0, 2, 3, 1).cpu().numpy()
     return pictures
+
+
+def reduced(pictures: NDArray[np.uint8], side: int) -> NDArray[np.uint8] | None:
+    """Average square pictures of a multiple of a side down to that side.
+
+    Args:
+        pictures: (B, H, W, 3).
+        side: Of the square that is wanted.
+
+    Returns:
+        (B, side, side, 3); None where the pictures are of another size.
+    """
+    times = max(1, pictures.shape[1] // side)
+    if pictures.shape[1:] != (times * side, times * side, 3):
+        return None
+    if times == 1:
+        return pictures
+    cells = pictures.reshape(-1, side, times, side, times, 3)
+    return cells.mean((2, 4)).round().astype(np.uint8)

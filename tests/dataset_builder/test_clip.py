@@ -150,6 +150,15 @@ def test_pictures_that_are_no_8_bit_levels_are_refused(pocket: Scorer) -> None:
         pocket.image_features(photos(1, side=16))
 
 
+def test_larger_pictures_are_seen_as_their_averages(pocket: Scorer) -> None:
+    """Larger models draw larger pairs: of a multiple of its side, a scorer sees each cell as one pixel."""
+    small = photos(2)
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+    assert torch.equal(pocket.image_features(large), pocket.image_features(small))
+    with pytest.raises(InvalidJob, match="multiples of that side"):
+        pocket.image_features(photos(1, side=48))
+
+
 def test_a_scorer_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "scorer.json").write_text("{")
     for name in (tmp_path, tmp_path / "no clip here"):
