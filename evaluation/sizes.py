@@ -35,10 +35,8 @@ def sized(job: JobT, model: DiffusionModel) -> JobT:
     if job.size is not None:
         return job
     sizes, dataclass = WORLDS[job.world].sizes, cast(Any, job)
-    sized: JobT = replace(
-        dataclass, size=max((s for s in sizes if s <= model.native_size), default=min(sizes))
-    )
-    return sized
+    size = max((side for side in sizes if side <= model.native_size), default=min(sizes))
+    return cast(JobT, replace(dataclass, size=size))
 
 
 def named(size: int | None) -> int:

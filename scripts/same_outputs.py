@@ -5,7 +5,7 @@
     scripts/same_outputs.py REV --only edits,scenes
 
 For a change that is to move code and nothing else. Both sides are asked the same through what users call:
-both editors on toys of three families and on pocket, drawn scenes and pairs, toy trainings, and a job from
+both editors on toys of four families and on pocket, drawn scenes and pairs, toy trainings, and a job from
 its captions to its kept pairs. Nothing is stored: hashes of floats hold on one machine and one version of
 torch alone.
 """

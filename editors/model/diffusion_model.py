@@ -19,7 +19,7 @@ from torch import Tensor
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.conditioning import Conditioning
 from editors.model.network import Network
-from editors.model.parts import require_latents_that_fit, require_text_that_fits
+from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
 from editors.pictures.images import to_image
@@ -119,8 +119,7 @@ class DiffusionModel:
 
     def pipeline_parts(self) -> dict[str, Any]:
         """Return the parts by the names that pipelines of diffusers give them, for models of one encoder."""
-        names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in PARTS}
 
     @property
     def device(self) -> torch.device:

@@ -12,6 +12,7 @@ Law: a prediction is, bit for bit, what the module itself says of the same rows.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,7 +101,9 @@ class Network:
         arguments: dict[str, Any] = conditioning.unet_kwargs()
         if control is not None:
             arguments["cross_attention_kwargs"] = {"control": control, "step": step}
-        with threads_that_pay(self.module, rows):
+        # A step of training is its forward and its backward pass: both take the threads that the user gave.
+        threads = nullcontext() if self.module.training else threads_that_pay(self.module, rows)
+        with threads:
             output = self.module(rows.to(self.dtype), timestep, **arguments, return_dict=False)[0]
         return self.picture_input.prediction(output, latents).float()
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from editors import InstructionEdit, InstructPix2PixEditor, PromptEdit, PromptToPromptEditor
+from editors.model.loading.load import from_pipeline
 from editors.model.threads import WORTH_WAKING, threads_for, threads_that_pay
 from tests import tiny
 
@@ -74,3 +75,13 @@ def test_a_call_that_fails_leaves_the_count_as_it_was(six_threads):
         assert torch.get_num_threads() < AVAILABLE
         raise ValueError
     assert torch.get_num_threads() == AVAILABLE
+
+
+def test_a_step_of_training_takes_all_threads_in_both_its_passes(six_threads, counts):
+    """The loss is asked of a module in training; the same network in use takes few."""
+    model = from_pipeline(tiny.pipeline(kind="base"))
+    conditioning = model.condition(["a cat"], size=(32, 32))
+    for in_training in (True, False):
+        model.network.module.train(in_training)
+        model.network.predict(torch.zeros(1, 4, 8, 8), torch.tensor(1), conditioning)
+    assert counts == [AVAILABLE, threads_for(1, AVAILABLE)] and counts[1] < AVAILABLE

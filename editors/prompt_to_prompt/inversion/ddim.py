@@ -10,14 +10,20 @@ from typing import Final
 
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import Step
+from editors.requests.edits import Inversion, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Ddim:
-    """See `methods.Method`."""
+class Retraced:
+    """DDIM's steps, retraced; see `methods.Method`.
 
-    is_held: bool = False
+    Attributes:
+        name: Of the method.
+        is_held: Whether the original stays on the path that was found.
+    """
+
+    name: Inversion
+    is_held: bool
 
     def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
         """Return nothing: it depends on neither."""
@@ -26,7 +32,7 @@ class Ddim:
     def steps(self, inverter: Inverter) -> Generator[Step, None, Trajectory]:
         """Retrace DDIM's steps."""
         path = yield from inverter.retrace()
-        return Trajectory(method="ddim", latents=path, num_unet_rows=inverter.num_rows)
+        return Trajectory(method=self.name, latents=path, num_unet_rows=inverter.num_rows)
 
 
-METHOD: Final = Ddim()
+METHOD: Final = Retraced("ddim", is_held=False)
