@@ -80,12 +80,12 @@ class Photo:
             full_size: As in `PromptEdit`.
             before: Draws the photo as the model redraws it, unedited, likewise; called where it is needed.
         """
-        if self.size == self.picture.size:
-            seen = to_image(after)
-        elif full_size == "resize":
-            seen = to_image(after).resize(self.picture.size, Image.Resampling.BICUBIC)
-        else:
+        if full_size == "change":
             seen = transfer_change(self.picture.on_white(), before(), after)
+        elif self.size == self.picture.size:
+            seen = to_image(after)
+        else:
+            seen = to_image(after).resize(self.picture.size, Image.Resampling.BICUBIC)
         return from_white(self.picture, seen)
 
     def psnr(self, redrawn: NDArray[np.float32]) -> float:

@@ -74,8 +74,8 @@ class InstructionEdit(Request):
         seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
-        full_size: How the edit comes back to the picture's size, where the model works at another: "change"
-            transfers the change and keeps the picture's own detail, "resize" enlarges what the model drew.
+        full_size: How the edit comes to the picture, whatever size the model works at: "change" transfers
+            the change and keeps the picture's own detail; "resize" takes what the model drew, at its size.
         resolution: Side in pixels of the square whose area the model works on; None: the model's own.
     """
 
@@ -164,8 +164,8 @@ class PromptEdit(Request):
         height: Of drawn pictures, in pixels; None: the model's own. A photo keeps its size.
         original_image: The photo to edit, a PIL image or a path; None draws the original from its prompt.
         inversion: How the noise is found that the photo would have been drawn from.
-        full_size: How the edit comes back to a photo's size, where the model works at another: "change"
-            transfers the change and keeps the photo's own detail, "resize" enlarges what the model drew.
+        full_size: How the edit comes to the photo, whatever size the model works at: "change" transfers
+            the change and keeps the photo's own detail; "resize" takes what the model drew, at its size.
         heat_maps: Whether to tell where each word is looked at; it costs time.
     """
 
