@@ -46,7 +46,7 @@ class SceneJob:
         out: Folder for the shards; made if missing.
         world: Name of the world that the scenes come from.
         num: Number of samples.
-        size: Side of the pictures in pixels.
+        size: Side of the pictures in pixels; every world is drawn at 128, which is what pocket draws.
         seed: Start of all randomness.
         split: Which part of the world: the trained one, or the combinations held out from it.
         pairs: Draw edit pairs instead of single scenes.
@@ -60,7 +60,7 @@ class SceneJob:
     out: Path
     world: str = "pocket-photos"
     num: int = 1000
-    size: int = 64
+    size: int = 128
     seed: int = 0
     split: Split = "train"
     pairs: bool = False

@@ -151,7 +151,7 @@ WORLDS: Mapping[str, World] = MappingProxyType(
             weathers=("clear", "rain", "snow", "fog"),
             artwork_sets=("twemoji", "panoramas"),
             max_objects=2,
-            sizes=(64,),
+            sizes=(64, 128),
         ),
         # Needs nothing but the Python packages of the [scenes] extra: tests and first steps use it.
         "offline": World(

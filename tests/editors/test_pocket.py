@@ -18,8 +18,8 @@ def editor() -> InstructPix2PixEditor:
 
 
 @pytest.fixture(scope="module")
-def day() -> list[Image.Image]:
-    """Drawn scenes in plain daylight, without a style, outdoors."""
+def day(editor: InstructPix2PixEditor) -> list[Image.Image]:
+    """Drawn scenes of the model's own size, in plain daylight, without a style, outdoors."""
     scenes = (sample_scene(seed, world=WORLDS["offline"], split="held_out") for seed in range(400))
     outdoors = {"beach", "meadow", "desert", "snow", "farm", "garden", "lake", "mountains"}
     plain = (
@@ -27,7 +27,7 @@ def day() -> list[Image.Image]:
         for scene in scenes
         if scene.time_of_day == "day" and scene.style is None and scene.background in outdoors
     )
-    return [Image.fromarray(render_scene(next(plain), 64).image) for _ in range(4)]
+    return [Image.fromarray(render_scene(next(plain), editor.model.native_size).image) for _ in range(4)]
 
 
 def test_an_edit_is_that_of_diffusers_pipeline(editor: InstructPix2PixEditor, day: list[Image.Image]) -> None:

@@ -191,7 +191,7 @@ class Perfect(Judge):
 
 def test_an_evaluation_draws_held_out_scenes_and_writes_its_report(tmp_path: Path) -> None:
     job = JudgeJob(out=tmp_path, num=6, jobs=1)
-    scene_job = SceneJob(out=tmp_path / "scenes", world=WORLD, num=6, split="held_out", jobs=1)
+    scene_job = SceneJob(out=tmp_path / "scenes", world=WORLD, num=6, size=64, split="held_out", jobs=1)
     list(build_scenes(scene_job))
     told = [Scene.from_json(sample["scene"]) for sample in scenes_of(tmp_path / "scenes")]
     *marks, report = evaluate_judge(job, Perfect(told))

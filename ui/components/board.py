@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from editors import LocalBlend
-from ui.components.elements import MAKE
+from ui.components.elements import MAKE, asset
 
 if TYPE_CHECKING:
     from editors.model.tokens import TokenizedPrompt
@@ -23,111 +23,8 @@ WEIGHTS = (-2, 4)
 """What a word's slider spans; Python and the command line take -100 to 100."""
 
 TEMPLATE = """<div class="board"></div>"""
-STYLE = """
-.board { display: flex; flex-direction: column; gap: 10px; font-size: 14px; }
-.board .words { display: flex; flex-wrap: wrap; gap: 14px 6px; }
-.board .words div { display: flex; flex-direction: column; align-items: center; }
-.board .words button { padding: 3px 9px; border-radius: 6px; cursor: pointer; color: var(--body-text-color);
-  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
-.board .words .alone button { border-color: var(--color-accent); border-style: dashed; }
-.board .words button[aria-pressed=true] { background: var(--color-accent); color: white; }
-.board .words .none { visibility: hidden; }
-.board .words i { height: 20px; border-left: 1.5px solid var(--body-text-color-subdued); }
-.board .words .swap i { border-left: 2.5px solid var(--color-accent); }
-.board .words .alone i { border-color: transparent; }
-.board .words input { width: 54px; margin-top: 3px; }
-.board .words output { font-size: 11px; color: var(--body-text-color-subdued); }
-.board .track { display: grid; grid-template-columns: minmax(0, 1fr); position: relative; }
-.board .bar { position: relative; height: 22px; border-radius: 4px; overflow: hidden;
-  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
-.board .bar .ticks { position: absolute; inset: 0; opacity: 0.35; background: repeating-linear-gradient(
-  to right, var(--body-text-color-subdued) 0 1px, transparent 1px calc(100% / var(--steps))); }
-.board .bar .on { position: absolute; top: 0; bottom: 0; background: var(--color-accent); opacity: 0.55;
-  left: calc(var(--start) * 100%); right: calc(100% - var(--end) * 100%); }
-.board .ends { display: flex; gap: 10px; } .board .ends input { flex: 1; min-width: 0; }
-.board .ends label { display: flex; flex: 1; gap: 6px; align-items: center; font-size: 12px; min-width: 0; }
-.board .hint { margin: 0; color: var(--body-text-color-subdued); font-size: 12px; }
-"""
-SCRIPT = """
-const tell = change => {
-  const focus = document.activeElement?.dataset?.key;
-  props.value = {...props.value, ...change};
-  build();
-  if (focus) element.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
-  trigger('input');
-};
-const WHERE = {original: 'the picture', edited: 'its edit'};
-const word = (row, place) => {
-  const text = props.value[row][place];
-  const chosen = props.value.blend[row].includes(text);
-  const press = make('button', {type: 'button', 'aria-pressed': chosen, 'data-key': row + place,
-    title: 'Change the picture only where this word of ' + WHERE[row] + ' is'}, text);
-  press.onclick = () => tell({blend: {...props.value.blend,
-    [row]: chosen ? props.value.blend[row].filter(one => one !== text) : [...props.value.blend[row], text]}});
-  return press;
-};
-const weight = place => {
-  const text = props.value.edited[place], factor = props.value.weights[text] ?? 1;
-  if (!/[\\p{L}\\p{N}]/u.test(text)) return [];
-  const said = make('output', {}, '×' + factor);
-  const slide = make('input', {type: 'range', min: props.value.span[0], max: props.value.span[1], step: 0.1,
-    value: factor, 'data-key': 'weight' + place, 'aria-label': 'Weight of ' + text});
-  slide.value = factor;
-  slide.oninput = () => { said.textContent = '×' + slide.value; };
-  slide.onchange = () => {
-    const {[text]: gone, ...others} = props.value.weights;
-    tell({weights: slide.value == 1 ? others : {...others, [text]: Number(slide.value)}});
-  };
-  return [slide, said];
-};
-const column = (kind, above, below) => make('div', {class: kind}, above, make('i', {}), ...below);
-const nothing = () => make('button', {type: 'button', class: 'none', disabled: true}, '·');
-// Links never cross, so words that go together share a column, and prompts of any length can be wrapped.
-const columns = () => {
-  const {original, edited, links} = props.value, all = [];
-  const ours = place => word('original', place), theirs = place => [word('edited', place), ...weight(place)];
-  let here = 0, there = 0;
-  for (const [our, their] of [...links, [original.length, edited.length]]) {
-    while (here < our) all.push(column('alone', ours(here++), [nothing()]));
-    while (there < their) all.push(column('alone', nothing(), theirs(there++)));
-    if (our === original.length) break;
-    all.push(column(original[our] === edited[their] ? 'same' : 'swap', ours(here++), theirs(there++)));
-  }
-  return all;
-};
-const timeline = (name, words) => {
-  const [start, end] = props.value[name];
-  const bar = make('div', {class: 'bar', style: `--start:${start};--end:${end};--steps:${props.value.steps}`},
-    make('div', {class: 'on'}), make('div', {class: 'ticks'}));
-  const ends = [['from', start, 0], ['to', end, 1]].map(([text, value, which]) => {
-    const slide = make('input', {type: 'range', min: 0, max: 1, step: 0.05, value, 'data-key': name + which,
-      'aria-label': words + ': ' + text});
-    slide.value = value;
-    slide.oninput = () => bar.style.setProperty(which ? '--end' : '--start', slide.value);
-    slide.onchange = () => {
-      const now = Number(slide.value), [a, b] = props.value[name];
-      tell({[name]: which ? [Math.min(a, now), now] : [now, Math.max(b, now)]});
-    };
-    return make('label', {}, text, slide);
-  });
-  return make('div', {class: 'track'}, make('span', {}, words), bar, make('div', {class: 'ends'}, ...ends));
-};
-const build = () => {
-  const board = element.querySelector('.board');
-  board.replaceChildren();
-  if (!props.value) return;
-  if (props.value.original.length) {
-    const named = {class: 'words', role: 'group', 'aria-label': 'Words of the picture, and of its edit'};
-    board.append(make('div', named, ...columns()),
-      make('p', {class: 'hint'}, 'Press words to change the picture only where they are. '
-        + 'The slider below a word says how much it counts.'));
-  }
-  board.append(timeline('cross', 'Steps in which words keep their places'),
-    timeline('self', 'Steps in which the layout is kept'));
-};
-watch('value', build);
-build();
-"""
+STYLE = asset("board.css")
+SCRIPT = asset("board.js")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

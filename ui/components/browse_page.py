@@ -15,20 +15,13 @@ from numpy.typing import NDArray
 from dataset_builder import records
 from dataset_builder.pairs.browse import AS_WRITTEN, Catalogue
 from dataset_builder.pairs.overlay import Verdict
+from ui.components.elements import asset
 from ui.components.pair_words import order_choices
 
 SHOWN = ("all", "open", "keep", "reject")
 SIDE = 384
 """Pixels that small pictures are enlarged to, by a whole number."""
-KEYS = {"k": "keep", "r": "reject", "u": "take-back", "ArrowRight": "next", "ArrowLeft": "previous"}
-"""Key -> button it presses."""
-HEAD = (
-    "<script>document.addEventListener('keydown', event => {"
-    "if (['INPUT', 'TEXTAREA'].includes(event.target.tagName) || event.ctrlKey || event.metaKey) return;"
-    f"const name = {KEYS}[event.key];"
-    "if (name) document.getElementById(name)?.click();"
-    "});</script>"
-)
+HEAD = f"<script>{asset('keys.js')}</script>"
 """For the page's head: keys press buttons, except while somebody types."""
 
 

@@ -1,11 +1,12 @@
-"""Helpers of the scripts of our own components."""
+"""Stylesheets, scripts and templates of our own components: files of `assets`, as their own tools read."""
 
-MAKE = """
-const make = (tag, attributes, ...children) => {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
-  one.append(...children);
-  return one;
-};
-"""
+from importlib import resources
+
+
+def asset(name: str) -> str:
+    """Return the text of a file of `ui/components/assets`."""
+    return (resources.files("ui.components") / "assets" / name).read_text("utf-8")
+
+
+MAKE = asset("make.js")
 """JavaScript: `make(tag, attributes, ...children)` makes an element; its children are text, never HTML."""

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-STYLE = """
-.heads { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; align-items: end; }
-.heads span { justify-self: center; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 180px;
-  font-size: 12px; line-height: 1.25; overflow-wrap: anywhere; }
-"""
+from ui.components.elements import asset
+
+STYLE = asset("heads.css")
 """A column may be as narrow as two lines of text: they are written upwards."""
 
 

@@ -4,16 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from html import escape
 
+from ui.components.elements import asset
 from ui.components.history import Entry, History
 
-STYLE = """
-.lineage, .lineage * { font-size: 13px; line-height: 1.5; }
-.lineage ul { margin: 0 0 0 8px; padding: 0 0 0 12px; list-style: none;
-  border-left: 2px solid var(--border-color-primary); }
-.lineage > ul { margin: 0; padding: 0; border: none; }
-.lineage li { overflow-wrap: anywhere; }
-.lineage [aria-current] { font-weight: 600; }
-"""
+STYLE = asset("lineage.css")
 
 
 def lineage(history: History, shown: int | None) -> str:

@@ -12,6 +12,7 @@ from dataset_builder.pairs.browse import AS_WRITTEN, Pictures
 from dataset_builder.render.filters import KEPT, SURPLUS
 from dataset_builder.render.render import NOT_NEEDED
 from evaluation.job_pairs import JobPairs
+from ui.components.elements import asset
 from ui.components.sheet import Card
 
 MEANINGS: Mapping[str, str] = {
@@ -34,22 +35,8 @@ ORDERS: Mapping[str, str] = {
 """What pairs are sorted by, in words."""
 SIDE = 256
 """Pixels of a picture on the sheet."""
-FACTS_STYLE = """
-.facts { font-size: 14px; overflow-wrap: anywhere; }
-.facts p { margin: 4px 0; }
-.facts table { width: 100%; margin: 8px 0; font-variant-numeric: tabular-nums; }
-.facts th { font-weight: normal; color: var(--body-text-color-subdued); }
-.facts th, .facts td { padding: 3px 6px !important; text-align: right; white-space: nowrap; }
-.facts th:first-child, .facts td:first-child { text-align: left; }
-.facts .missed td { color: var(--error-icon-color); }
-"""
-FUNNEL_STYLE = """
-.funnel { display: grid; grid-template-columns: minmax(0, auto) auto; gap: 2px 10px; font-size: 14px; }
-.funnel .bar { grid-column: 1 / -1; height: 6px; border-radius: 3px; background: var(--color-accent); }
-.funnel .why { color: var(--body-text-color-subdued); padding-left: 1em; }
-.funnel .why.bar { margin-left: 1em; padding: 0; background: var(--neutral-400); }
-.funnel b { text-align: right; font-variant-numeric: tabular-nums; }
-"""
+FACTS_STYLE = asset("facts.css")
+FUNNEL_STYLE = asset("funnel.css")
 
 
 def said(outcome: str) -> str:

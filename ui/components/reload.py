@@ -17,6 +17,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.elements import asset
 from ui.components.form import LABELS, check
 from ui.components.history import History
 from ui.components.history_panel import Panel, Update
@@ -31,27 +32,10 @@ MAX_TOKENS = 1000
 BACK = "Here is where you were."
 CAME = "The edit that was under way is finished."
 DROPPED = "The edit that was under way was dropped as the page was left: press Edit to ask for it again."
-READ = """() => {
-  try { return [{
-    token: sessionStorage.getItem('wordbrush-token'),
-    form: JSON.parse(sessionStorage.getItem('wordbrush-form') ?? 'null'),
-    newest: JSON.parse(sessionStorage.getItem('wordbrush-under-way') ?? 'null'),
-  }]; } catch { return [null]; }
-}"""
-WRITE_TOKEN = """kept => {
-  try { sessionStorage.setItem('wordbrush-token', kept.token); } catch {}
-  window.wordbrushIsBack = true;
-  addEventListener('pagehide', () => {
-    const isUnderWay = document.querySelector('#stop')?.disabled === false;
-    const newest = document.querySelector('#edit-tree [data-newest]')?.dataset.newest ?? 0;
-    try { sessionStorage.setItem('wordbrush-under-way', isUnderWay ? newest : 'null'); } catch {}
-  });
-}"""
+READ = asset("reload_read.js")
+WRITE_TOKEN = asset("reload_token.js")
 """Then what is under way can be read off the page: the button that stops it, and the newest result so far."""
-WRITE_FORM = """(...values) => {
-  if (!window.wordbrushIsBack) return;  // the page fills its form before it has read what was kept
-  try { sessionStorage.setItem('wordbrush-form', JSON.stringify(values)); } catch {}
-}"""
+WRITE_FORM = asset("reload_form.js")
 
 
 class Tokens:

@@ -8,41 +8,11 @@ import gradio as gr
 from PIL import Image
 
 from ui.components.compare import data_url
-from ui.components.elements import MAKE
+from ui.components.elements import MAKE, asset
 
 TEMPLATE = """<div class="sheet"></div>"""
-STYLE = """
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 10px; }
-.sheet button { display: flex; flex-direction: column; padding: 0; overflow: hidden; text-align: left;
-  cursor: pointer; border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg);
-  background: var(--background-fill-primary); color: var(--body-text-color); }
-.sheet button[aria-pressed=true] { outline: 2px solid var(--color-accent); }
-.sheet button:focus-visible { outline: 3px solid var(--color-accent); }
-.sheet .two { display: grid; grid-template-columns: 1fr 1fr; gap: 2px; width: 100%; }
-.sheet img { width: 100%; margin: 0; }
-.sheet .words { padding: 5px 8px 0; font-size: 14px; overflow-wrap: anywhere; }
-.sheet .note { padding: 0 8px 5px; font-size: 12px; color: var(--body-text-color-subdued); }
-.sheet .left-out img { opacity: 0.65; }
-"""
-SCRIPT = """
-const build = () => {
-  const cards = (props.value ?? []).map((card, index) => {
-    const sides = [['Before', card.before], ['After', card.after]];
-    const pictures = sides.map(([alt, src]) => make('img', {src, alt}));
-    const button = make('button', {class: card.faint ? 'left-out' : '', 'aria-pressed': false},
-      make('span', {class: 'two'}, ...pictures),
-      make('span', {class: 'words'}, card.words), make('span', {class: 'note'}, card.note));
-    button.onclick = () => {
-      element.querySelectorAll('button').forEach(one => one.setAttribute('aria-pressed', one === button));
-      trigger('select', {index});
-    };
-    return button;
-  });
-  element.querySelector('.sheet').replaceChildren(...cards);
-};
-watch('value', build);
-build();
-"""
+STYLE = asset("sheet.css")
+SCRIPT = asset("sheet.js")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ import gradio as gr
 
 from editors import EditorError, EditResult
 from editors.requests.edits import Editor, EditT, EditT_contra
+from ui.components.elements import asset
 from ui.components.form import refusal
 from ui.components.history import Entry, History, keep
 from ui.components.literal import literal
@@ -31,10 +32,7 @@ ROUNDS = 50
 """How often in a second it is looked whether an edit has ended."""
 LONGEST_STOP = 30 * ROUNDS
 """Rounds; it is a matter of a few unless the network is bad."""
-SHOW_RESULT = """() => {
-  const one = [...document.querySelectorAll('.compare')].find(one => one.offsetParent);
-  if (innerWidth <= 640) one?.scrollIntoView({behavior: 'smooth', block: 'center'});
-}"""
+SHOW_RESULT = asset("show_result.js")
 """On a phone the result is below the form: it is brought into view."""
 Update = dict[Any, Any]
 Ending = Generator[Update, None, tuple[str, EditResult]]
