@@ -209,8 +209,7 @@ def random_sd15(device: str | None) -> DiffusionModel:
     )
 
 
-def main() -> None:
-    """Measure and print."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--model", default="pocket", help="pocket, sd15 (random weights), a folder or a Hub id"
@@ -218,14 +217,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default=None)
-    args = parser.parse_args()
-    model = (
-        random_sd15(args.device)
-        if args.model == "sd15"
-        else load(args.model, kind="base", device=args.device)
-    )
-    if type(model.scheduler).__name__ != "DDIMScheduler":
-        model = model.with_scheduler("ddim")
+    return parser.parse_args()
+
+
+def _model(name: str, device: str | None) -> DiffusionModel:
+    """Load the model that is measured, with the scheduler of the published code."""
+    model = random_sd15(device) if name == "sd15" else load(name, kind="base", device=device)
+    return model if type(model.scheduler).__name__ == "DDIMScheduler" else model.with_scheduler("ddim")
+
+
+def main() -> None:
+    """Measure and print."""
+    args = _arguments()
+    model = _model(args.model, args.device)
     install(model.network.module)
     first = PromptEdit(
         original_prompt=ORIGINAL,

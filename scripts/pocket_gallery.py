@@ -3,8 +3,9 @@
 
     scripts/pocket_gallery.py [--model pocket] [--out editors/pocket]      # a minute on one core
 
-Writes `drawn.jpg` (world `pocket`) and `edited.jpg` (world `pocket-photos`; before and after side by side).
-Sample k of world and split has seed k, so nothing is picked and everyone draws the same sheets.
+Writes `drawn.jpg` (world `pocket`), `edited.jpg` (world `pocket-photos`; before and after side by side), and
+`example.jpg`, which the page offers: a held-out scene and three edits of it. Sample k of world and split has
+seed k, so everyone draws the same; of the sheets nothing is picked, of the example the scene.
 """
 
 import argparse
@@ -13,23 +14,37 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataset_builder.scenes import WORLDS, caption, contact_sheet, render_edit, sample_edit, sample_scene
+from dataset_builder.scenes import (
+    WORLDS,
+    caption,
+    contact_sheet,
+    render_edit,
+    render_scene,
+    sample_edit,
+    sample_scene,
+)
 from editors.instruct_pix2pix import InstructPix2PixEditor
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
 from editors.requests.edits import InstructionEdit
 from evaluation.sampling import Sampling, draw
+from ui.tabs.examples import INSTRUCTIONS
 
-NUM, STEPS, WIDTH = 24, 20, 128
-"""Pictures of a sheet, steps of each, and how wide a picture is shown."""
+NUM, WIDTH = 24, 128
+"""Pictures of a sheet, and how wide one is shown."""
+EXAMPLE, SIDE, GAP = 19, 256, 8
+"""The scene of the example, its side in pixels, and what is between panels."""
 
 
 def drawn(name: str) -> Image.Image:
     """Draw the first held-out captions of world `pocket` on one sheet."""
     editor = PromptToPromptEditor.from_pretrained(name, device="cpu")
     captions = [caption(sample_scene(k, world=WORLDS["pocket"], split="held_out")) for k in range(NUM)]
-    scale = editor.recommended.guidance_scale
-    side = editor.model.native_size
-    how = Sampling(size=side, guidance_scale=scale, num_inference_steps=STEPS)
+    settings, side = editor.recommended, editor.model.native_size
+    how = Sampling(
+        size=side,
+        guidance_scale=settings.guidance_scale,
+        num_inference_steps=settings.num_inference_steps,
+    )
     pictures = draw(editor.model, captions, range(NUM), how)  # (24, H, W, 3)
     return contact_sheet(list(pictures), captions, columns=6, enlarge=max(1, WIDTH // side), lines=4)
 
@@ -46,7 +61,6 @@ def edited(name: str) -> Image.Image:
         InstructionEdit(
             original_image=Image.fromarray(picture),
             edit_prompt=edit.edit_prompt,
-            num_inference_steps=STEPS,
             seed=k,
         )
         for k, (edit, picture) in enumerate(zip(edits, before, strict=True))
@@ -61,6 +75,21 @@ def edited(name: str) -> Image.Image:
     )
 
 
+def example(name: str) -> Image.Image:
+    """Draw a held-out scene, and what the model makes of it when asked for what the page offers."""
+    editor = InstructPix2PixEditor.from_pretrained(name, device="cpu")
+    scene = sample_scene(EXAMPLE, world=WORLDS["pocket"], split="held_out")
+    drawing = Image.fromarray(render_scene(scene, SIDE).image)
+    edits = [
+        editor.edit(InstructionEdit(original_image=drawing, edit_prompt=words, seed=7)).edited_image
+        for words in INSTRUCTIONS
+    ]
+    sheet = Image.new("RGB", (SIDE + len(edits) * (SIDE + GAP), SIDE), "white")
+    for place, panel in enumerate((drawing, *edits)):
+        sheet.paste(panel, (place * (SIDE + GAP), 0))
+    return sheet
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="Draw pocket's gallery.")
@@ -68,7 +97,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("editors/pocket"), help="where the two sheets go")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    for name, sheet in (("drawn", drawn), ("edited", edited)):
+    for name, sheet in (("drawn", drawn), ("edited", edited), ("example", example)):
         sheet(asked.model).save(asked.out / f"{name}.jpg", quality=88)
 
 

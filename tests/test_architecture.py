@@ -48,6 +48,8 @@ SUPPLIED_AS = {
 """Module -> the declared distribution that brings it, where the names differ."""
 MAX_LINES = 350
 """Of a module: what is longer has two subjects."""
+MAX_FUNCTION_LINES = 60
+"""Of a function, its docstring included: what is longer is not seen at once."""
 BESIDES = {("evaluation/pie_metrics.py", "lpips")}
 """(File, module) that the user installs besides: it needs a torchvision that fits the torch in use."""
 
@@ -194,5 +196,17 @@ def test_modules_are_short_and_named_for_what_they_do():
     assert [path for path in lengths if path.stem in {"utils", "util", "helpers", "common", "misc"}] == []
 
 
-def test_the_length_of_modules_is_the_one_that_contributing_names():
-    assert f"Modules up to {MAX_LINES} lines" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def test_functions_are_short():
+    lengths = {
+        (path.relative_to(ROOT), node.name): (node.end_lineno or 0) - node.lineno + 1
+        for package in (*FLOORS, "scripts")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_the_lengths_are_those_that_contributing_names():
+    said = f"Modules up to {MAX_LINES} lines, functions up to {MAX_FUNCTION_LINES}"
+    assert said in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

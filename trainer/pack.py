@@ -72,12 +72,7 @@ def pack(
         for kind, folder in folders.items()
     }
     for kind, model in parts.items():
-        if encoder_hash(model.vae) != encoder_hash(vae):
-            raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
-        if state_hash(model.text_encoder) != words:
-            raise InvalidConfig(
-                f"{kind}: it listens through another text encoder than {TEXT_ENCODER}; train it so."
-            )
+        _require_fitting(kind, model, vae, words)
     said = {kind: dict(model.recommends.get(kind, {})) for kind, model in parts.items()}
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": given or said}
     if (out / "pocket.json").exists():
@@ -92,6 +87,20 @@ def pack(
             f"out: {out} cannot be written ({reason_of(error)}); choose another place."
         ) from None
     return facts
+
+
+def _require_fitting(kind: Kind, model: DiffusionModel, vae: Any, words: str) -> None:
+    """Require that a model shares an autoencoder's latents, and the text encoder of the hash `words`.
+
+    Raises:
+        InvalidConfig: It does not.
+    """
+    if encoder_hash(model.vae) != encoder_hash(vae):
+        raise InvalidConfig(f"{kind}: it was trained on other latents; train it on this autoencoder's.")
+    if state_hash(model.text_encoder) != words:
+        raise InvalidConfig(
+            f"{kind}: it listens through another text encoder than {TEXT_ENCODER}; train it so."
+        )
 
 
 def _training(folder: Path) -> dict[str, Any]:

@@ -5,10 +5,11 @@ queue (`api_open=False`): whoever calls waits in line and is checked like a pers
 """
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 import gradio as gr
@@ -88,39 +89,22 @@ def build_app(
         page.results = Path(results.name)
         edit_thread = EditThread()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
-        with gr.Row(equal_height=True):
-            alone = "" if known.can_change else f" Model: **{literal(model)}**."
-            with gr.Column(min_width=300):
-                gr.Markdown(
-                    f"# Wordbrush\nEdit a picture by saying what to change, on this machine.{alone}",
-                    latex_delimiters=[],
-                )
-            with gr.Column(min_width=300):
-                choice, words = model_choice(known)
+        choice, words = _heading(known, model)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, words, edit_thread, Path(results.name))
+                panel, switch = edit_tab(page, known, choice, words, edit_thread, page.results)
             if prompt_editor is not None:
-                with gr.Tab("Prompts", id="prompts") as tab:
+                drawn = LoadedByName(prompt_editor)
+                with _tab("Prompts") as tab:
                     prompts_tab(
-                        page,
-                        LoadedByName(prompt_editor),
-                        prompt_model,
-                        edit_thread,
-                        Path(results.name),
-                        tab=tab,
-                        tabs=tabs,
-                        panel=panel,
+                        page, drawn, prompt_model, edit_thread, page.results, tab=tab, tabs=tabs, panel=panel
                     )
-                tab.select(None, js=SPOKEN)
             if data is not None:
-                with gr.Tab("Data", id="data") as tab:
+                with _tab("Data") as tab:
                     data_tab(data, tab)
-                tab.select(None, js=SPOKEN)
             if runs is not None:
-                with gr.Tab("Train", id="train") as tab:
+                with _tab("Train") as tab:
                     train_tab(runs, tab, switch=switch, tabs=tabs)
-                tab.select(None, js=SPOKEN)
         page.offer = api.offer_edit(known, edit_thread)
         page.load(None, js=SPOKEN)
         page.load(None, js=AT_TOP)
@@ -128,6 +112,27 @@ def build_app(
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def _heading(known: Models, model: str) -> tuple[Any, Any]:
+    """Lay out the top of the page: its name, and the choice of a model with where that is answered."""
+    with gr.Row(equal_height=True):
+        alone = "" if known.can_change else f" Model: **{literal(model)}**."
+        with gr.Column(min_width=300):
+            gr.Markdown(
+                f"# Wordbrush\nEdit a picture by saying what to change, on this machine.{alone}",
+                latex_delimiters=[],
+            )
+        with gr.Column(min_width=300):
+            return model_choice(known)
+
+
+@contextmanager
+def _tab(name: str) -> Iterator[gr.Tab]:
+    """Lay out a tab beside the first; what it holds is spoken from the time that it is opened."""
+    with gr.Tab(name, id=name.lower()) as tab:
+        yield tab
+    tab.select(None, js=SPOKEN)
 
 
 def serve(
@@ -157,7 +162,6 @@ def serve(
     Raises:
         UnusablePlace: The address or port cannot be listened on.
     """
-    folders = (Path(UPLOADS.name), *([page.results] if isinstance(page, Page) else []))
     try:
         with without_proxies():
             _, url, _ = page.launch(
@@ -179,12 +183,7 @@ def serve(
                 app_kwargs={
                     # Before the page's own, which take any path.
                     "routes": [Route("/health", _health), *routes],
-                    "middleware": [
-                        Middleware(AccessCheck, hosts=Hosts.of(host, allow_hosts)),
-                        *([Middleware(Guard, who=partial(_who, page), folders=folders)] if auth else []),
-                        Middleware(LateCancel),
-                        *([Middleware(Calls, offer=page.offer)] if isinstance(page, Page) else []),
-                    ],
+                    "middleware": _middleware(page, Hosts.of(host, allow_hosts), guarded=bool(auth)),
                 },
                 theme=theme(),
                 css=STYLE,
@@ -194,6 +193,17 @@ def serve(
             f"--port: {host}:{port} cannot be listened on; stop what runs there, or choose another port."
         ) from error
     return str(url)
+
+
+def _middleware(page: gr.Blocks, hosts: Hosts, *, guarded: bool) -> list[Middleware]:
+    """List what requests pass through, in order; results are guarded where there are accounts."""
+    guards, calls = [], []
+    if guarded:
+        folders = (Path(UPLOADS.name), *([page.results] if isinstance(page, Page) else []))
+        guards.append(Middleware(Guard, who=partial(_who, page), folders=folders))
+    if isinstance(page, Page):
+        calls.append(Middleware(Calls, offer=page.offer))
+    return [Middleware(AccessCheck, hosts=hosts), *guards, Middleware(LateCancel), *calls]
 
 
 def _who(page: gr.Blocks, cookies: Mapping[str, str]) -> str | None:

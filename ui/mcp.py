@@ -175,6 +175,11 @@ class Tools:
             finally:
                 page.close()
             content = Path(edited).read_bytes()
+        place = self._written(source, content)
+        return [{"picture": self._name(place), "recipe": recipe}, Shown(data=_small(content), format="png")]
+
+    def _written(self, source: Path, content: bytes) -> Path:
+        """Write an edit beside its picture, under a free name, and return its path."""
         with self._writing:  # two edits of one picture take two names
             place = free_name(named_after(source, "-edited", ".png"))
             try:
@@ -182,7 +187,7 @@ class Tools:
                     file.write(content)
             except OSError as error:
                 raise ToolError(f"{place.name}: cannot be written ({reason_of(error)}).") from None
-        return [{"picture": self._name(place), "recipe": recipe}, Shown(data=_small(content), format="png")]
+        return place
 
     def _picture(self, name: str) -> Path | None:
         """Return the file that a name means, links followed; None where that is none below the folder."""

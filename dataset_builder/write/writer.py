@@ -120,19 +120,11 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
     """
     config = job.config()
     done = read_manifest(job.out)
-    if (
-        done is not None
-        and done["config_hash"] == hash_json(config)
-        and done["complete"]
-        and _intact(job.out, done)
-    ):
+    if done is not None and done["config_hash"] == hash_json(config) and _is_whole(job.out, done):
         yield _report(done, 0)
         return
     prompts = read_prompts(job.source)
-    if job.writer == "openai":
-        from dataset_builder.write.openai_client import key_of
-
-        key_of(job)
+    _require_key(job)
     with locked(job.out):
         _check_index(job.out, config, prompts)
         remove_leftovers(job.out)
@@ -140,7 +132,8 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         spending = _spending(job, ledger)
         writer = _writer(job, prompts, ledger, spending)
         waiting = [number for number in range(len(prompts.texts)) if not ledger.is_final(number)]
-        count, now = len(prompts.texts) - len(waiting), 0
+        num = len(prompts.texts)
+        count, now = num - len(waiting), 0
         try:
             for line in writer.write(waiting):
                 now += 1
@@ -150,7 +143,7 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
                         number=line.number,
                         outcome=line.outcome,
                         settled=count,
-                        prompts=len(prompts.texts),
+                        prompts=num,
                         money=spending.spent,
                     )
         except WriterStopped:
@@ -160,10 +153,10 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         manifest = _commit(job, hash_json(config), prompts, ledger, writer)
     yield _report(manifest, now)
     if not manifest["complete"]:
+        so_far = f"{count} of {num} prompts settled, and their {manifest['triplets']} triplets"
         raise BudgetSpent(
-            f"the budget of {job.budget:g} is spent ({spending.spent:.4f}) with {count} of "
-            f"{len(prompts.texts)} prompts settled, and their {manifest['triplets']} triplets are in "
-            f"{job.out}; raise --budget to go on."
+            f"the budget of {job.budget:g} is spent ({spending.spent:.4f}) with {so_far} are in {job.out}; "
+            "raise --budget to go on."
         )
 
 
@@ -200,6 +193,18 @@ def write_finetune_file(triplets: Path, out: Path) -> int:
     lines = (as_json(finetune_line(row.triplet)) for row in rows)
     write_atomically(out, "".join(f"{line}\n" for line in lines).encode())
     return len(rows)
+
+
+def _require_key(job: WriteJob) -> None:
+    """Require the key of a job that asks a server.
+
+    Raises:
+        InvalidJob: It is missing.
+    """
+    if job.writer == "openai":
+        from dataset_builder.write.openai_client import key_of
+
+        key_of(job)
 
 
 def _writer(job: WriteJob, prompts: Prompts, ledger: Ledger, spending: Spending) -> Writer:
@@ -302,10 +307,10 @@ def _rows(lines: Sequence[Line], prompts: Prompts, writer: Writer) -> Iterator[T
             )
 
 
-def _intact(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Say whether a folder's files are what its manifest says."""
+def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Say whether a job is complete, and its files are what its manifest says."""
     files = {TRIPLETS_FILE: "sha256", LEDGER_FILE: "ledger_sha256"}
-    return all(
+    return manifest["complete"] and all(
         (folder / name).exists() and hash_file(folder / name) == manifest[key] for name, key in files.items()
     )
 

@@ -179,7 +179,7 @@ def test_a_run_with_any_number_of_grids_is_shown_in_a_browser(browser, run, tmp_
         assert visit.complaints == []
 
 
-@pytest.mark.parametrize("part", ["loss_table", "grouped", "_trial_words", "_steps"])
+@pytest.mark.parametrize("part", ["loss_table", "grouped", "trial_words", "_steps"])
 def test_a_fault_in_one_part_is_a_sentence_and_the_others_are_shown(here, run, monkeypatch, part):
     def fail(*_):
         raise ZeroDivisionError("of nothing")

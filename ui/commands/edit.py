@@ -34,6 +34,18 @@ Device = Annotated[
 Mask = Annotated[
     Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
 ]
+Described = Annotated[
+    Path | None, typer.Option(help="Edit this picture, which ORIGINAL describes; see --inversion.")
+]
+Weights = Annotated[
+    list[str] | None, typer.Option(metavar="WORD=1.5", help="Factor on a word; may be given again.")
+]
+Attention = Annotated[
+    Path | None, typer.Option(help="PNG to write where each word is looked at; it costs time.")
+]
+Trajectories = Annotated[
+    Path | None, typer.Option(help="Folder to keep inverted photos in: the next edit goes faster.")
+]
 
 
 def window(text: str) -> StepWindow:
@@ -121,32 +133,19 @@ def prompt_edit(
         ),
     ] = None,
     model: Model = "pocket",
-    photo: Annotated[
-        Path | None,
-        typer.Option("--photo", help="Edit this picture, which ORIGINAL describes; see --inversion."),
-    ] = None,
-    weight: Annotated[
-        list[str] | None,
-        typer.Option("--weight", metavar="WORD=1.5", help="Factor on a word; may be given again."),
-    ] = None,
+    photo: Described = None,
+    weight: Weights = None,
     blend_original: Annotated[
-        str,
-        typer.Option("--blend-original", metavar="<word,word>", help="Words of ORIGINAL to change alone."),
+        str, typer.Option(metavar="<word,word>", help="Words of ORIGINAL to change alone.")
     ] = "",
     blend_edited: Annotated[
-        str, typer.Option("--blend-edited", metavar="<word,word>", help="Words of EDITED to change alone.")
+        str, typer.Option(metavar="<word,word>", help="Words of EDITED to change alone.")
     ] = "",
     mask: Mask = None,
-    attention: Annotated[
-        Path | None,
-        typer.Option("--attention", help="PNG to write where each word is looked at; it costs time."),
-    ] = None,
+    attention: Attention = None,
     scheduler: Scheduler = None,
     device: Device = None,
-    trajectories: Annotated[
-        Path | None,
-        typer.Option("--trajectories", help="Folder to keep inverted photos in: the next edit goes faster."),
-    ] = None,
+    trajectories: Trajectories = None,
     as_json: Json = False,
     **fields: Any,
 ) -> None:

@@ -14,6 +14,7 @@ from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model, is_edit_model
 from editors.requests.edits import InstructionEditor
 from editors.requests.settings import recommended_settings
+from ui.commands.edit import Model
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.server.late import LateEditor
@@ -28,81 +29,63 @@ if TYPE_CHECKING:
 HEAD_START = 5.0
 """Seconds that the model waits for somebody to open the page, which loading it would slow down."""
 
+Models = Annotated[
+    Path | None,
+    typer.Option(help="Folder of models that visitors may change to; nothing above it is read."),
+]
+PromptModel = Annotated[
+    str, typer.Option(help="Model of the Prompts tab, which draws from words; as --model.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of datasets, to look through in the Data tab; nothing above it is read."),
+]
+Runs = Annotated[
+    Path | None,
+    typer.Option(help="Folder of training runs, to watch in the Train tab; nothing above it is read."),
+]
+Mcp = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of pictures that assistants may edit, by the Model Context Protocol at /mcp; nothing "
+        "above it is read, and nothing in it is overwritten."
+    ),
+]
+Auth = Annotated[
+    str | None, typer.Option(help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH")
+]
+AuthFile = Annotated[
+    Path | None, typer.Option(help="File of accounts, a line NAME:PASSWORD each; no process list shows it.")
+]
+RootPath = Annotated[
+    str, typer.Option(help="Path under which a web server in front shows the page, such as /wordbrush.")
+]
+
 
 def ui(
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 7860,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = LOCAL[0],
-    model: Annotated[
-        str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")
-    ] = "pocket",
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            "--models", help="Folder of models that visitors may change to; nothing above it is read."
-        ),
-    ] = None,
-    prompt_model: Annotated[
-        str,
-        typer.Option("--prompt-model", help="Model of the Prompts tab, which draws from words; as --model."),
-    ] = "pocket",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Folder of datasets, to look through in the Data tab; nothing above it is read."
-        ),
-    ] = None,
-    runs: Annotated[
-        Path | None,
-        typer.Option(
-            "--runs", help="Folder of training runs, to watch in the Train tab; nothing above it is read."
-        ),
-    ] = None,
-    mcp: Annotated[
-        Path | None,
-        typer.Option(
-            "--mcp",
-            help="Folder of pictures that assistants may edit, by the Model Context Protocol at /mcp; "
-            "nothing above it is read, and nothing in it is overwritten.",
-        ),
-    ] = None,
-    auth: Annotated[
-        str | None,
-        typer.Option("--auth", help="NAME:PASSWORD that visitors must give.", envvar="WORDBRUSH_AUTH"),
-    ] = None,
-    auth_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--auth-file", help="File of accounts, a line NAME:PASSWORD each; no process list shows it."
-        ),
-    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOCAL[0],
+    model: Model = "pocket",
+    models: Models = None,
+    prompt_model: PromptModel = "pocket",
+    data: Data = None,
+    runs: Runs = None,
+    mcp: Mcp = None,
+    auth: Auth = None,
+    auth_file: AuthFile = None,
     allow_host: AllowHost = None,
-    root_path: Annotated[
-        str,
-        typer.Option(
-            "--root-path", help="Path under which a web server in front shows the page, such as /wordbrush."
-        ),
-    ] = "",
+    root_path: RootPath = "",
 ) -> None:
     """Open the page: upload a picture, say what to change, press Enter."""
-    visitors, root_path = credentials(auth, auth_file), _root_path(root_path)
-    names = host_names(allow_host)
+    visitors, root_path, names = credentials(auth, auth_file), _root_path(root_path), host_names(allow_host)
     if host not in LOCAL and visitors is None:
         raise UnusablePlace(
             f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
             f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
         )
-    models = None if models is None else folder_of("--models", models)
-    data = None if data is None else folder_of("--data", data)
-    runs = None if runs is None else folder_of("--runs", runs)
-    mcp = None if mcp is None else folder_of("--mcp", mcp)
-    if mcp is not None and find_spec("mcp") is None:
-        raise InvalidOption("--mcp: the package mcp is not installed; pip install 'wordbrush[mcp]'.")
+    models, data, runs = folder_of("--models", models), folder_of("--data", data), folder_of("--runs", runs)
     alone = host in LOCAL and visitors is None and not root_path and not names  # nobody else comes in
-    if mcp is not None and not alone:
-        raise InvalidOption(
-            "--mcp: is for a page that only this machine reaches; leave out --host, --auth, --root-path and "
-            "--allow-host."
-        )
+    pictures = _pictures_of_assistants(mcp, alone=alone)
     require_free(host, port)
     opener = OneAtATime()
     editor = _first(model, opener)
@@ -123,23 +106,40 @@ def ui(
     is_open = Event()
     with page:
         page.load(is_open.set, queue=False, api_visibility="private")
-    routes = [] if mcp is None else [_for_assistants(mcp, page)]
+    routes = [] if pictures is None else [_for_assistants(pictures, page)]
     try:
-        address = serve(
-            page,
-            host=host,
-            port=port,
-            auth=visitors,
-            root_path=root_path,
-            allow_hosts=names,
-            routes=routes,
-        )
+        more = partial(serve, auth=visitors, root_path=root_path, allow_hosts=names, routes=routes)
+        address = more(page, host=host, port=port)
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
-        if mcp is not None:
-            typer.echo(f"Assistants find it at {address.rstrip('/')}{routes[0].path}", err=True)
+        for route in routes:
+            typer.echo(f"Assistants find it at {address.rstrip('/')}{route.path}", err=True)
         until_told_to_end(partial(_load, model, editor, is_open))
     finally:
         page.close(verbose=False)
+
+
+def _pictures_of_assistants(given: Path | None, *, alone: bool) -> Path | None:
+    """Return the folder that assistants may edit, or None where they are not let in.
+
+    Args:
+        given: The option.
+        alone: Whether nobody but this machine reaches the page.
+
+    Raises:
+        UnusablePlace: It is no folder.
+        InvalidOption: The package is missing, or others reach the page.
+    """
+    folder = folder_of("--mcp", given)
+    if folder is None:
+        return None
+    if find_spec("mcp") is None:
+        raise InvalidOption("--mcp: the package mcp is not installed; pip install 'wordbrush[mcp]'.")
+    if not alone:
+        raise InvalidOption(
+            "--mcp: is for a page that only this machine reaches; leave out --host, --auth, --root-path and "
+            "--allow-host."
+        )
+    return folder
 
 
 def _load(model: str, editor: InstructionEditor, is_open: Event) -> None:
@@ -178,12 +178,14 @@ def _first(model: str, opener: Opener) -> InstructionEditor:
     )
 
 
-def folder_of(option: str, given: Path) -> Path:
-    """Return the folder that an option names.
+def folder_of(option: str, given: Path | None) -> Path | None:
+    """Return the folder that an option names, or None where it is not given.
 
     Raises:
-        UnusablePlace: There is none.
+        UnusablePlace: It is no folder.
     """
+    if given is None:
+        return None
     folder = user_path(given)
     if not folder.is_dir():
         raise UnusablePlace(f"{option}: {str(given)!r} is no folder; check the path.")

@@ -215,6 +215,21 @@ class DataTab:
             self.place: 0,
         }
 
+    def wire(self, tab: Any) -> None:
+        """Connect the opening of the tab and the events of its parts."""
+        told = partial(told_at, self.status)
+        tab.select(told(self.look_around), self.dataset, [self.dataset, self.status], **QUIET)
+        all_of = [self.funnel, self.outcome, self.search, self.compare, self.facts, *self.page]
+        self.dataset.change(told(self.open), [self.dataset, self.order, self.descending], all_of, **QUIET)
+        arranged = [self.order.input, self.descending.input, self.outcome.input, self.search.submit]
+        gr.on(arranged, told(self.arrange), self.choice, self.page, **QUIET)
+        place = [self.dataset, self.keys, self.place]
+        for button, by in ((self.previous, -1), (self.following, 1)):
+            button.click(told(partial(self.turn, by)), place, self.page, **QUIET)
+        self.page_number.submit(told(self.jump), [*place, self.page_number], self.page, **QUIET)
+        chosen = self.pairs.select(told(self.choose), place, [self.compare, self.facts, self.status], **QUIET)
+        chosen.success(None, js=SHOW_RESULT)
+
 
 def data_tab(root: Path, tab: Any) -> DataTab:
     """Lay out the tab and wire it.
@@ -226,6 +241,13 @@ def data_tab(root: Path, tab: Any) -> DataTab:
     Returns:
         What it is made of.
     """
+    here = _laid_out(root)
+    here.wire(tab)
+    return here
+
+
+def _laid_out(root: Path) -> DataTab:
+    """Lay out the tab: what is looked for, then a pair beside all of them."""
     with gr.Row():
         dataset = gr.Dropdown([], label="Dataset", min_width=200)
         outcome = gr.Dropdown([ALL], value=ALL, label="Show", min_width=200)
@@ -244,7 +266,7 @@ def data_tab(root: Path, tab: Any) -> DataTab:
                 previous = gr.Button("Previous", size="sm", interactive=False, min_width=100)
                 following = gr.Button("Next", size="sm", interactive=False, min_width=100)
                 page_number = gr.Textbox("1", label="Page, of 1", lines=1, max_lines=1, min_width=100)
-    here = DataTab(
+    return DataTab(
         root=root,
         dataset=dataset,
         order=order,
@@ -263,18 +285,3 @@ def data_tab(root: Path, tab: Any) -> DataTab:
         place=gr.State(0),
         opened=lru_cache(OPEN)(lambda folder, *_: read_job_pairs(folder)),
     )
-    told = partial(told_at, status)
-    tab.select(told(here.look_around), dataset, [dataset, status], **QUIET)
-    all_of = [funnel, outcome, search, compare, facts, *here.page]
-    dataset.change(told(here.open), [dataset, order, descending], all_of, **QUIET)
-    arranged = [order.input, descending.input, outcome.input, search.submit]
-    gr.on(arranged, told(here.arrange), here.choice, here.page, **QUIET)
-    for button, by in ((previous, -1), (following, 1)):
-        button.click(told(partial(here.turn, by)), [dataset, here.keys, here.place], here.page, **QUIET)
-    jumped = [dataset, here.keys, here.place, page_number]
-    page_number.submit(told(here.jump), jumped, here.page, **QUIET)
-    chosen = pairs.select(
-        told(here.choose), [dataset, here.keys, here.place], [compare, facts, status], **QUIET
-    )
-    chosen.success(None, js=SHOW_RESULT)
-    return here

@@ -20,7 +20,7 @@ from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_ste
 from ui.components.masking import Masking, lay_out_masking
 from ui.components.photo import Photo
 from ui.components.reload import wire_reload
-from ui.components.screen import QUIET, lay_out_screen
+from ui.components.screen import QUIET, Screen, lay_out_screen
 from ui.components.switch import MOST_CHIPS, Switch
 from ui.components.trail import Trail
 from ui.server.edit_thread import EditThread
@@ -28,7 +28,7 @@ from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models
 from ui.tabs.edits import Edits
 from ui.tabs.examples import lay_out_examples, wire_examples
-from ui.tabs.grid import lay_out_grid, wire_choice
+from ui.tabs.grid import Grid, lay_out_grid, wire_choice
 from ui.tabs.runs import Runs, Update
 
 PHOTO_HEIGHT = 260
@@ -79,20 +79,7 @@ def edit_tab(
                 buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
             )
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
-    panel = Panel(
-        form=form,
-        screen=screen,
-        masking=buttons.masking,
-        held=held,
-        trail=gr.State(Trail()),
-        before=gr.State(None),
-        undo=buttons.undo,
-        redo=buttons.redo,
-        problem=problems,
-    )
-    use, reuse = screen.actions[:2]
-    wire_panel(panel, use=use, reuse=reuse)
-    nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
+    panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
@@ -117,6 +104,32 @@ def edit_tab(
     edits = Edits(
         runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing, panel=panel
     )
+    _wire_edits(edits, buttons, grid)
+    return panel, switch
+
+
+def _panel(form: Form, screen: Screen, buttons: Buttons, held: Any, problems: LoadedByName[Any]) -> Panel:
+    """Make what remembers where one was of the form, the screen and the buttons, and wire it."""
+    panel = Panel(
+        form=form,
+        screen=screen,
+        masking=buttons.masking,
+        held=held,
+        trail=gr.State(Trail()),
+        before=gr.State(None),
+        undo=buttons.undo,
+        redo=buttons.redo,
+        problem=problems,
+    )
+    use, reuse = screen.actions[:2]
+    wire_panel(panel, use=use, reuse=reuse)
+    return panel
+
+
+def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
+    """Connect all that asks for an edit: Edit and Enter, Weaker and Stronger, variations, the grid."""
+    panel, runs = edits.panel, edits.runs
+    form = panel.form
 
     def wire(
         handler: Callable[..., Iterator[Update]], ready: Any, *more: Any, name: str | None = None
@@ -126,10 +139,11 @@ def edit_tab(
             ready,
             inputs=form.inputs,
             states=edits.states,
-            outputs=[held, panel.before, *more],
+            outputs=[panel.held, panel.before, *more],
             name=name,
         )
 
+    nudged = wire_nudges(panel, weaker=buttons.weaker, stronger=buttons.stronger)
     panel.masking.wire()
     strokes = panel.masking.reading()
     asked = gr.on([buttons.go.click, form.edit_prompt.submit], **strokes)
@@ -142,7 +156,6 @@ def edit_tab(
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
     wire_steps(panel, running)
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
-    return panel, switch
 
 
 def _form(
@@ -180,12 +193,33 @@ def _form(
             ("image_guidance_scale", 0.05, "Raise it if too much changes."),
         )
     }
+    small = _small_buttons()
+    steps, seed, roll = _fine_tune(recommended)
+    form = Form(
+        original_image=photo,
+        edit_prompt=instruction,
+        num_inference_steps=steps,
+        seed=seed,
+        mask=masking.mask,
+        **sliders,
+    )
+    return form, Buttons(go=go, stop=stop, roll=roll, masking=masking, **small), chips, examples, drawing
+
+
+def _small_buttons() -> dict[str, Any]:
+    """Lay out the buttons that go on from an edit, by their names in `Buttons`."""
     with gr.Row():
-        weaker = gr.Button("Weaker", size="sm", min_width=90)
-        stronger = gr.Button("Stronger", size="sm", min_width=90)
-        vary = gr.Button("Four variations", size="sm", min_width=120)
-        undo = gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=70)
-        redo = gr.Button("Redo", elem_id="redo", size="sm", interactive=False, min_width=70)
+        return {
+            "weaker": gr.Button("Weaker", size="sm", min_width=90),
+            "stronger": gr.Button("Stronger", size="sm", min_width=90),
+            "vary": gr.Button("Four variations", size="sm", min_width=120),
+            "undo": gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=70),
+            "redo": gr.Button("Redo", elem_id="redo", size="sm", interactive=False, min_width=70),
+        }
+
+
+def _fine_tune(recommended: Settings) -> tuple[Any, Any, Any]:
+    """Lay out the number of steps, the seed, and the button that draws one."""
     with gr.Accordion("Fine-tune", open=False):
         steps = Dial(
             *SLIDERS["num_inference_steps"],
@@ -202,27 +236,7 @@ def _form(
             placeholder="drawn at random",
             info="The same seed and settings give the same picture.",
         )
-        roll = gr.Button("🎲 Roll a seed", size="sm")
-    form = Form(
-        original_image=photo,
-        edit_prompt=instruction,
-        num_inference_steps=steps,
-        seed=seed,
-        mask=masking.mask,
-        **sliders,
-    )
-    buttons = Buttons(
-        go=go,
-        stop=stop,
-        weaker=weaker,
-        stronger=stronger,
-        vary=vary,
-        roll=roll,
-        undo=undo,
-        redo=redo,
-        masking=masking,
-    )
-    return form, buttons, chips, examples, drawing
+        return steps, seed, gr.Button("🎲 Roll a seed", size="sm")
 
 
 def _chips(instruction: Any, instructions: Sequence[str]) -> Any:

@@ -13,27 +13,22 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from editors import EditorError, PromptEdit
-from editors.pictures.images import read_picture
 from editors.requests.edits import WordWindows
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
-from ui.components.board import BoardState, board
-from ui.components.dial import Dial
+from ui.components.board import BoardState
 from ui.components.form import (
     MOST_PICTURES,
     PROMPT_LABELS,
-    SLIDERS,
     picture_problem,
-    plain,
     refusal,
-    verdict,
     wire_problem,
     with_picture,
 )
 from ui.components.history import History
 from ui.components.history_panel import Panel
-from ui.components.photo import Photo
-from ui.components.screen import QUIET, lay_out_screen, told
+from ui.components.prompt_form import PHOTO, VALID, PromptForm, check, lay_out_prompts, request_of
+from ui.components.screen import QUIET, Screen, lay_out_screen, told
 from ui.server.edit_thread import EditThread
 from ui.server.loaded_by_name import LoadedByName
 from ui.tabs.runs import Ending, Runs, Update
@@ -42,54 +37,6 @@ if TYPE_CHECKING:
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
 
 BEGIN = "Write what the picture shows, and what its edit shows; press Enter."
-EXAMPLES = (
-    ("a red elephant in the desert", "a blue elephant in the desert"),
-    ("a cat in a meadow", "a dog in a meadow"),
-    ("a house on a beach", "a house on a beach at night"),
-)
-PHOTO = list(PROMPT_LABELS).index("original_image")
-"""Its place among the inputs."""
-VALID = {"original_prompt": "a cat", "edited_prompt": "a dog"}
-"""Stands in for the prompts while another field is checked alone."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class PromptForm:
-    """The components that ask for the fields of `PROMPT_LABELS`, and the board."""
-
-    original_prompt: Any
-    edited_prompt: Any
-    original_image: Any
-    guidance_scale: Any
-    num_inference_steps: Any
-    seed: Any
-    board: Any
-
-    @property
-    def inputs(self) -> list[Any]:
-        """The components, the board last."""
-        return [*(getattr(self, name) for name in PROMPT_LABELS), self.board]
-
-
-def check(*values: Any) -> list[dict[str, Any]]:
-    """Judge each input alone, by `PromptEdit`; the board and the states pass."""
-    named = zip(PROMPT_LABELS, values, strict=False)
-    verdicts = [verdict(PromptEdit, VALID, name, plain(name, value)) for name, value in named]
-    return [*verdicts, *(gr.validate(True, "") for _ in values[len(verdicts) :])]
-
-
-def request_of(values: tuple[Any, ...]) -> PromptEdit:
-    """Build the request.
-
-    Raises:
-        InvalidEdit: A field is wrong, or the photo cannot be read.
-    """
-    asked = {name: plain(name, value) for name, value in zip(PROMPT_LABELS, values, strict=False)}
-    asked |= BoardState.read(values[len(PROMPT_LABELS)]).fields
-    PromptEdit(**asked)  # before a photo is read: refusing is cheap, reading is not
-    if asked["original_image"] is not None:
-        asked["original_image"] = read_picture("original_image", asked["original_image"])
-    return PromptEdit(**asked)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -175,6 +122,54 @@ class Drawings:
 
         yield from self.runs.guarded(begun, history, shown)
 
+    def wire_board(self, tab: gr.Tab) -> None:
+        """Connect the opening of the tab, and what changes the board without a drawing."""
+        form, status = self.form, self.runs.screen.status
+        opened = tab.select(self.prepare, [self.ready, *form.prompts], self._settled, **QUIET)
+        linked = {"inputs": [*form.prompts, form.board], "outputs": [form.board, status]}
+        opened.success(self.relink, **linked, **QUIET)
+        gr.on(
+            [one.change for one in form.prompts],
+            self.align,
+            **linked,
+            trigger_mode="always_last",
+            **QUIET,
+        )
+        form.num_inference_steps.input(
+            lambda state, steps: {**state, "steps": steps},
+            [form.board, form.num_inference_steps],
+            form.board,
+            **QUIET,
+        )
+
+    def wire_drawing(self, go: Any, another: Any) -> None:
+        """Connect all that asks for a drawing: Draw and Enter, a change of the board, another picture."""
+        form, runs, screen = self.form, self.runs, self.runs.screen
+        starts = [go.click, *(one.submit for one in form.prompts)]
+        aloud = {**QUIET, "queue": True, "concurrency_limit": None}  # it says something on its way
+        asked = gr.on(starts, self.prepare_aloud, [self.ready, *form.prompts], self._settled, **aloud)
+        changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
+        again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
+        rolled = another.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
+        states = [screen.history, screen.shown]
+        running = [
+            runs.wire(self.draw, ready, inputs=form.inputs, states=states, outputs=[form.seed], name=name)
+            for ready, name in ((asked, "page_draw"), (again, None), (rolled, None))
+        ]
+        runs.wire_ends([*starts, another.click, *changed], running)
+
+    @property
+    def _settled(self) -> list[Any]:
+        """What a model that is ready fills in."""
+        form = self.form
+        return [
+            self.ready,
+            form.guidance_scale,
+            form.num_inference_steps,
+            form.board,
+            self.runs.screen.status,
+        ]
+
 
 def prompts_tab(
     page: gr.Blocks,
@@ -201,7 +196,7 @@ def prompts_tab(
     """
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            form, go, stop, another, examples = _form()
+            form, go, stop, another, examples = lay_out_prompts()
         with gr.Column(min_width=300):
             screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
@@ -214,38 +209,16 @@ def prompts_tab(
         check=with_picture(check, PHOTO, problems),
     )
     drawings = Drawings(editors=editors, runs=runs, form=form, model=model, ready=gr.State(False))
-    states = [screen.history, screen.shown]
-    settled = [drawings.ready, form.guidance_scale, form.num_inference_steps, form.board, screen.status]
-    prompts = [form.original_prompt, form.edited_prompt]
     wire_problem(form.original_image, problems)
-    opened = tab.select(drawings.prepare, [drawings.ready, *prompts], settled, **QUIET)
-    opened.success(drawings.relink, [*prompts, form.board], [form.board, screen.status], **QUIET)
-    gr.on(
-        [one.change for one in prompts],
-        drawings.align,
-        [*prompts, form.board],
-        [form.board, screen.status],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    examples.click(lambda chosen: tuple(chosen), examples, prompts, **QUIET)
-    form.num_inference_steps.input(
-        lambda told, steps: {**told, "steps": steps},
-        [form.board, form.num_inference_steps],
-        form.board,
-        **QUIET,
-    )
-    starts = [go.click, *(one.submit for one in prompts)]
-    aloud = {**QUIET, "queue": True, "concurrency_limit": None}  # it says something on its way
-    asked = gr.on(starts, drawings.prepare_aloud, [drawings.ready, *prompts], settled, **aloud)
-    changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
-    again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
-    rolled = another.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
-    running = [
-        runs.wire(drawings.draw, ready_, inputs=form.inputs, states=states, outputs=[form.seed], name=name)
-        for ready_, name in ((asked, "page_draw"), (again, None), (rolled, None))
-    ]
-    runs.wire_ends([*starts, another.click, *changed], running)
+    examples.click(lambda chosen: tuple(chosen), examples, form.prompts, **QUIET)
+    drawings.wire_board(tab)
+    drawings.wire_drawing(go, another)
+    _wire_further(screen, panel, tabs)
+
+
+def _wire_further(screen: Screen, panel: Panel, tabs: gr.Tabs) -> None:
+    """Connect the button that takes a picture to the Edit tab."""
+    states = [screen.history, screen.shown]
 
     def go_on(history: History, shown: int | None, *values: Any) -> Update:
         if shown is None:
@@ -285,57 +258,3 @@ def _pair(window: WordWindows) -> tuple[float, float]:
     if isinstance(window, Mapping):
         return _pair(window.get("default", 1.0))
     return window if isinstance(window, tuple) else (0.0, window)
-
-
-def _form() -> tuple[PromptForm, Any, Any, Any, Any]:
-    """Lay out the left column; return the form, Draw, Stop, the button for another picture, the examples."""
-    prompts = [
-        gr.Textbox(label=PROMPT_LABELS[name], placeholder=words, lines=1, max_lines=1)
-        for name, words in zip(VALID, EXAMPLES[0], strict=True)
-    ]
-    examples = gr.Dataset(
-        label="For example",
-        components=prompts,
-        samples=[list(one) for one in EXAMPLES],
-        type="values",
-        layout="table",
-        headers=["Picture", "Edit"],
-    )
-    with gr.Row():
-        go = gr.Button("Draw", variant="primary", min_width=100)
-        stop = gr.Button("Stop", variant="stop", interactive=False, min_width=100)
-    another = gr.Button("Another picture", size="sm")
-    words = board(
-        BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0, 0.4), steps=50)  # until it is known
-    )
-    guidance = Dial(*SLIDERS["guidance_scale"], value=7.5, step=0.1, label=PROMPT_LABELS["guidance_scale"])
-    with gr.Accordion(PROMPT_LABELS["original_image"], open=False):
-        gr.Markdown("The first prompt then says what the photo shows.")
-        photo = Photo(
-            label=PROMPT_LABELS["original_image"],
-            type="filepath",
-            image_mode=None,
-            sources=["upload", "clipboard"],
-            height=240,
-        )
-    with gr.Accordion("Fine-tune", open=False):
-        steps = Dial(
-            *SLIDERS["num_inference_steps"], value=50, step=1, label=PROMPT_LABELS["num_inference_steps"]
-        )
-        seed = gr.Textbox(
-            lines=1,
-            max_lines=1,
-            label=PROMPT_LABELS["seed"],
-            placeholder="drawn at random",
-            info="Stays from one drawing to the next, so that only what you change changes.",
-        )
-    form = PromptForm(
-        original_prompt=prompts[0],
-        edited_prompt=prompts[1],
-        original_image=photo,
-        guidance_scale=guidance,
-        num_inference_steps=steps,
-        seed=seed,
-        board=words,
-    )
-    return form, go, stop, another, examples

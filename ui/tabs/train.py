@@ -5,7 +5,6 @@ Law: it only reads, and only below the folder that it was given; a run that is g
 
 import logging
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,6 @@ import gradio as gr
 from PIL import Image
 
 from editors import EditorError
-from trainer.config import InstructPix2PixConfig
 from trainer.runs.curve import grouped, series_name
 from trainer.tasks.grids import columns_of
 from trainer.watching import RunFacts, heard_of, run_below, runs_below, watch
@@ -25,21 +23,15 @@ from ui.components.form import refusal
 from ui.components.heads import STYLE, heads
 from ui.components.literal import literal
 from ui.components.parts import Parts, Update, told_at
+from ui.components.run_words import ROWS, TRY, progress_of, trial_words
 from ui.components.screen import QUIET
 from ui.components.switch import DEVICE_QUEUE, Switch
 from ui.server.models import name_of_run
-from ui.server.watch import duration
 
 LOOK_SECONDS = 3
 NOTHING = "There is no training run below {}; start one with `wordbrush train`."
 DAMAGED = "{}: its settings or figures cannot be read; look at the files of the run."
 GONE = "This run is no longer there; reload the page."
-TRY = "Try this model"
-ROWS = {
-    "instruct-pix2pix": "Rows: original, the model's edit, what it should be.",
-    "autoencoder": "Rows: original, how it comes back.",
-}
-"""Task -> what is seen in its grids."""
 _log = logging.getLogger(__name__)
 
 
@@ -110,7 +102,7 @@ class TrainTab:
         if folder is None or heard_of(folder) != seen:
             return self._read(name, figure, step, newest)
         facts = _facts(folder)
-        return {self.status: gr.skip() if facts is None else told(facts)}
+        return {self.status: gr.skip() if facts is None else progress_of(facts)}
 
     def plot(self, name: str | None, figure: str | None) -> Update:
         """Show other figures."""
@@ -155,7 +147,7 @@ class TrainTab:
         follows = step is None or newest is None or step >= newest
         there = facts.samples
         last = there[-1] if there else None
-        parts = Parts(self._nothing(told(facts)))
+        parts = Parts(self._nothing(progress_of(facts)))
         with parts.tried("curves of the losses"):
             parts.show({self.losses: gr.LinePlot(value=loss_table(facts), visible=bool(facts.losses))})
         with parts.tried("figures"):
@@ -166,7 +158,7 @@ class TrainTab:
             parts.show({self.step: _steps(there, last if follows else None)})
         with parts.tried("trial"):
             can_be_tried = name_of_run(folder, str(name)) is not None
-            parts.show({self.trial: gr.Button(_trial_words(facts), interactive=can_be_tried)})
+            parts.show({self.trial: gr.Button(trial_words(facts), interactive=can_be_tried)})
         with parts.tried("settings"):
             parts.show({self.settings: facts.config.card()})
         parts.show({self.clock: gr.Timer(active=not facts.is_finished), self.seen: seen, self.newest: last})
@@ -224,6 +216,27 @@ class TrainTab:
             self.newest: None,
         }
 
+    def wire(self, tab: Any, *, switch: Switch, tabs: Any) -> None:
+        """Connect the opening of the tab and the events of its parts."""
+        told = partial(told_at, self.status)
+        tab.select(told(self.look_around), self.run, [self.run, self.status], **QUIET)
+        self.run.change(told(self.open), self.run, self.outputs, **QUIET)
+        looked = [self.run, self.figure, self.step, self.seen, self.newest]
+        self.clock.tick(told(self.look_again), looked, self.outputs, **QUIET)
+        self.figure.input(told(self.plot), [self.run, self.figure], [self.figures, self.status], **QUIET)
+        self.trial.click(
+            partial(self.try_out, switch, tabs),
+            [self.run, switch.model],
+            [self.status, *switch.outputs, switch.words, tabs],
+            show_progress="hidden",
+            api_visibility="private",
+            **DEVICE_QUEUE,
+        )
+        scrubbed = [self.heads, self.grid, self.caption, self.status]
+        self.step.input(
+            told(self.scrub), [self.run, self.step], scrubbed, trigger_mode="always_last", **QUIET
+        )
+
 
 def _steps(there: Sequence[int], value: int | None) -> Any:
     """Return the slider of the steps that have grids; where there is one alone, there is nothing to choose.
@@ -245,28 +258,6 @@ def _facts(folder: Path | None) -> RunFacts | None:
         return None
 
 
-def _trial_words(facts: RunFacts) -> str:
-    """Return what the button says that tries a run."""
-    if not isinstance(facts.config, InstructPix2PixConfig):
-        return "Only models that follow instructions can be tried here"
-    if not facts.is_finished and not facts.saved:
-        return "No checkpoint is there yet"
-    return TRY if facts.is_finished else f"Try the checkpoint of step {facts.saved}"
-
-
-def told(facts: RunFacts) -> str:
-    """Say how far a run is."""
-    if facts.is_finished:
-        return f"Finished after {facts.config.steps} steps."
-    ago = time.time() - max(when for _, when in heard_of(facts.folder)) / 1e9
-    left = facts.seconds_left
-    if facts.step >= facts.config.steps:
-        return f"All {facts.config.steps} steps are done; saving the model ..."
-    words = f"Step {facts.step} of {facts.config.steps}"
-    words += "" if left is None else f", about {duration(left)} of training left"
-    return f"{words}; last heard of {duration(max(0.0, ago))} ago."
-
-
 def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
     """Lay out the tab and wire it.
 
@@ -279,6 +270,13 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
     Returns:
         What it is made of.
     """
+    here = _laid_out(root)
+    here.wire(tab, switch=switch, tabs=tabs)
+    return here
+
+
+def _laid_out(root: Path) -> TrainTab:
+    """Lay out the tab: curves beside what the model drew."""
     with gr.Row():
         run = gr.Dropdown([], label="Run", min_width=200)
         figure = gr.Dropdown([], label="Measured on held-out samples", min_width=200, visible=False)
@@ -313,7 +311,7 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
             trial = gr.Button(TRY, interactive=False)
     with gr.Accordion("Settings of this run", open=False):
         settings = gr.JSON(show_label=False)
-    here = TrainTab(
+    return TrainTab(
         root=root,
         run=run,
         status=status,
@@ -330,20 +328,3 @@ def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:
         seen=gr.State(None),
         newest=gr.State(None),
     )
-    told = partial(told_at, status)
-    tab.select(told(here.look_around), run, [run, status], **QUIET)
-    run.change(told(here.open), run, here.outputs, **QUIET)
-    looked = [run, figure, step, here.seen, here.newest]
-    here.clock.tick(told(here.look_again), looked, here.outputs, **QUIET)
-    figure.input(told(here.plot), [run, figure], [figures, status], **QUIET)
-    trial.click(
-        partial(here.try_out, switch, tabs),
-        [run, switch.model],
-        [status, *switch.outputs, switch.words, tabs],
-        show_progress="hidden",
-        api_visibility="private",
-        **DEVICE_QUEUE,
-    )
-    scrubbed = [above, grid, caption, status]
-    step.input(told(here.scrub), [run, step], scrubbed, trigger_mode="always_last", **QUIET)
-    return here
