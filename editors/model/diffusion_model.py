@@ -22,6 +22,7 @@ from editors.model.network import Network
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
+from editors.pictures.detail_transfer import working_size
 from editors.pictures.images import to_image
 from editors.requests import rules
 from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
@@ -152,6 +153,17 @@ class DiffusionModel:
         size = self.unet.config.sample_size
         side = max(size) if isinstance(size, list | tuple) else size
         return int(side) * self.vae_scale_factor if side else 512
+
+    def size_for(self, size: tuple[int, int], *, resolution: int | None = None) -> tuple[int, int]:
+        """Return the (width, height) to work at for a photo of a size; see `working_size`.
+
+        Args:
+            size: (width, height) of the photo, pixels.
+            resolution: Side of the square whose area to work on; None takes the model's own.
+        """
+        return working_size(
+            size, native=resolution or self.native_size, unit=self.size_unit, step=self.vae_scale_factor
+        )
 
     def work_at(self, side: int) -> None:
         """Let the model work at a size in pixels that it was trained on, where it is larger than its own."""

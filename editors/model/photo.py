@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from editors.model.diffusion_model import DiffusionModel
-from editors.pictures.detail_transfer import transfer_change, working_size
+from editors.pictures.detail_transfer import transfer_change
 from editors.pictures.images import from_white, read_picture, to_image, to_pixels
 from editors.requests.edits import PictureSource
 from editors.requests.picture import Picture
@@ -50,12 +50,7 @@ class Photo:
             InvalidEdit: It is no picture that can be used.
         """
         picture = read_picture("original_image", source)
-        size = working_size(
-            picture.size,
-            native=resolution or model.native_size,
-            unit=model.size_unit,
-            step=model.vae_scale_factor,
-        )
+        size = model.size_for(picture.size, resolution=resolution)
         seen = picture.on_white()
         small = seen if seen.size == size else seen.resize(size, Image.Resampling.LANCZOS)
         digest = hashlib.sha256(f"{small.size}".encode() + small.tobytes()).hexdigest()

@@ -5,8 +5,7 @@ Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Co
 network by themselves, or not at all where they did before.
 
 Laws: edits in one batch are each as if alone, to rounding; an edit that goes on from where an earlier one
-acted alike has the bits of one that begins at the beginning. Edits that act alike share their rows until they
-part: of one original's many windows, the first steps are computed once.
+acted alike has the bits of one that begins at the beginning (`SharedRows`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,8 @@ from editors.prompt_to_prompt.heat_maps import HeatMaps
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, originals_of, starts
 from editors.prompt_to_prompt.plan import Plan
-from editors.prompt_to_prompt.records import EditRecord, SourceRecord, agreement
+from editors.prompt_to_prompt.records import EditRecord, SourceRecord
+from editors.prompt_to_prompt.shared_rows import SharedRows
 from editors.requests.edits import Step
 
 
@@ -164,9 +164,9 @@ class Edits:
         self._observers = [seen.all for seen in looking]
         self.blends = [job.plan.blend(seen.words) for job, seen in zip(jobs, looking, strict=True)]
         self.heat_maps = [seen.heat for seen in looking]
-        self._outputs: list[list[Tensor]] = [[] for _ in jobs]
-        self._seen: list[list[tuple[tuple[Tensor, ...], ...]]] = [[] for _ in jobs]
-        self._agreed = _agreements([job.plan for job in jobs])
+        self._rows = SharedRows(
+            [job.plan for job in jobs], [(job.earlier, job.agreed) for job in jobs], self._observers
+        )
 
     def steps(self) -> Iterator[Step]:
         """Take all steps; each needs that the originals have just taken theirs."""
@@ -183,10 +183,7 @@ class Edits:
 
     def records(self) -> list[EditRecord]:
         """Return what is to be kept of each edit, once all steps were taken."""
-        return [
-            EditRecord(signs=job.plan.signs(), outputs=tuple(outputs), seen=tuple(seen))
-            for job, outputs, seen in zip(self._jobs, self._outputs, self._seen, strict=True)
-        ]
+        return self._rows.records()
 
     def _scheduler(self) -> object:
         scheduler = self._model.new_scheduler()
@@ -195,32 +192,11 @@ class Edits:
         return ResidualSteps(scheduler, residuals) if residuals else scheduler
 
     def _predict(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
-        live = [place for place, job in enumerate(self._jobs) if index >= job.agreed]
-        alike = {place: self._first_alike(place, live, index) for place in live}
-        apart = [place for place in live if alike[place] == place]
-        rows: dict[int, Tensor] = {}
-        if apart:
-            control = self._control(apart)
-            output = self._network(latents[apart], timestep, index, pictures=apart, control=control)
-            rows = dict(zip(apart, output, strict=True))
-        for place, job in enumerate(self._jobs):
-            observers = self._observers[place]
-            if place in alike and alike[place] != place:
-                rows[place] = rows[alike[place]]
-                for observer, other in zip(observers, self._observers[alike[place]], strict=True):
-                    observer.restore(other.state())
-            elif place not in rows:
-                assert job.earlier is not None  # it agreed
-                rows[place] = job.earlier.outputs[index]
-                for observer, state in zip(observers, job.earlier.seen[index], strict=True):
-                    observer.restore(state)
-            self._outputs[place].append(rows[place])
-            self._seen[place].append(tuple(observer.state() for observer in observers))
-        return torch.stack([rows[place] for place in range(len(self._jobs))])
+        def compute(places: list[int]) -> Tensor:
+            control = self._control(places)
+            return self._network(latents[places], timestep, index, pictures=places, control=control)
 
-    def _first_alike(self, place: int, live: Sequence[int], index: int) -> int:
-        """Return the first of the edits under way that has acted like this one so far, and acts alike now."""
-        return next(other for other in live if other == place or self._agreed[place].get(other, 0) > index)
+        return self._rows.at(index, compute)
 
     def _control(self, live: Sequence[int]) -> EditControl:
         """Say what the edits under way take from their originals, whose rows come behind the batch's."""
@@ -248,19 +224,6 @@ class Edits:
             for job, blend, of, row in zip(self._jobs, self.blends, self._of, latents, strict=True)
         ]
         return torch.stack(blended)
-
-
-def _agreements(plans: Sequence[Plan]) -> list[dict[int, int]]:
-    """Return for each edit in how many calls it acts like each earlier one of its lineage, by place."""
-    signs = [plan.signs() for plan in plans]
-    return [
-        {
-            other: agreement(signs[other], signs[place])
-            for other in range(place)
-            if plans[other].lineage == plan.lineage
-        }
-        for place, plan in enumerate(plans)
-    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
