@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from editors.pictures.images import LUMINANCE
-from editors.pictures.local_means import Pixels, enlarged, kuwahara, mean_around, radius_of
+from editors.pictures.local_means import Pixels, enlarged, kuwahara, mean_around, radius_of, smoothstep
 
 _FINEST = 5
 """Most pixels to one of the model's in which the photograph's surroundings are looked at; odd."""
@@ -33,12 +33,17 @@ _DARKEST = 0.03
 """Brightness of the surroundings that contrast is not measured below."""
 _CURVED, _COLOUR, _FLAT, _SMOOTH = slice(0, 4), slice(4, 7), slice(7, 10), slice(10, 13)
 """The features of a pixel, by where they come from: `_curved`, its colour, `kuwahara` and `_surroundings`."""
-_BRUSH = 2
-"""Radius, in the model's pixels, within which a region is flattened as a painter does it."""
+_BRUSH = 1 / 32
+"""Radius, of the picture's side, within which a region is flattened as a painter does it."""
+_PAINTED = 0.06
+"""Weight of flattened regions from which on they are meant. A painter puts them in place of what was there;
+where a model is only soft, the fit takes some away, and their borders would be seen."""
 _FLATTENED = 1024
 """Pixels of the side, about, at which the photograph is flattened at most."""
 _RIDGE = np.repeat([2e-2, 2e-3, 0.0], [4, 9, 1])
 """Penalty of each feature, and of a constant: the curved ones would fit anything."""
+_UNPAINTED = np.where(np.isin(np.arange(14), range(7, 10)), 1e9, _RIDGE)
+"""The same, without flattened regions."""
 _OUTLIER = 0.05
 """Error, of values in [0, 1], at which a pixel counts half."""
 _ROUNDS = 6
@@ -73,16 +78,16 @@ class PictureRule:
         around = _surroundings(before, 1)
         curved = _curved(before, around[..., :3] @ LUMINANCE, around[..., 5])
         smooth = around[..., 3:]
-        features = np.dstack([*curved, before, kuwahara(before, _BRUSH), smooth]).reshape(-1, len(_RIDGE) - 1)
+        flat = kuwahara(before, _brush(before.shape[1::-1]))
+        features = np.dstack([*curved, before, flat, smooth]).reshape(-1, len(_RIDGE) - 1)
         change = (after - before).reshape(-1, 3).astype(np.float64)
         mean, spread = features.mean(0, np.float64), features.std(0, dtype=np.float64) + 1e-6
         x = np.concatenate([(features - mean) / spread, np.ones((len(features), 1))], axis=1)
-        weight = np.ones(len(x))
-        for _ in range(_ROUNDS):
-            weighted = x * weight[:, None]
-            solved = np.linalg.solve(weighted.T @ x + len(x) * np.diag(_RIDGE), weighted.T @ change)
-            error = np.square(change - x @ solved).mean(1)
-            weight = 1 / (1 + error / _OUTLIER**2)
+        solved = _solved(x, change, _RIDGE)
+        painted = np.trace(solved[_FLAT] / spread[_FLAT, None]) / 3
+        meant = float(smoothstep(painted / _PAINTED))
+        if meant < 1:
+            solved = meant * solved + (1 - meant) * _solved(x, change, _UNPAINTED)
         weights = solved[:-1] / spread[:, None]
         left = [one.reshape(after.shape) for one in (change - x @ solved, change)] + [after]
         edge = max(1, round(_MARGIN * min(after.shape[:2])))
@@ -126,6 +131,22 @@ class PictureRule:
         return paint
 
 
+def _solved(x: NDArray[np.float64], change: NDArray[np.float64], ridge: NDArray[np.float64]) -> NDArray[Any]:
+    """Return the weights that most rows of features, (n, 14), take to their change with, (14, 3)."""
+    weight = np.ones(len(x))
+    for _ in range(_ROUNDS):
+        weighted = x * weight[:, None]
+        solved = np.linalg.solve(weighted.T @ x + len(x) * np.diag(ridge), weighted.T @ change)
+        error = np.square(change - x @ solved).mean(1)
+        weight = 1 / (1 + error / _OUTLIER**2)
+    return solved
+
+
+def _brush(size: tuple[int, int]) -> int:
+    """Return the radius of the brush for a picture of (width, height), pixels."""
+    return max(2, round(_BRUSH * math.sqrt(size[0] * size[1])))
+
+
 def _left(rest: NDArray[Any], change: NDArray[Any], after: NDArray[Any]) -> float:
     """Return what a rule leaves, in squares: the geometric mean of its shares in the change and the picture.
 
@@ -151,7 +172,8 @@ def _flattened(photo: Image.Image, size: tuple[int, int], scale: float) -> Pixel
     finer = max(1, min(math.floor(scale), math.floor(_FLATTENED / math.sqrt(size[0] * size[1]))))
     seen = photo.resize((finer * size[0], finer * size[1]), Image.Resampling.BOX)
     # a little less than the brush in proportion: what is fine keeps more of its form
-    return kuwahara(_from_bytes(seen), max(_BRUSH, round(0.75 * _BRUSH * finer)))
+    brush = _brush(size)
+    return kuwahara(_from_bytes(seen), max(brush, round(0.75 * brush * finer)))
 
 
 def _from_bytes(picture: Image.Image) -> Pixels:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from editors.pictures.detail_transfer import rule_of_all, transfer_change
 from editors.pictures.images import LUMINANCE, to_pixels
-from editors.pictures.local_means import kuwahara
+from editors.pictures.local_means import kuwahara, mean_around
 from editors.pictures.picture_rule import PictureRule
 from evaluation.figures import psnr
 from tests import tiny
@@ -133,3 +133,13 @@ def test_what_flattens_regions_keeps_their_edges_at_full_size():
 
     assert error(result) < 0.5 * error(to_pixels(enlarged))
     assert error(result) < 0.5 * error(to_pixels(photo))
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_softness_is_no_brushwork(side):
+    """Flattened regions have sharp borders, which a night that a model only drew softly must not get."""
+    before = small(textured((600, 800)), (side * 3 // 4, side))
+    soft = mean_around(night(before), 1).astype(np.float32)
+    assert np.abs(PictureRule.fit(before, soft).weights[7:10]).max() < 1e-3
+    painted = kuwahara(before, side // 32)
+    assert np.trace(PictureRule.fit(before, painted).weights[7:10]) / 3 > 0.1
