@@ -58,11 +58,18 @@ def placed(
         device: Where to.
         dtype: As for `load`.
     """
-    model.network.module.to(device, choose_dtype(device, dtype)).eval()
+    _move(model.network.module, device, choose_dtype(device, dtype))
     for encoder in model.text.text_encoders:
-        encoder.to(device, dtype or torch.float32).eval()
-    model.vae.to(device, torch.float32 if overflows(model.vae, dtype) else dtype or torch.float32).eval()
+        _move(encoder, device, dtype or torch.float32)
+    _move(model.vae, device, torch.float32 if overflows(model.vae, dtype) else dtype or torch.float32)
     return model
+
+
+def _move(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Bring a module to a device and a format of numbers, ready to be asked."""
+    module.to(device)
+    # The `to` of diffusers warns of parts to keep in float32 even where there are none.
+    torch.nn.Module.to(module, dtype=dtype).eval()
 
 
 def overflows(vae: Any, dtype: torch.dtype | None) -> bool:
