@@ -9,7 +9,6 @@ sources that draw it goes with its weights.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,15 @@ from typing import Any, Final, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dataset_builder import scenes
 from dataset_builder.errors import ChangedWorld, InvalidJob, JudgeMissing
+from dataset_builder.render.tower_files import read_network, save_network
 from dataset_builder.scenes import Scene
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, STYLES
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.shards.storage import canonical_json, hash_json, write_atomically
+from dataset_builder.shards.storage import hash_json
 from editors.errors import told_as
 from editors.files import user_path
 from editors.pictures.batches import reduced, to_tensor
@@ -35,6 +34,7 @@ from evaluation.judge_model import HIDDEN, PLACE_HEADS, JudgeModel, Vocabulary
 
 HEADS: Final = ("noun", "count", "colour", "material", "background", "time_of_day", "weather", "style")
 SHIPPED: Final = Path(__file__).parent / "weights" / "judge"
+CARD_FILE: Final = "judge.json"
 _BATCH: Final = 128
 
 
@@ -214,22 +214,16 @@ class Judge:
             )
 
         with told_as(tell):
-            card = json.loads((folder / "judge.json").read_text(encoding="utf-8"))
-            network: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in card["network"].items()
-            }
-            model = JudgeModel(Vocabulary.from_dict(card["vocabulary"]), **network)
-            weights = load_file(folder / "model.safetensors")
-            model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+            model, card = read_network(
+                folder,
+                CARD_FILE,
+                lambda card, network: JudgeModel(Vocabulary.from_dict(card["vocabulary"]), **network),
+            )
             return cls(model, card)
 
     def save(self, folder: Path) -> None:
         """Write the judge, its weights rounded to float16."""
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: w.detach().cpu().half().contiguous() for name, w in self.model.state_dict().items()}
-        write_atomically(folder / "model.safetensors", save(weights))
-        write_atomically(folder / "judge.json", f"{canonical_json(dict(self.card))}\n".encode())
+        save_network(folder, CARD_FILE, self.model, self.card)
 
     @torch.inference_mode()
     def read(self, pictures: NDArray[np.uint8]) -> list[Reading]:

@@ -60,21 +60,20 @@ def photos(model: str, view: Image.Image) -> Image.Image:
 def prompts(model: str) -> tuple[Image.Image, Image.Image]:
     """Draw pictures and their edits from two prompts each; of the first also where each word is looked at."""
     editor = PromptToPromptEditor.from_pretrained(model)
-    pictures: list[NDArray[np.uint8]] = []
-    words: list[str] = []
-    maps = None
-    for original, edited in PROMPTS:
-        result = editor.edit(
-            PromptEdit(original_prompt=original, edited_prompt=edited, seed=SEED, heat_maps=maps is None)
-        )
-        if maps is None:
-            large = result.edited_image.resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
-            maps = sheet(large, result.heat_maps or {})
-        assert result.original_image is not None  # it was drawn
-        pictures += [_shown(result.original_image), _shown(result.edited_image)]
-        words += [original, edited]
-    assert maps is not None
-    return contact_sheet(pictures, words, columns=2, lines=1), maps
+    results = [
+        editor.edit(PromptEdit(original_prompt=original, edited_prompt=edited, seed=SEED, heat_maps=True))
+        for original, edited in PROMPTS
+    ]
+    # None of them is a photo's, so each has an original, and maps were asked for.
+    pictures = [
+        _shown(picture)
+        for result in results
+        for picture in (result.original_image, result.edited_image)
+        if picture is not None
+    ]
+    large = results[0].edited_image.resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
+    words = [prompt for pair in PROMPTS for prompt in pair]
+    return contact_sheet(pictures, words, columns=2, lines=1), sheet(large, results[0].heat_maps or {})
 
 
 def pairs() -> Image.Image:

@@ -119,11 +119,9 @@ def _training(folder: Path) -> dict[str, Any]:
 
 def _write(out: Path, facts: Mapping[str, Any], vae: Any, parts: Mapping[Kind, DiffusionModel]) -> None:
     with replacing_folder(out) as partial:
-        vae.to(torch.float16).save_pretrained(partial / "vae", variant="fp16")
+        vae.half().save_pretrained(partial / "vae", variant="fp16")
         for kind, model in parts.items():
-            model.network.module.to(torch.float16).save_pretrained(
-                partial / kind / NETWORK_FOLDER, variant="fp16"
-            )
+            model.network.module.half().save_pretrained(partial / kind / NETWORK_FOLDER, variant="fp16")
             model.scheduler.save_pretrained(partial / kind / "scheduler")
         forget_places(partial)
         (partial / "pocket.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,6 @@ mistaken.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,13 +19,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dataset_builder.errors import InvalidJob, ScorerMissing
 from dataset_builder.records import ClipScores
 from dataset_builder.render.scorer_model import ScorerModel, sentence_embeddings
-from dataset_builder.shards.storage import canonical_json, write_atomically
+from dataset_builder.render.tower_files import read_network, save_network
 from editors.errors import told_as
 from editors.files import user_path
 from editors.model.loading.checkpoints import load_text_encoder
@@ -34,6 +32,7 @@ from editors.pictures.batches import reduced, to_tensor
 
 POCKET: Final = "pocket"
 SHIPPED: Final = Path(__file__).parents[1] / "weights" / "scorer"
+CARD_FILE: Final = "scorer.json"
 _BATCH: Final = 64
 
 
@@ -70,7 +69,7 @@ class Scorer:
             ScorerMissing: There is none of that name, or it cannot be read.
         """
         folder = SHIPPED if name_or_path == POCKET else user_path(name_or_path)
-        if name_or_path == POCKET or (folder / "scorer.json").exists():
+        if name_or_path == POCKET or (folder / CARD_FILE).exists():
             from editors.model.devices import choose_device
 
             return cls(PocketTowers.load(folder, str(choose_device(device or "cpu"))), str(name_or_path))
@@ -169,22 +168,12 @@ class PocketTowers:
             )
 
         with told_as(tell):
-            card = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
-            network: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in card["network"].items()
-            }
-            model = ScorerModel(**network)
-            weights = load_file(folder / "model.safetensors")
-            model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+            model, card = read_network(folder, CARD_FILE, lambda card, network: ScorerModel(**network))
             return cls(model, card, device)
 
     def save(self, folder: Path) -> None:
         """Write the towers, their weights rounded to float16."""
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: w.detach().cpu().half().contiguous() for name, w in self.model.state_dict().items()}
-        write_atomically(folder / "model.safetensors", save(weights))
-        write_atomically(folder / "scorer.json", f"{canonical_json(dict(self.card))}\n".encode())
+        save_network(folder, CARD_FILE, self.model, self.card)
 
     def images(self, pictures: NDArray[np.uint8]) -> Tensor:
         """Return (B, 384) of pictures (B, H, W, 3) of the scorer's side, or of a multiple of it."""

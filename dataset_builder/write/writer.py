@@ -153,10 +153,9 @@ def write_triplets(job: WriteJob) -> Iterator[PromptReport | WriteReport]:
         manifest = _commit(job, hash_json(config), prompts, ledger, writer)
     yield _report(manifest, now)
     if not manifest["complete"]:
-        so_far = f"{count} of {num} prompts settled, and their {manifest['triplets']} triplets"
         raise BudgetSpent(
-            f"the budget of {job.budget:g} is spent ({spending.spent:.4f}) with {so_far} are in {job.out}; "
-            "raise --budget to go on."
+            f"the budget of {job.budget:g} is spent ({spending.spent:.4f}) with {count} of {num} prompts "
+            f"settled, and their {manifest['triplets']} triplets are in {job.out}; raise --budget to go on."
         )
 
 

@@ -77,8 +77,6 @@ class Photo:
         """
         if full_size == "change":
             seen = transfer_change(self.picture.on_white(), before(), after)
-        elif self.size == self.picture.size:
-            seen = to_image(after)
         else:
             seen = to_image(after).resize(self.picture.size, Image.Resampling.BICUBIC)
         return from_white(self.picture, seen)

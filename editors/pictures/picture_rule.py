@@ -27,8 +27,8 @@ from editors.pictures.local_means import Pixels, enlarged, kuwahara, mean_around
 
 _FINEST = 5
 """Most pixels to one of the model's in which the photograph's surroundings are looked at; odd."""
-_AROUND = 3
-"""Side of the window, in the model's pixels, whose mean, three times, is what is around a pixel; odd."""
+_AROUND = 1 / 64
+"""Half the window, of the small picture's side, whose mean, three times, is what is around a pixel."""
 _DARKEST = 0.03
 """Brightness of the surroundings that contrast is not measured below."""
 _CURVED, _COLOUR, _FLAT, _SMOOTH = slice(0, 4), slice(4, 7), slice(7, 10), slice(10, 13)
@@ -42,7 +42,7 @@ _FLATTENED = 1024
 """Pixels of the side, about, at which the photograph is flattened at most."""
 _RIDGE = np.repeat([2e-2, 2e-3, 0.0], [4, 9, 1])
 """Penalty of each feature, and of a constant: the curved ones would fit anything."""
-_UNPAINTED = np.where(np.isin(np.arange(14), range(7, 10)), 1e9, _RIDGE)
+_UNPAINTED = np.repeat([2e-2, 2e-3, 1e9, 2e-3, 0.0], [4, 3, 3, 3, 1])
 """The same, without flattened regions."""
 _OUTLIER = 0.05
 """Error, of values in [0, 1], at which a pixel counts half."""
@@ -78,7 +78,7 @@ class PictureRule:
         around = _surroundings(before, 1)
         curved = _curved(before, around[..., :3] @ LUMINANCE, around[..., 5])
         smooth = around[..., 3:]
-        flat = kuwahara(before, _brush(before.shape[1::-1]))
+        flat = kuwahara(before, _share(_BRUSH, before.shape[:2], least=2))
         features = np.dstack([*curved, before, flat, smooth]).reshape(-1, len(_RIDGE) - 1)
         change = (after - before).reshape(-1, 3).astype(np.float64)
         mean, spread = features.mean(0, np.float64), features.std(0, dtype=np.float64) + 1e-6
@@ -142,9 +142,9 @@ def _solved(x: NDArray[np.float64], change: NDArray[np.float64], ridge: NDArray[
     return solved
 
 
-def _brush(size: tuple[int, int]) -> int:
-    """Return the radius of the brush for a picture of (width, height), pixels."""
-    return max(2, round(_BRUSH * math.sqrt(size[0] * size[1])))
+def _share(share: float, size: tuple[float, float], *, least: int) -> int:
+    """Return a share of the side of a picture of (width, height), in whole pixels."""
+    return max(least, round(share * math.sqrt(size[0] * size[1])))
 
 
 def _left(rest: NDArray[Any], change: NDArray[Any], after: NDArray[Any]) -> float:
@@ -172,7 +172,7 @@ def _flattened(photo: Image.Image, size: tuple[int, int], scale: float) -> Pixel
     finer = max(1, min(math.floor(scale), math.floor(_FLATTENED / math.sqrt(size[0] * size[1]))))
     seen = photo.resize((finer * size[0], finer * size[1]), Image.Resampling.BOX)
     # a little less than the brush in proportion: what is fine keeps more of its form
-    brush = _brush(size)
+    brush = _share(_BRUSH, size, least=2)
     return kuwahara(_from_bytes(seen), max(brush, round(0.75 * brush * finer)))
 
 
@@ -203,10 +203,11 @@ def _surroundings(picture: Pixels, finer: int) -> Pixels:
     Returns:
         (h, w, 6), height and distance from -1 to 1 and from 0 to 2.
     """
+    h, w = picture.shape[:2]
+    window = 2 * _share(_AROUND, (w / finer, h / finer), least=1) + 1  # odd, and of the model's pixels
     around: NDArray[np.float64] = picture.astype(np.float64)
     for _ in range(3):  # three means in a row are nearly Gaussian
-        around = mean_around(around, (_AROUND * finer - 1) // 2)
+        around = mean_around(around, (window * finer - 1) // 2)
     edges = np.hypot(*np.gradient(picture @ LUMINANCE))
-    h, w = picture.shape[:2]
     y, x = np.meshgrid(np.linspace(-1, 1, h), np.linspace(-1, 1, w), indexing="ij")
     return np.dstack([around, edges, y, x**2 + y**2]).astype(np.float32)

@@ -143,3 +143,15 @@ def test_softness_is_no_brushwork(side):
     assert np.abs(PictureRule.fit(before, soft).weights[7:10]).max() < 1e-3
     painted = kuwahara(before, side // 32)
     assert np.trace(PictureRule.fit(before, painted).weights[7:10]) / 3 > 0.1
+
+
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_surroundings_are_as_large_a_part_of_the_picture_for_every_model(side):
+    """A sketch of one photograph is one rule, however large the picture that the model sees."""
+    before = small(textured((1200, 1600)), (side * 3 // 4, side))
+    around = before @ LUMINANCE
+    for _ in range(3):
+        around = mean_around(around, round(np.sqrt(before.shape[0] * before.shape[1]) / 64))
+    strokes = (0.9 * (before @ LUMINANCE) / np.maximum(around, 0.05)).clip(0, 1)
+    drawing = strokes[..., None].repeat(3, 2).astype(np.float32)
+    assert PictureRule.fit(before, drawing).left < 1e-3

@@ -100,10 +100,7 @@ class JudgeTask:
             "size": self.size,
             "trained_on": self.trained_on,
             "vocabulary": self.vocabulary.to_dict(),
-            "network": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in self.network.items()
-            },
+            "network": self.network,
             "training": without_places(card),
         }
         Judge(copy.deepcopy(self.model).cpu(), facts).save(folder)

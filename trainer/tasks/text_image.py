@@ -95,10 +95,7 @@ class TextImageTask:
         facts = {
             "size": self.pictures.shape[1],
             "text_encoder": TEXT_ENCODER,
-            "network": {
-                name: list(value) if isinstance(value, tuple) else value
-                for name, value in self.network.items()
-            },
+            "network": self.network,
             "training": without_places(card),
         }
         PocketTowers(copy.deepcopy(self.model).cpu(), facts).save(folder)

@@ -78,11 +78,8 @@ def ui(
 ) -> None:
     """Open the page: upload a picture, say what to change, press Enter."""
     visitors, root_path, names = credentials(auth, auth_file), _root_path(root_path), host_names(allow_host)
-    if host not in LOCAL and visitors is None:
-        raise UnusablePlace(
-            f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
-            f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
-        )
+    if host not in LOCAL:
+        _require_accounts(host, visitors)
     models, data, runs = folder_of("--models", models), folder_of("--data", data), folder_of("--runs", runs)
     alone = host in LOCAL and visitors is None and not root_path and not names  # nobody else comes in
     pictures = _pictures_of_assistants(mcp, alone=alone)
@@ -108,14 +105,34 @@ def ui(
         page.load(is_open.set, queue=False, api_visibility="private")
     routes = [] if pictures is None else [_for_assistants(pictures, page)]
     try:
-        more = partial(serve, auth=visitors, root_path=root_path, allow_hosts=names, routes=routes)
-        address = more(page, host=host, port=port)
+        address = serve(
+            page,
+            host=host,
+            port=port,
+            auth=visitors,
+            root_path=root_path,
+            allow_hosts=names,
+            routes=routes,
+        )
         typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
         for route in routes:
             typer.echo(f"Assistants find it at {address.rstrip('/')}{route.path}", err=True)
         until_told_to_end(partial(_load, model, editor, is_open))
     finally:
         page.close(verbose=False)
+
+
+def _require_accounts(host: str, visitors: list[tuple[str, str]] | None) -> None:
+    """Require accounts for a page that others can reach.
+
+    Raises:
+        UnusablePlace: There are none.
+    """
+    if visitors is None:
+        raise UnusablePlace(
+            f"--host: {host} lets others in; say who may with --auth NAME:PASSWORD, --auth-file or "
+            f"WORDBRUSH_AUTH, or keep to {LOCAL[0]}."
+        )
 
 
 def _pictures_of_assistants(given: Path | None, *, alone: bool) -> Path | None:
