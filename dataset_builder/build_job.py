@@ -20,7 +20,7 @@ from dataset_builder.pairs.export import ExportJob, ExportReport, export_pairs
 from dataset_builder.render.filter_pairs import FilterJob, filter_pairs
 from dataset_builder.render.plan import RenderJob
 from dataset_builder.render.render import render_pairs
-from dataset_builder.render.tools import Tools, load_tools
+from dataset_builder.render.tools import RenderTools, load_tools
 from dataset_builder.render.triplets import read_triplets
 from dataset_builder.shards.dataset import read_dataset
 from dataset_builder.shards.shards import ShardReport
@@ -144,7 +144,7 @@ def _is_path(hint: Any) -> bool:
 
 
 def build_dataset(
-    job: BuildJob, *, open_tools: Callable[[RenderJob], Tools] = load_tools
+    job: BuildJob, *, open_tools: Callable[[RenderJob], RenderTools] = load_tools
 ) -> Iterator[StageReport]:
     """Go through the stages that are not done.
 

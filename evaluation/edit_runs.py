@@ -1,26 +1,15 @@
-"""Helpers of measurements of an instruction editor: its requests, and what is kept between runs.
-
-Law: a sample once measured is not measured again for the same run, whatever interrupted it.
-"""
+"""The requests of measurements of an instruction editor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.shards.shards import png_bytes
-from dataset_builder.shards.storage import append_line, make_folder, read_lines, write_atomically
 from editors import InstructionEdit, InstructPix2PixEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
 
-SCORES_FILE: Final = "scores.jsonl"
 _SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
 
 
@@ -42,19 +31,6 @@ class Asking(Protocol):
     @property
     def num_inference_steps(self) -> int | None:
         """As in `InstructionEdit`."""
-
-
-class Scored(Protocol):
-    """A score, a dataclass, of the sample that `key` names."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def key(self) -> str:
-        """Name of the sample."""
-
-
-ScoreT = TypeVar("ScoreT", bound=Scored)
 
 
 def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
@@ -86,50 +62,3 @@ def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
 
 def _nothing(job: Asking) -> InstructionEdit:
     return request(job, Image.new("RGB", (16, 16)), "check", 0)
-
-
-def measured(
-    out: Path,
-    run: str,
-    samples: Iterable[Mapping[str, Any]],
-    score_type: Callable[..., ScoreT],
-    score: Callable[[int, Mapping[str, Any]], ScoreT],
-) -> Generator[ScoreT, None, list[ScoreT]]:
-    """Yield the scores of earlier runs, and measure the samples that have none; return all.
-
-    Args:
-        out: Folder of the measurement.
-        run: Hash of all that scores depend on.
-        samples: In order; "__key__" names each.
-        score_type: Of a score.
-        score: Measures the sample of a number.
-    """
-    path = out / SCORES_FILE
-    lines = [line for line in read_lines(path) if line.pop("run") == run]
-    known = {line["key"]: score_type(**line) for line in lines}
-    scores = []
-    for number, sample in enumerate(samples):
-        found = known.get(sample["__key__"])
-        if found is None:
-            found = score(number, sample)
-            append_line(path, {"run": run, **asdict(found)})
-        scores.append(found)
-        yield found
-    return scores
-
-
-def keep_picture(out: Path, run: str, key: str, picture: NDArray[np.uint8]) -> None:
-    """Keep what an edit made of a sample, (H, W, 3)."""
-    place = _picture_path(out, run, key)
-    make_folder(place.parent)
-    write_atomically(place, png_bytes(picture))
-
-
-def kept_picture(out: Path, run: str, key: str) -> NDArray[np.uint8]:
-    """Return what `keep_picture` kept, (H, W, 3)."""
-    with Image.open(_picture_path(out, run, key)) as picture:
-        return np.array(picture.convert("RGB"))
-
-
-def _picture_path(out: Path, run: str, key: str) -> Path:
-    return out / "pictures" / run[:12] / f"{key}.png"

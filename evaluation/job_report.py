@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dataset_builder import records
-from dataset_builder.render.filters import KEPT, SCORES, SURPLUS
+from dataset_builder.render.filters import KEPT, SURPLUS
+from dataset_builder.render.scores import SCORES
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from evaluation.stats import job_folders, read_decisions, stats_plot
 

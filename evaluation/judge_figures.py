@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from dataset_builder.shards.storage import make_folder, write_json
 from editors.files import user_path
 from evaluation.figures import Interval, interval
 from evaluation.judge import HEADS, Judge, Reading, truth, visible
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from evaluation.report import Grid, share
 
 REPORT_FILE: Final = "judge.json"
 _BATCH: Final = 128
@@ -77,6 +75,11 @@ class Marks:
     key: str
     right: Mapping[str, tuple[bool, ...]]
     mistakes: tuple[tuple[str, str, str], ...]
+
+    @property
+    def note(self) -> str:
+        """Name of the scene."""
+        return self.key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,24 +216,22 @@ def summarise(judge: Judge, data_hash: str, marks: Sequence[Marks]) -> JudgeRepo
     )
 
 
-def table(report: JudgeReport) -> Table:
-    """Return the report as a table for the terminal."""
-    from rich.table import Table
-
-    drawn = Table(title=f"judge of world '{report.world}', {report.num} held-out scenes")
-    drawn.add_column("head")
-    for heading in ("right", "labels", "scenes that hide it"):
-        drawn.add_column(heading, justify="right")
-    drawn.add_column("most frequent mistakes")
-    for head, share in report.heads.items():
-        drawn.add_row(
+def tables(report: JudgeReport) -> tuple[Grid, ...]:
+    """Return the report for the terminal."""
+    right = replace(share("right"), digits=1)
+    rows = tuple(
+        (
             head,
-            f"{share.mean:.1%} [{share.low:.1%}, {share.high:.1%}]",
-            str(share.num),
+            right.cell(value),
+            str(value.num),
             str(report.hidden[head]),
             "; ".join(f"{was} → {said} ({num})" for was, said, num in report.confusions[head]),
         )
-    return drawn
+        for head, value in report.heads.items()
+    )
+    headings = ("right", "labels", "scenes that hide it", "most frequent mistakes")
+    title = f"judge of world '{report.world}', {report.num} held-out scenes"
+    return (Grid(title=title, first="head", headings=headings, rows=rows),)
 
 
 def _batches(samples: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

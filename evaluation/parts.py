@@ -85,6 +85,11 @@ class PictureScore:
     key: str
     psnr: float
 
+    @property
+    def note(self) -> str:
+        """The figure."""
+        return f"{self.psnr:.1f} dB"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AutoencoderReport:
@@ -134,6 +139,11 @@ def evaluate_autoencoder(job: PartsJob, model: DiffusionModel | None = None) -> 
     write_atomically(job.out / "autoencoder.png", png_bytes(draw_grid(("scene", "through"), rows)))
     write_json(job.out / "autoencoder.json", asdict(report))
     yield report
+
+
+def words(report: AutoencoderReport) -> str:
+    """Return the report as a line."""
+    return f"{report.psnr.mean:.2f} dB ({report.psnr.low:.2f} to {report.psnr.high:.2f})"
 
 
 def draw_captions(job: PartsJob, model: DiffusionModel | None = None) -> Iterator[ShardReport | DrawnCaption]:

@@ -10,9 +10,8 @@ interrupted the run; a report is a pure function of its scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -23,30 +22,52 @@ from PIL import Image
 from dataset_builder import records
 from dataset_builder.shards.checks import check_whole
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
-from dataset_builder.shards.shards import ShardReport, png_bytes
-from dataset_builder.shards.storage import (
-    hash_json,
-    locked,
-    remove_leftovers,
-    require_own,
-    write_atomically,
-    write_json,
-)
+from dataset_builder.shards.shards import ShardReport
+from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
 from editors.files import user_path
 from editors.model.photo import Photo
 from editors.requests.rules import SEED
 from evaluation import edit_runs
-from evaluation.figures import Interval, interval, psnr, ssim
+from evaluation.benchmark import Measured, PictureFolder, Row, measured
+from evaluation.figures import psnr, ssim
 from evaluation.photo_pairs import PhotoPairs
-from evaluation.report import Grid, GridRow, draw_grid
+from evaluation.report import (
+    Column,
+    Grid,
+    GridRow,
+    decibels,
+    draw_grid,
+    publish,
+    settings_line,
+    share,
+    similarity,
+    table_by_kind,
+)
 from evaluation.sampling import model_hash
+from evaluation.summary import BenchmarkReport, first_of_each, lines_of
 
 MAX_PHOTOS: Final = 100_000
-ALL: Final = "all"
+EDITED: Final = "edited"
+UNDONE: Final = "undone"
+SMALL: Final = "small"
 SHOWN: Final = 2
 """Rows of the grid for each thing that is asked for."""
 _CELL: Final = 192
+_COLUMNS: Final = (
+    Column(method=EDITED, name="nearer", figure=share("nearer")),
+    Column(method=EDITED, name="psnr", figure=decibels("PSNR, dB")),
+    Column(method=UNDONE, name="psnr", figure=decibels("undone"), spread=False),
+    Column(method=SMALL, name="psnr", figure=decibels("small"), spread=False),
+    Column(method=EDITED, name="ssim", figure=similarity("SSIM")),
+    Column(method=UNDONE, name="ssim", figure=similarity("undone"), spread=False),
+    Column(method=SMALL, name="ssim", figure=similarity("small"), spread=False),
+)
+_LEGEND: Final = """\
+*Nearer*: share of edits that are nearer to the exact target than the photograph as it was (mean squared
+error). *PSNR* and *SSIM*: to the exact target, at full size. *Undone*: of the photograph as it was. *Small*:
+of the target at the size that the model works at, enlarged again: the best there is without the photograph's
+own detail. Brackets: 95 % bootstrap intervals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,77 +115,21 @@ class PhotosJob:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhotoScore:
-    """Figures of one photograph against its exact target, at full size: PSNR in dB, SSIM of the luminance.
-
-    Attributes:
-        key: Its name.
-        target: What was asked for, in a word: "night", "watercolour".
-        edit_prompt: The instruction.
-        psnr: Of the edited photograph.
-        psnr_unchanged: Of the photograph as it was.
-        psnr_enlarged: Of the target at the model's size, enlarged.
-        ssim: Of the edited photograph.
-        ssim_unchanged: Of the photograph as it was.
-        ssim_enlarged: Of the target at the model's size, enlarged.
-        seconds: Time of the edit.
-    """
-
-    key: str
-    target: str
-    edit_prompt: str
-    psnr: float
-    psnr_unchanged: float
-    psnr_enlarged: float
-    ssim: float
-    ssim_unchanged: float
-    ssim_enlarged: float
-    seconds: float
-
-    def figures(self) -> dict[str, float]:
-        """Return what a report takes the mean of: "nearer" is 1 where the edit beats doing nothing."""
-        named = ("psnr", "psnr_unchanged", "psnr_enlarged", "ssim", "ssim_unchanged", "ssim_enlarged")
-        nearer = {"nearer": float(self.psnr > self.psnr_unchanged)}
-        return nearer | {name: getattr(self, name) for name in named}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhotosReport:
-    """A report: figures, and the models and photographs they are of.
-
-    Attributes:
-        model: Name of the model.
-        run: Hash of model, data and settings.
-        settings: The scales, steps and seed.
-        seconds_per_edit: Mean time of an edit.
-        rows: Target, or "all", to figure to mean and interval.
-        num: Target, or "all", to the number of photographs.
-    """
-
-    model: str
-    run: str
-    settings: Mapping[str, Any]
-    seconds_per_edit: float
-    rows: Mapping[str, Mapping[str, Interval]]
-    num: Mapping[str, int]
-
-
-PhotosStep: TypeAlias = ShardReport | PhotoScore | PhotosReport
+PhotosStep: TypeAlias = ShardReport | Measured | BenchmarkReport
 
 
 def evaluate_photos(job: PhotosJob, editor: InstructPix2PixEditor | None = None) -> Iterator[PhotosStep]:
     """Edit photographs and compare with their exact targets.
 
     Writes `scores.jsonl`, `pictures/`, `report.json`, `report.md` and `grid.png` into `job.out`. Close the
-    generator to stop; run it again to go on.
+    generator to stop; run it again to go on. `tables` draws the report for a terminal.
 
     Args:
         job: What to measure.
         editor: The editor, where one is at hand; else `job.model` is loaded.
 
     Yields:
-        The shards of the photographs; then a score each; and last the report.
+        The shards of the photographs; then each photograph as it is measured; and last the report.
 
     Raises:
         DatasetError: The photographs cannot be drawn or read, or the results not be written.
@@ -174,40 +139,67 @@ def evaluate_photos(job: PhotosJob, editor: InstructPix2PixEditor | None = None)
     yield from pairs.build()
     info = read_dataset(pairs.out)
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
-    settings = edit_runs.settings_of(job, editor)
-    run = hash_json([model_hash(editor.model), info.data_hash, settings])
+    benchmark = PhotosBenchmark(job, editor, info)
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
-        score = partial(_score, job, editor, run)
-        scores = yield from edit_runs.measured(job.out, run, info.samples(), PhotoScore, score)
-        report = PhotosReport(model=job.model, run=run, settings=settings, **_summary(scores))
-        _publish(job, info, report, scores)
+        rows = yield from measured(benchmark, job.out)
+        report = BenchmarkReport.of(benchmark, job.model, lines_of(rows))
+        _publish(job, info, report, rows)
     yield report
 
 
-def _score(
-    job: PhotosJob, editor: InstructPix2PixEditor, run: str, number: int, sample: Mapping[str, Any]
-) -> PhotoScore:
-    """Edit one photograph, keep the result, and compare."""
-    photo, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
-    asked = edit_runs.request(job, Image.fromarray(photo), sample[records.EDIT_PROMPT], number)
-    result = editor.edit(asked)
-    edited = np.array(result.edited_image.convert("RGB"))
-    enlarged = _enlarged(target, Photo.read(Image.fromarray(photo), editor.model).size)
-    edit_runs.keep_picture(job.out, run, sample["__key__"], edited)
-    return PhotoScore(
-        key=sample["__key__"],
-        target=sample[records.KIND],
-        edit_prompt=sample[records.EDIT_PROMPT],
-        psnr=psnr(edited, target),
-        psnr_unchanged=psnr(photo, target),
-        psnr_enlarged=psnr(enlarged, target),
-        ssim=ssim(edited, target),
-        ssim_unchanged=ssim(photo, target),
-        ssim_enlarged=ssim(enlarged, target),
-        seconds=result.seconds,
-    )
+class PhotosBenchmark:
+    """Photographs, each edited once and compared with its exact target, at full size."""
+
+    name = "photos"
+
+    def __init__(self, job: PhotosJob, editor: InstructPix2PixEditor, info: DatasetInfo) -> None:
+        self.job, self.editor, self.info = job, editor, info
+        self.num_batches = job.num
+        self.settings = {
+            **edit_runs.settings_of(job, editor),
+            "model": model_hash(editor.model),
+            "data": info.data_hash,
+        }
+
+    def batches(self) -> Iterable[tuple[int, Mapping[str, Any]]]:
+        """Return the photographs with their numbers."""
+        return enumerate(self.info.samples())
+
+    def measure(self, batch: tuple[int, Mapping[str, Any]], pictures: PictureFolder) -> list[Row]:
+        """Edit one photograph, keep the result, and compare."""
+        number, sample = batch
+        photo, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
+        asked = edit_runs.request(self.job, Image.fromarray(photo), sample[records.EDIT_PROMPT], number)
+        result = self.editor.edit(asked)
+        size = Photo.read(Image.fromarray(photo), self.editor.model).size
+        made = {
+            EDITED: np.array(result.edited_image.convert("RGB")),
+            UNDONE: photo,
+            SMALL: _enlarged(target, size),
+        }
+        pictures.keep(sample["__key__"], (made[EDITED],))
+        near = {method: psnr(picture, target) for method, picture in made.items()}
+        rows = []
+        for method, picture in made.items():
+            figures: dict[str, float | None] = {
+                "nearer": float(near[method] > near[UNDONE]),
+                "psnr": near[method],
+                "ssim": ssim(picture, target),
+            }
+            if method == EDITED:
+                figures["seconds"] = result.seconds
+            rows.append(
+                Row(
+                    section=self.name,
+                    method=method,
+                    kind=sample[records.KIND],
+                    key=sample["__key__"],
+                    figures=figures,
+                )
+            )
+        return rows
 
 
 def _enlarged(target: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -217,73 +209,33 @@ def _enlarged(target: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.ui
     return np.asarray(small.resize(picture.size, Image.Resampling.BICUBIC))
 
 
-def _groups(scores: Sequence[PhotoScore]) -> dict[str, list[PhotoScore]]:
-    """Return all scores, then those of each target, in the order in which they are asked for."""
-    groups: dict[str, list[PhotoScore]] = {ALL: list(scores)}
-    for score in scores:
-        groups.setdefault(score.target, []).append(score)
-    return groups
+def tables(report: BenchmarkReport) -> tuple[Grid, ...]:
+    """Return the report for a terminal: the intervals take more room than it has."""
+    columns = [replace(column, spread=False) for column in _COLUMNS]
+    return (table_by_kind(report, columns, title=_title(report), first="asked for", counted="num"),)
 
 
-def _summary(scores: Sequence[PhotoScore]) -> dict[str, Any]:
-    """Return means, numbers and the time of an edit."""
-    rows = {
-        name: {
-            figure: interval([score.figures()[figure] for score in group]) for figure in group[0].figures()
-        }
-        for name, group in _groups(scores).items()
-    }
-    return {
-        "rows": rows,
-        "num": {name: len(group) for name, group in _groups(scores).items()},
-        "seconds_per_edit": float(np.mean([score.seconds for score in scores])),
-    }
+def _title(report: BenchmarkReport) -> str:
+    line, seconds = report.line(EDITED), report.mean(EDITED, "seconds")
+    assert line is not None and seconds is not None
+    return f"{line.num} photographs, {report.model}, {seconds.mean:.1f} s an edit"
 
 
-def table(report: PhotosReport, *, intervals: bool) -> Grid:
-    """Return the report as a table; its intervals take more room than a terminal has."""
-    shares = f"{report.num[ALL]} photographs, {report.model}, {report.seconds_per_edit:.1f} s an edit"
-    rows = tuple((name, str(report.num[name]), *_cells(row, intervals)) for name, row in report.rows.items())
-    headings = ("num", "nearer, %", "PSNR, dB", "undone", "small", "SSIM", "undone", "small")
-    return Grid(title=shares, first="asked for", headings=headings, rows=rows)
-
-
-def _cells(row: Mapping[str, Interval], intervals: bool) -> list[str]:
-    """Return the figures of a row in words; intervals are of those that judge the editor."""
-    judging = ("nearer", "psnr", "ssim") if intervals else ()
-    cells = []
-    for name, value in row.items():
-        scale, digits = (100, 0) if name == "nearer" else (1, 1 if name.startswith("psnr") else 3)
-        mean, low, high = (f"{scale * number:.{digits}f}" for number in (value.mean, value.low, value.high))
-        cells.append(f"{mean} [{low}, {high}]" if name in judging else mean)
-    return cells
-
-
-_LEGEND: Final = """\
-*Nearer*: share of edits that are nearer to the exact target than the photograph as it was (mean squared
-error). *PSNR* and *SSIM*: to the exact target, at full size. *Undone*: of the photograph as it was. *Small*:
-of the target at the size that the model works at, enlarged again: the best there is without the photograph's
-own detail. Brackets: 95 % bootstrap intervals.
-"""
-
-
-def _publish(job: PhotosJob, info: DatasetInfo, report: PhotosReport, scores: Sequence[PhotoScore]) -> None:
+def _publish(job: PhotosJob, info: DatasetInfo, report: BenchmarkReport, rows: Sequence[Row]) -> None:
     """Write the report in its three forms; the pictures are the first of each target, as they came."""
-    shown = {score.key for name, group in _groups(scores).items() if name != ALL for score in group[:SHOWN]}
-    rows = []
+    edited = [row for row in rows if row.method == EDITED]
+    shown = {row.key for row in first_of_each(edited, lambda row: row.kind, SHOWN)}
+    pictures = PictureFolder(job.out, report.run)
+    drawn = []
     for sample in info.samples():
-        if sample["__key__"] in shown:
-            edited = edit_runs.kept_picture(job.out, report.run, sample["__key__"])
-            pictures = (sample[records.ORIGINAL_IMAGE], edited, sample[records.EDITED_IMAGE])
-            rows.append(GridRow(label=sample[records.EDIT_PROMPT], pictures=pictures))
-    grid = draw_grid(("photograph", "edited", "exact target"), rows, side=_CELL)
-    write_atomically(job.out / "grid.png", png_bytes(grid))
-    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
+        if (key := sample["__key__"]) in shown:
+            three = (sample[records.ORIGINAL_IMAGE], pictures.strip(key), sample[records.EDITED_IMAGE])
+            drawn.append(GridRow(label=sample[records.EDIT_PROMPT], pictures=three))
     page = (
-        table(report, intervals=True).markdown(),
-        f"Settings: {settings}. Run {report.run[:12]}.",
+        table_by_kind(report, _COLUMNS, title=_title(report), first="asked for", counted="num").markdown(),
+        settings_line(report.settings, report.run),
         _LEGEND,
         "![](grid.png)",
     )
-    write_atomically(job.out / "report.md", "\n\n".join((*page, "")).encode())
-    write_json(job.out / "report.json", asdict(report))
+    grid = draw_grid(("photograph", "edited", "exact target"), drawn, side=_CELL)
+    publish(job.out, report, page, {"grid": grid})

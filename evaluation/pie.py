@@ -7,54 +7,41 @@ Prompt-to-Prompt the windows, the weight of the blended word and the operation.
 Beside each editor stand the picture unchanged, which earns the best figures of the background and the worst
 of the edit, and the picture once through each editor's autoencoder: what any edit on it loses.
 
-Law: a picture once edited or measured is not edited or measured again for the same model, data and settings,
-whatever interrupted the run; what cannot be edited is counted by reason.
+Law: a picture once edited is not edited again for the same model, data and settings, even where another
+figure measures it anew; what cannot be edited is counted by reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from dataset_builder.shards.shards import png_bytes
-from dataset_builder.shards.storage import (
-    append_line,
-    hash_json,
-    locked,
-    make_folder,
-    read_lines,
-    remove_leftovers,
-    require_own,
-    write_atomically,
-    write_json,
-)
+from dataset_builder.shards.storage import hash_json, locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.errors import EditorError
 from editors.model.diffusion_model import DiffusionModel
+from evaluation.benchmark import Measured, PictureFolder, Row, measured
 from evaluation.pie_bench import PieBench, PieCase
 from evaluation.pie_job import CROSS, NONE, SELF, WEIGHT, PieJob
-from evaluation.pie_metrics import Measured, PieMetrics, Pixels
-from evaluation.pie_report import PieReport, PieScore, markdown, row_of
-from evaluation.report import GridRow, draw_grid
+from evaluation.pie_metrics import Compared, PieMetrics, Pixels
+from evaluation.pie_report import PieReport, page
+from evaluation.report import GridRow, draw_grid, publish
 from evaluation.sampling import model_hash, through_autoencoder, weights_hash
+from evaluation.summary import BenchmarkReport, first_of_each, lines_of
 
-SCORES_FILE: Final = "scores.jsonl"
 _GRID_CASES: Final = 12
-
-
-PieStep: TypeAlias = PieScore | PieReport
+PieStep: TypeAlias = Measured | PieReport
 _Draw: TypeAlias = Callable[[PieCase, Image.Image, int], Image.Image]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Method:
-    """One row of the report: what makes a picture of an entry, and a hash of all it depends on."""
+    """What makes a picture of an entry, and a hash of all that the picture depends on."""
 
     name: str
     model: str
@@ -81,7 +68,7 @@ def evaluate_pie(
         metrics: Where they are at hand; else `job.dino` and `job.clip` are loaded.
 
     Yields:
-        A score for each entry and row; and last the report.
+        The entries of every method as they are measured; and last the report.
 
     Raises:
         DatasetError: The folder cannot be read, or the results not be written.
@@ -100,7 +87,11 @@ def evaluate_pie(
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
-        scores = yield from _measure(job, bench, methods, metrics)
+        rows = []
+        for method in methods:
+            benchmark = PieBenchmark(job, bench, method, metrics)
+            found = yield from measured(benchmark, job.out)
+            rows.append(BenchmarkReport.of(benchmark, method.model, lines_of(found)))
         report = PieReport(
             data_hash=bench.data_hash,
             settings={
@@ -109,10 +100,67 @@ def evaluate_pie(
             },
             models=dict(metrics.models),
             missing=dict(metrics.missing),
-            rows=tuple(row_of(method.name, method.model, scores) for method in methods),
+            rows=tuple(rows),
         )
-        _publish(job, bench, methods, report)
+        publish(job.out, report, page(report), {"grid": _grid(job, bench, methods)})
     yield report
+
+
+class PieBenchmark:
+    """The entries of a bench, edited by one method; one entry is a batch."""
+
+    def __init__(self, job: PieJob, bench: PieBench, method: _Method, metrics: PieMetrics) -> None:
+        self.bench, self.method, self.metrics = bench, method, metrics
+        self.name, self.num_batches = method.name, len(bench.cases)
+        self.drawn = PictureFolder(job.out, method.run)
+        # What measures does not decide what is drawn: pictures are kept under the hash of the method alone.
+        self.settings: dict[str, Any] = {
+            "method": method.run,
+            "measured_by": dict(sorted(metrics.models.items())),
+        }
+
+    def batches(self) -> Iterable[tuple[int, PieCase]]:
+        """Return the entries with their numbers."""
+        return enumerate(self.bench.cases)
+
+    def measure(self, batch: tuple[int, PieCase], pictures: PictureFolder) -> list[Row]:
+        """Draw one picture, or take the one an earlier run kept, and measure it."""
+        number, case = batch
+        picture = self.bench.picture(case)
+        figures: Mapping[str, float | None] = {}
+        failed: str | None = None
+        try:
+            edited = self._edited(case, picture, number)
+        except EditorError as error:
+            failed = str(error)
+        else:
+            source = np.array(picture)
+            region = case.edited_region(*source.shape[:2])
+            figures = self.metrics.measure(
+                Compared(source=source, edited=edited, region=region, prompt=case.edited_prompt)
+            )
+        return [
+            Row(
+                section=self.name,
+                method=self.name,
+                kind=case.editing_type,
+                key=case.key,
+                figures=figures,
+                failed=failed,
+            )
+        ]
+
+    def _edited(self, case: PieCase, picture: Image.Image, number: int) -> Pixels:
+        """Return the picture of an entry, (H, W, 3), which is kept as a file."""
+        name = _file_name(case)
+        if not self.drawn.has(name):
+            self.drawn.keep(name, (np.array(self.method.draw(case, picture, number)),))
+        return self.drawn.strip(name)
+
+
+def _file_name(case: PieCase) -> str:
+    """Return the name of an entry's pictures: its key may be any text, its hash is a file name."""
+    return hash_json(case.key)[:24]
 
 
 def _methods(
@@ -183,92 +231,21 @@ def _through(model: DiffusionModel, _case: PieCase, picture: Image.Image, _numbe
     return Image.fromarray(through_autoencoder(model, np.asarray(picture)))
 
 
-def _measure(
-    job: PieJob, bench: PieBench, methods: Sequence[_Method], metrics: PieMetrics
-) -> Generator[PieScore, None, list[PieScore]]:
-    """Yield the scores of earlier runs, then measure what has none; return all."""
-    path = job.out / SCORES_FILE
-    measured_by = dict(sorted(metrics.models.items()))
-    runs = {method.name: hash_json([method.run, measured_by]) for method in methods}
-    lines = [(line.pop("run"), PieScore(**line)) for line in read_lines(path)]
-    known = {(score.row, score.key): score for run, score in lines if runs.get(score.row) == run}
-    scores = []
-    for number, case in enumerate(bench.cases):
-        picture = bench.picture(case)
-        for method in methods:
-            score = known.get((method.name, case.key))
-            if score is None:
-                score = _score(job, case, picture, number, method, metrics)
-                if score.failed is None:  # what failed is cheap to try again, and may succeed
-                    append_line(path, {"run": runs[method.name], **asdict(score)})
-            scores.append(score)
-            yield score
-    return scores
-
-
-def _score(
-    job: PieJob,
-    case: PieCase,
-    picture: Image.Image,
-    number: int,
-    method: _Method,
-    metrics: PieMetrics,
-) -> PieScore:
-    """Draw one picture, or take the one an earlier run kept, and measure it."""
-    failed: str | None = None
-    figures: dict[str, float | None] = {}
-    try:
-        edited = _drawn(job, case, picture, number, method)
-    except EditorError as error:
-        failed = str(error)
-    else:
-        source = np.array(picture)
-        region = case.edited_region(*source.shape[:2])
-        figures = metrics.measure(
-            Measured(source=source, edited=edited, region=region, prompt=case.edited_prompt)
-        )
-    return PieScore(
-        key=case.key, row=method.name, editing_type=case.editing_type, figures=figures, failed=failed
+def _grid(job: PieJob, bench: PieBench, methods: Sequence[_Method]) -> Pixels:
+    """Draw the first entries of each kind beside what every method made of them; white where it failed."""
+    folders = [PictureFolder(job.out, method.run) for method in methods]
+    shown = sorted(
+        first_of_each(bench.cases, lambda case: case.editing_type, 2), key=_order_of_kinds(bench.cases)
     )
-
-
-def _drawn(job: PieJob, case: PieCase, picture: Image.Image, number: int, method: _Method) -> Pixels:
-    """Return the picture of a row, (H, W, 3), which is kept as a file."""
-    path = _picture_path(job.out, method, case.key)
-    if path.exists():
-        with Image.open(path) as kept:
-            return np.array(kept.convert("RGB"))
-    edited = np.array(method.draw(case, picture, number))
-    make_folder(path.parent)
-    write_atomically(path, png_bytes(edited))
-    return edited
-
-
-def _picture_path(out: Path, method: _Method, key: str) -> Path:
-    """Return where a row's picture of an entry is kept; a key may be any text, its hash is a file name."""
-    return (
-        out / "pictures" / f"{method.name.replace(' ', '-')}-{method.run[:8]}" / f"{hash_json(key)[:24]}.png"
-    )
-
-
-def _publish(job: PieJob, bench: PieBench, methods: Sequence[_Method], report: PieReport) -> None:
-    """Write the report in its three forms."""
-    shown: dict[str, list[PieCase]] = {}
-    for case in bench.cases[: job.num]:
-        shown.setdefault(case.editing_type, []).append(case)
-    firsts = [case for group in shown.values() for case in group[:2]][:_GRID_CASES]
     rows = []
-    for case in firsts:
-        source = bench.picture(case)
-        pictures = [np.asarray(source)]
-        for method in methods:
-            path = _picture_path(job.out, method, case.key)
-            kept = (
-                Image.open(path).convert("RGB") if path.exists() else Image.new("RGB", source.size, "white")
-            )
-            pictures.append(np.asarray(kept))
-        rows.append(GridRow(label=f"{case.editing_type}: {case.edit_prompt}", pictures=tuple(pictures)))
-    headings = ("source", *(method.name for method in methods))
-    write_atomically(job.out / "grid.png", png_bytes(draw_grid(headings, rows)))
-    write_atomically(job.out / "report.md", markdown(report).encode())
-    write_json(job.out / "report.json", asdict(report))
+    for case in shown[:_GRID_CASES]:
+        source, name = np.asarray(bench.picture(case)), _file_name(case)
+        made = (folder.strip(name) if folder.has(name) else np.full_like(source, 255) for folder in folders)
+        rows.append(GridRow(label=f"{case.editing_type}: {case.edit_prompt}", pictures=(source, *made)))
+    return draw_grid(("source", *(method.name for method in methods)), rows)
+
+
+def _order_of_kinds(cases: Sequence[PieCase]) -> Callable[[PieCase], int]:
+    """Return what sorts entries by their kind, in the order in which kinds first come."""
+    order = {kind: place for place, kind in enumerate(dict.fromkeys(case.editing_type for case in cases))}
+    return lambda case: order[case.editing_type]

@@ -42,7 +42,7 @@ Compare = Callable[[Pixels, Pixels], float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
+class Compared:
     """Two pictures to compare, and what the edit was about.
 
     Attributes:
@@ -106,7 +106,7 @@ class PieMetrics:
                 missing.update(dict.fromkeys(figures, f"{name}: {first_line(error)}"))
         return cls(**found, models=models, missing=missing)
 
-    def measure(self, case: Measured) -> dict[str, float | None]:
+    def measure(self, case: Compared) -> dict[str, float | None]:
         """Return the figures of one edit; None where one is not measured.
 
         The background has none where all of the picture may change.
@@ -126,7 +126,7 @@ class PieMetrics:
             CLIP_EDITED: inside,
         }
 
-    def _clip(self, case: Measured) -> tuple[float | None, float | None]:
+    def _clip(self, case: Compared) -> tuple[float | None, float | None]:
         """Return 100·max(cos, 0) of the picture, and of its edited region on black, with the whole prompt."""
         if self.scorer is None:
             return None, None

@@ -5,48 +5,23 @@ Law: nothing is computed here but layout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dataset_builder.shards.shards import png_bytes
+from dataset_builder.shards.storage import write_atomically, write_json
 from evaluation.figures import Interval
-from evaluation.scores import EvalReport, KindFigures
+from evaluation.summary import ALL, BenchmarkReport, Line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SHARES: Final = ("nearer", "nearer_ceiling", "nearer_inside", "nearer_inside_ceiling")
-_COLUMNS: Final = {
-    "nearer": "nearer than the source",
-    "nearer_ceiling": "same, ceiling",
-    "nearer_inside": "nearer inside the mask",
-    "psnr": "PSNR to target, dB",
-    "psnr_unchanged": "same, unchanged",
-    "psnr_ceiling": "same, ceiling",
-    "rest": "rest kept, dB",
-    "rest_ceiling": "same, ceiling",
-}
-_SHORT: Final = {
-    "nearer": "nearer",
-    "nearer_ceiling": "ceil.",
-    "nearer_inside": "inside",
-    "psnr": "PSNR",
-    "psnr_unchanged": "unch.",
-    "psnr_ceiling": "ceil.",
-    "rest": "rest",
-    "rest_ceiling": "ceil.",
-}
-_LEGEND: Final = """\
-*Source* and *target*: the two pictures of a pair. *Nearer*: share of pairs where what the model made is
-nearer to the target than the source was (mean squared error). *Unchanged*: the source itself, what doing
-nothing earns. *Ceiling*: the target once through the model's own autoencoder. *Rest kept*: what the model
-made against the source outside the mask of the edit, for edits that have such a rest. PSNR is the mean over
-pictures, 68 dB for equal ones. Brackets: 95 % bootstrap intervals.
-"""
 _MARGIN: Final = 6
 
 
@@ -66,15 +41,24 @@ class Grid:
     first: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    dense: bool = False
+    """Whether the terminal shows it without lines between columns: many narrow ones then fit."""
 
     def rich(self) -> Table:
         """Return the table for the terminal."""
+        from rich.box import HEAVY_HEAD, SIMPLE_HEAD
         from rich.table import Table
 
-        drawn = Table(title=self.title, title_justify="left")
-        drawn.add_column(self.first)
+        drawn = Table(
+            title=self.title,
+            title_justify="left",
+            box=SIMPLE_HEAD if self.dense else HEAVY_HEAD,
+            padding=(0, 0 if self.dense else 1),
+            pad_edge=not self.dense,
+        )
+        drawn.add_column(self.first, no_wrap=self.dense)
         for heading in self.headings:
-            drawn.add_column(heading, justify="right")
+            drawn.add_column(heading, justify="right", no_wrap=self.dense)
         for row in self.rows:
             drawn.add_row(*row)
         return drawn
@@ -91,67 +75,154 @@ class Grid:
         return "\n".join(lines)
 
 
-def table(report: EvalReport) -> Table:
-    """Return the report as a table for the terminal, of 80 columns: intervals of the first figure alone."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """How a figure is written.
 
-    title = f"{report.model}, {report.kinds[0].num} pairs, {report.seconds_per_edit:.2f} s an edit"
-    caption = "nearer: to the target than the source, %; inside: of the mask; report.md has every interval"
-    drawn = Table(title=title, caption=caption, box=SIMPLE_HEAD, padding=(0, 0), pad_edge=False)
-    drawn.add_column("edit", no_wrap=True)
-    for heading in ("pairs", *_SHORT.values()):
-        drawn.add_column(heading, justify="right", no_wrap=True)
-    for kind in report.kinds:
-        cells = (_short(name, kind.figures[name]) for name in _SHORT)
-        drawn.add_row(kind.kind, str(kind.num), *cells, end_section=kind is report.kinds[0])
-    return drawn
+    Attributes:
+        heading: Its name in tables.
+        scale: What it is multiplied by.
+        digits: After the point.
+        unit: Behind the mean.
+    """
 
+    heading: str
+    scale: float = 1.0
+    digits: int = 2
+    unit: str = ""
 
-def _short(name: str, value: Interval | None) -> str:
-    """Return a mean, of the first figure with its interval; shares in per cent, the rest in dB."""
-    if value is None:
-        return "–"
-    if name not in _SHARES:
-        return f"{value.mean:.1f}"
-    spread = f" [{100 * value.low:.0f},{100 * value.high:.0f}]" if name == "nearer" else ""
-    return f"{100 * value.mean:.0f}{spread}"
-
-
-def markdown(report: EvalReport) -> str:
-    """Return the report as a page of Markdown that shows `grid.png` beside it."""
-    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
-    lines = [
-        f"# Figures of {report.model} on {report.kinds[0].num} pairs",
-        "",
-        f"Settings: {settings}. {report.seconds_per_edit:.2f} s an edit.",
-        f"Model {report.model_hash[:12]}, data {report.data_hash[:12]}, run {report.run[:12]}.",
-        "",
-        _LEGEND,
-        f"| edit | pairs | {' | '.join(_COLUMNS.values())} |",
-        f"|---|---:|{'---:|' * len(_COLUMNS)}",
-        *(f"| {' | '.join(_cells(kind))} |" for kind in report.kinds),
-        "",
-        "The first pairs of each kind, as they came:",
-        "",
-        "![source, edited, target](grid.png)",
-        "",
-    ]
-    return "\n".join(lines)
+    def cell(self, value: Interval | None, *, spread: bool = True, signed: bool = False) -> str:
+        """Write a mean, with its interval if asked for; "–" where there is none."""
+        if value is None:
+            return "–"
+        plus = "+" if signed else ""
+        mean, low, high = (
+            f"{self.scale * number:{plus}.{self.digits}f}" for number in (value.mean, value.low, value.high)
+        )
+        return f"{mean}{self.unit} [{low}, {high}]" if spread else f"{mean}{self.unit}"
 
 
-def _cells(kind: KindFigures) -> list[str]:
-    """Return a row of the table."""
-    return [kind.kind, str(kind.num), *(_cell(name, kind.figures[name]) for name in _COLUMNS)]
+def share(heading: str) -> Figure:
+    """Return how a share is written: in per cent."""
+    return Figure(heading=heading, scale=100, digits=0, unit=" %")
 
 
-def _cell(name: str, value: Interval | None) -> str:
-    """Return a mean with its interval: shares in per cent, the rest in dB."""
-    if value is None:
-        return "–"
-    if name in _SHARES:
-        return f"{value.mean:.0%} [{value.low:.0%}, {value.high:.0%}]"
-    return f"{value.mean:.1f} [{value.low:.1f}, {value.high:.1f}]"
+def decibels(heading: str) -> Figure:
+    """Return how decibels are written."""
+    return Figure(heading=heading, digits=1)
+
+
+def similarity(heading: str) -> Figure:
+    """Return how a cosine or an SSIM is written."""
+    return Figure(heading=heading, digits=3)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of a table by kind: a figure of a method, and whether it comes with its interval."""
+
+    method: str
+    name: str
+    figure: Figure
+    spread: bool = True
+
+
+def table_by_kind(
+    report: BenchmarkReport,
+    columns: Sequence[Column],
+    *,
+    title: str,
+    first: str,
+    counted: str,
+    dense: bool = False,
+) -> Grid:
+    """Return a table with a row for all pictures and one for each kind.
+
+    Args:
+        report: What was measured.
+        columns: At least one; pictures of the first one's method are counted.
+        title: Of the table.
+        first: Heading of the kinds.
+        counted: Heading of the number of pictures.
+        dense: As in `Grid`.
+    """
+    rows = []
+    for kind in (ALL, *report.kinds()):
+        line = report.line(columns[0].method, kind)
+        cells = (
+            column.figure.cell(report.mean(column.method, column.name, kind), spread=column.spread)
+            for column in columns
+        )
+        rows.append((kind, str(line.num if line else 0), *cells))
+    headings = (counted, *(column.figure.heading for column in columns))
+    return Grid(title=title, first=first, headings=headings, rows=tuple(rows), dense=dense)
+
+
+def table_of_lines(
+    title: str,
+    first: str,
+    lines: Mapping[str, Line | None],
+    figures: Mapping[str, Figure],
+    *,
+    counted: str | None = None,
+    signed: Collection[str] = (),
+) -> Grid:
+    """Return a table with a row a line and a column a figure.
+
+    Args:
+        title: Of the table.
+        first: Heading of the names.
+        lines: By the name of the row.
+        figures: By name.
+        counted: Heading of the number of pictures; None leaves it out.
+        signed: Names of rows whose figures are differences.
+    """
+    rows = []
+    for name, line in lines.items():
+        count = () if counted is None else (str(line.num if line else 0),)
+        cells = (
+            figure.cell(line.figures.get(key) if line else None, signed=name in signed)
+            for key, figure in figures.items()
+        )
+        rows.append((name, *count, *cells))
+    headings = (*(() if counted is None else (counted,)), *(figure.heading for figure in figures.values()))
+    return Grid(title=title, first=first, headings=headings, rows=tuple(rows))
+
+
+def table_of_figures(
+    title: str, lines: Mapping[str, Line | None], figures: Mapping[str, Figure], *, spread: bool = True
+) -> Grid:
+    """Return a table with a row a figure and a column a line, and how many pictures each has."""
+    there = {name: line for name, line in lines.items() if line is not None}
+    headings = tuple(f"{name} ({line.num})" for name, line in there.items())
+    rows = tuple(
+        (figure.heading, *(figure.cell(line.figures.get(key), spread=spread) for line in there.values()))
+        for key, figure in figures.items()
+    )
+    return Grid(title=title, first="figure", headings=headings, rows=rows)
+
+
+def settings_line(settings: Mapping[str, Any], run: str) -> str:
+    """Write the settings of a measurement; hashes are cut short."""
+    named = ", ".join(
+        f"{name} {str(value)[:12] if len(str(value)) == 64 else value}" for name, value in settings.items()
+    )
+    return f"Settings: {named}. Run {run[:12]}."
+
+
+def publish(out: Path, report: Any, page: Sequence[str], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+    """Write a report in its three forms: `report.json`, `report.md`, and pictures by name.
+
+    Args:
+        out: Where to.
+        report: A dataclass.
+        page: Paragraphs of Markdown.
+        pictures: (H, W, 3) each.
+    """
+    for name, picture in pictures.items():
+        write_atomically(out / f"{name}.png", png_bytes(picture))
+    write_atomically(out / "report.md", "\n\n".join((*page, "")).encode())
+    write_json(out / "report.json", asdict(report))
 
 
 def draw_grid(headings: Sequence[str], rows: Sequence[GridRow], *, side: int = 128) -> NDArray[np.uint8]:

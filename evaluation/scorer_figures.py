@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -18,20 +18,20 @@ from torch import Tensor
 from dataset_builder import records, scenes
 from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
 from dataset_builder.errors import InvalidJob, UnreadableDataset
-from dataset_builder.render.clip import POCKET, Scorer, directions
+from dataset_builder.render.clip import POCKET, Scorer
+from dataset_builder.render.scores import directions
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import make_folder, write_json
 from editors.files import user_path
 from evaluation.figures import Interval, interval
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from evaluation.report import Grid, similarity
 
 REPORT_FILE: Final = "scorer.json"
 GROUP: Final = 64
 """Captions that a picture's own is looked for among."""
-_BATCH: Final = 64
+BATCH: Final = 64
+"""Pairs that are looked at together."""
 _IMAGES: Final = (records.ORIGINAL_IMAGE, records.EDITED_IMAGE)
 _TEXTS: Final = (records.ORIGINAL_PROMPT, records.EDITED_PROMPT)
 
@@ -72,6 +72,11 @@ class ScoredPairs:
     """How many pairs have been looked at."""
 
     num: int
+
+    @property
+    def note(self) -> str:
+        """How many, in words."""
+        return f"{self.num} pairs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +126,7 @@ def evaluate_scorer(job: ScorerJob, scorer: Scorer | None = None) -> Iterator[Sc
     samples = itertools.islice(info.samples((*_IMAGES, *_TEXTS)), job.num)
     blocks: list[list[Tensor]] = []
     captions: list[str] = []
-    while batch := list(itertools.islice(samples, _BATCH)):
+    while batch := list(itertools.islice(samples, BATCH)):
         captions += [sample[records.ORIGINAL_PROMPT] for sample in batch]
         blocks.append(_features(scorer, batch))
         yield ScoredPairs(num=len(captions))
@@ -195,21 +200,16 @@ def direction_separation(image_changes: Tensor, text_changes: Tensor) -> list[fl
     return (beaten / (len(fits) - 1)).tolist()
 
 
-def table(report: ScorerReport) -> Table:
-    """Return the report as a table for the terminal."""
-    from rich.table import Table
-
-    drawn = Table(title=f"scorer {report.scorer}, {report.separation.num} held-out pairs")
-    drawn.add_column("figure")
-    drawn.add_column("mean", justify="right")
-    names = {
-        "retrieval": f"own caption first of {report.group}",
-        "separation": "own edit's words before another's",
-        "direction": "directional similarity",
-        "direction_mismatched": "same, words of another edit",
-        "image_text": "picture and caption",
+def tables(report: ScorerReport) -> tuple[Grid, ...]:
+    """Return the report for the terminal."""
+    rows = {
+        f"own caption first of {report.group}": report.retrieval,
+        "own edit's words before another's": report.separation,
+        "directional similarity": report.direction,
+        "same, words of another edit": report.direction_mismatched,
+        "picture and caption": report.image_text,
     }
-    for field, name in names.items():
-        value: Interval = getattr(report, field)
-        drawn.add_row(name, f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]")
-    return drawn
+    mean = similarity("mean")
+    title = f"scorer {report.scorer}, {report.separation.num} held-out pairs"
+    cells = tuple((name, mean.cell(value)) for name, value in rows.items())
+    return (Grid(title=title, first="figure", headings=(mean.heading,), rows=cells),)

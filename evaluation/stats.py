@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from dataset_builder import records
 from dataset_builder.errors import DatasetError, UnreadableDataset
 from dataset_builder.render.filter_pairs import DECISIONS_FILE, FUNNEL_FILE
-from dataset_builder.render.filters import KEPT, SCORES
+from dataset_builder.render.filters import KEPT
+from dataset_builder.render.scores import SCORES
 from dataset_builder.render.triplets import read_triplets
 from dataset_builder.shards.dataset import read_dataset, read_index
 from dataset_builder.shards.storage import hash_json

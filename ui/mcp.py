@@ -90,7 +90,7 @@ class _Server(MCPServer[Any]):
             raise ToolError(f"{wrong['loc'][0]}: {wrong['msg']}; {fields}.") from None
 
 
-class Tools:
+class McpTools:
     """Tools for an assistant."""
 
     def __init__(self, folder: Path, address: Callable[[], str]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dataset_builder import records
 from dataset_builder.errors import UnreadableDataset
 from dataset_builder.pairs.overlay import Verdict, add_verdict, read_overlay
-from dataset_builder.render.filters import SCORES
+from dataset_builder.render.scores import SCORES
 from dataset_builder.shards.dataset import read_dataset
 from dataset_builder.shards.tars import read_columns
 from editors.files import user_path

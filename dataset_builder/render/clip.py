@@ -24,6 +24,7 @@ from torch import Tensor
 from dataset_builder.errors import InvalidJob, ScorerMissing
 from dataset_builder.records import ClipScores
 from dataset_builder.render.scorer_model import ScorerModel, sentence_embeddings
+from dataset_builder.render.scores import TABLE, Features
 from dataset_builder.render.tower_files import read_network, save_network
 from editors.errors import told_as
 from editors.files import user_path
@@ -116,28 +117,17 @@ def clip_scores(
     Returns:
         B scores.
     """
-    images = scorer.image_features(original_images), scorer.image_features(edited_images)
-    texts = scorer.text_features(original_prompts), scorer.text_features(edited_prompts)
-    columns = (
-        (images[0] * images[1]).sum(-1),
-        (images[0] * texts[0]).sum(-1),
-        (images[1] * texts[1]).sum(-1),
-        directions(images[1] - images[0], texts[1] - texts[0]),
+    of = Features(
+        original_image=scorer.image_features(original_images),
+        edited_image=scorer.image_features(edited_images),
+        original_text=scorer.text_features(original_prompts),
+        edited_text=scorer.text_features(edited_prompts),
     )
+    columns = {row.name: row.measure(of).tolist() for row in TABLE}
     return [
-        ClipScores(image_image=same, original_image_text=before, edited_image_text=after, direction=direction)
-        for same, before, after, direction in zip(*(column.tolist() for column in columns), strict=True)
+        ClipScores(**{name: values[place] for name, values in columns.items()})
+        for place in range(len(original_prompts))
     ]
-
-
-def directions(image_changes: Tensor, text_changes: Tensor) -> Tensor:
-    """Return the cosines of two changes, (B,): of pictures and of words, each (B, D).
-
-    Gal et al. (2021), eq. 2: ΔI·ΔT / (‖ΔI‖·‖ΔT‖). What does not change has no direction, and scores 0.
-    """
-    lengths = image_changes.norm(dim=-1) * text_changes.norm(dim=-1)
-    products = (image_changes * text_changes).sum(-1)
-    return torch.where(lengths > 0, products / lengths, torch.zeros_like(products))
 
 
 class PocketTowers:

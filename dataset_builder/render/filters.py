@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import ClipScores
+from dataset_builder.render.scores import SCORES, TABLE
 
 KEPT: Final = "kept"
 # Reasons for pairs that are left out although they pass.
@@ -26,20 +27,8 @@ SURPLUS: Final = "surplus"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Thresholds:
-    """The least that a pair must score, as cosines; -1 lets everything pass.
-
-    Attributes:
-        image_image: Original picture against edited picture: is it still the same picture?
-        original_image_text: Original picture against its caption: was it drawn as told?
-        edited_image_text: Edited picture against its caption.
-        direction: Change of the pictures against change of the captions: was it changed as told?
-    """
-
-    image_image: float
-    original_image_text: float
-    edited_image_text: float
-    direction: float
+class Thresholds(ClipScores):
+    """The least that a pair must score, a threshold for each score; -1 lets everything pass."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -51,15 +40,10 @@ AUTO: Final = "auto"
 POCKET: Final = "pocket"
 # Pocket's scorer has a scale of its own, which `wordbrush data calibrate` found on exact pairs.
 SHIPPED: Final = Path(__file__).parents[1] / "weights" / "scorer" / "thresholds.json"
-SCORES: Final = tuple(field.name for field in fields(Thresholds))
-
 PRESETS: Final[Mapping[str, Thresholds]] = MappingProxyType(
     {
-        # generate_img_dataset.py of the authors, for CLIP ViT-L/14.
-        "code": Thresholds(image_image=0.7, original_image_text=0.2, edited_image_text=0.2, direction=0.2),
-        # The appendix of the paper, for the same model.
-        "paper": Thresholds(image_image=0.75, original_image_text=0.2, edited_image_text=0.2, direction=0.2),
-        "none": Thresholds(image_image=-1, original_image_text=-1, edited_image_text=-1, direction=-1),
+        preset: Thresholds(**{row.name: row.least.get(preset, -1) for row in TABLE})
+        for preset in ("code", "paper", "none")
     }
 )
 

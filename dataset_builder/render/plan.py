@@ -19,7 +19,8 @@ import numpy as np
 from PIL import ImageOps
 
 from dataset_builder.errors import InvalidJob
-from dataset_builder.render.filters import POCKET, SCORES, ThresholdChoice, Thresholds
+from dataset_builder.render.filters import POCKET, ThresholdChoice, Thresholds
+from dataset_builder.render.scores import SCORES
 from dataset_builder.render.tools import NO_SCORER, model_fingerprint, scorer_fingerprint
 from dataset_builder.render.triplets import TripletRow
 from dataset_builder.shards.checks import MAX_SEED, check_whole

@@ -21,7 +21,7 @@ from dataset_builder import records
 from dataset_builder.records import ClipScores
 from dataset_builder.render.filters import reject_reason
 from dataset_builder.render.plan import RenderJob, planned_edits
-from dataset_builder.render.tools import Tools, load_tools, one_thread
+from dataset_builder.render.tools import RenderTools, load_tools, one_thread
 from dataset_builder.render.triplets import TripletRow, read_triplets
 from dataset_builder.shards.fill import FAULT, UNDRAWABLE, Running, cut, fill_folder
 from dataset_builder.shards.shards import Sample, ShardReport, ShardSpec, png_bytes
@@ -32,7 +32,7 @@ from editors.requests.edits import EditResult, PromptEdit
 PREFIX: Final = "rendered"
 _LOGGER: Final = logging.getLogger(__name__)
 NOT_NEEDED: Final = "enough_passed"
-OpenTools = Callable[[RenderJob], Tools]
+OpenTools = Callable[[RenderJob], RenderTools]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ def _fill_shard(
         yield from [NOT_NEEDED] * (job.samples_per_triplet - len(one.pairs) - len(one.missing))
 
 
-def _draw_round(job: RenderJob, tools: Tools, waiting: Sequence[_Progress], source: int) -> None:
+def _draw_round(job: RenderJob, tools: RenderTools, waiting: Sequence[_Progress], source: int) -> None:
     """Draw and score one original of each triplet, with its edits."""
     plans: list[tuple[_Progress, list[tuple[int, PromptEdit]]]] = []
     for one in waiting:
@@ -134,7 +134,7 @@ def _reason(error: Exception) -> str:
 
 
 def _edited(
-    job: RenderJob, tools: Tools, plans: Sequence[Sequence[tuple[int, PromptEdit]]]
+    job: RenderJob, tools: RenderTools, plans: Sequence[Sequence[tuple[int, PromptEdit]]]
 ) -> list[list[EditResult] | Exception]:
     """Draw the pairs of each plan, all together; where one of them fails, each by itself."""
     edits = [edit for plan in plans for _, edit in plan]
@@ -149,7 +149,7 @@ def _edited(
         return [_edited(job, tools, [plan])[0] for plan in plans]
 
 
-def _scores(tools: Tools, pairs: Sequence[_Pair]) -> list[ClipScores | None]:
+def _scores(tools: RenderTools, pairs: Sequence[_Pair]) -> list[ClipScores | None]:
     """Score drawn pairs, if there is a scorer."""
     if tools.score is None or not pairs:
         return [None] * len(pairs)

@@ -48,7 +48,7 @@ Score = Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RenderTools:
     """An editor, and what scores its pairs, if anything does."""
 
     editor: PairEditor
@@ -56,7 +56,7 @@ class Tools:
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str, scheduler: str | None, scorer: str, device: str | None) -> Tools:
+def _loaded(model: str, scheduler: str | None, scorer: str, device: str | None) -> RenderTools:
     """Load what a process needs, once."""
     import torch
 
@@ -66,7 +66,7 @@ def _loaded(model: str, scheduler: str | None, scorer: str, device: str | None) 
     editor = PromptToPromptEditor.from_pretrained(model, device=device, scheduler=scheduler, cache_bytes=0)
     # A fifth faster on the CPU, whose convolutions want the channels last anyway; GPUs like it, too.
     editor.model.network.module.to(memory_format=torch.channels_last)
-    return Tools(editor, None if scorer == NO_SCORER else scoring(scorer, device))
+    return RenderTools(editor, None if scorer == NO_SCORER else scoring(scorer, device))
 
 
 def scoring(name: str, device: str | None) -> Score:
@@ -90,7 +90,7 @@ def scoring(name: str, device: str | None) -> Score:
     return score
 
 
-def load_tools(job: RenderJob) -> Tools:
+def load_tools(job: RenderJob) -> RenderTools:
     """Load the models of a job, or return those that this process has.
 
     Raises:

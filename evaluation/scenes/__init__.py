@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from evaluation.scenes.job import SECTIONS, ScenesJob
-from evaluation.scenes.run import Measured, ScenesStep, evaluate_scenes
+from evaluation.scenes.run import ScenesStep, evaluate_scenes
 from evaluation.scenes.steps import Setting, StepsJob, StepsReport, StepsStep, fewest_steps
 from evaluation.scenes.summary import ScenesReport
 
 __all__ = [
     "SECTIONS",
-    "Measured",
     "ScenesJob",
     "ScenesReport",
     "ScenesStep",

@@ -6,22 +6,22 @@ and the same through the autoencoder (what any base on it could reach).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from evaluation.benchmark import PictureFolder, Row
 from evaluation.sampling import draw, round_trip
 from evaluation.scenes.data import Source
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import agreement, all_hold, claims_of
-from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox
+from evaluation.summary import ALL
 
 BASE: Final = "base"
 CEILING: Final = "composed, through the autoencoder"
 COMPOSED: Final = "composed"
-ALL: Final = "all"
 NUM_SHOWN: Final = 24
 
 
@@ -45,10 +45,19 @@ class BaseSection:
             "batch_size": job.batch_size,
         }
 
-    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
+    @staticmethod
+    def load(tools: Toolbox) -> None:
+        """Load what is measured, and what measures it."""
+        _ = tools.base, tools.judge
+
+    def batches(self) -> Iterable[Sequence[Source]]:
+        """Return the captions, some at a time."""
+        size = self.job.batch_size
+        return (self.scenes[start : start + size] for start in range(0, len(self.scenes), size))
+
+    def measure(self, scenes: Sequence[Source], folder: PictureFolder) -> list[Row]:
         """Draw and read one batch of captions."""
         job, model = self.job, self.tools.base.model
-        scenes = self.scenes[batch * job.batch_size : (batch + 1) * job.batch_size]
         captions = [scene.caption for scene in scenes]
         drawn = draw(model, captions, [job.seed_of(scene.number) for scene in scenes], self.how)
         pictures = {BASE: drawn}

@@ -8,16 +8,16 @@ exact targets beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from dataset_builder.render.clip import clip_scores
+from evaluation.benchmark import PictureFolder, Row
 from evaluation.sampling import sdedit
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.job import ScenesJob
-from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, pil, stacked
 
 IMAGE_SCALES: Final = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2)
@@ -60,9 +60,18 @@ class CurveSection:
             self.points += [*((SDEDIT, strength) for strength in STRENGTHS), (EXACT, 0.0)]
         self.num_batches = len(self.points)
 
-    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
+    @staticmethod
+    def load(tools: Toolbox) -> None:
+        """Load what is measured, and what measures it."""
+        _ = tools.edit, tools.scorer
+
+    def batches(self) -> Iterable[tuple[str, float]]:
+        """Return the points."""
+        return self.points
+
+    def measure(self, point: tuple[str, float], folder: PictureFolder) -> list[Row]:
         """Carry out the edits at one point, and score them."""
-        method, value = self.points[batch]
+        method, value = point
         sources = np.stack([source.picture for source, _ in self.edits])
         scores = clip_scores(
             self.tools.scorer,

@@ -7,18 +7,18 @@ once through the autoencoder (the ceiling), and SDEdit with the base, which is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from evaluation.benchmark import PictureFolder, Row
 from evaluation.figures import psnr
 from evaluation.judge import Reading
 from evaluation.sampling import round_trip, sdedit
 from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import EditClaims
-from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, pil, stacked
 
 MODEL: Final = "edit model"
@@ -60,14 +60,19 @@ class EditSection:
                 "sdedit_strength": SDEDIT_STRENGTH,
             }
 
-    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
-        """Carry out and read all edits of a few sources."""
+    @staticmethod
+    def load(tools: Toolbox) -> None:
+        """Load what is measured, and what measures it."""
+        _ = tools.edit, tools.judge
+
+    def batches(self) -> Iterable[Sequence[Source]]:
+        """Return the sources, a few at a time; each has several edits."""
         size = self.job.sources_per_batch
-        asked = [
-            (source, edit)
-            for source in self.sources[batch * size : (batch + 1) * size]
-            for edit in source.edits
-        ]
+        return (self.sources[start : start + size] for start in range(0, len(self.sources), size))
+
+    def measure(self, sources: Sequence[Source], folder: PictureFolder) -> list[Row]:
+        """Carry out and read all edits of a few sources."""
+        asked = [(source, edit) for source in sources for edit in source.edits]
         if not asked:
             return []
         made = self._pictures(asked)

@@ -6,11 +6,12 @@ Law: which pictures are shown depends on the order of the data alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.benchmark import Benchmark, PictureFolder
 from evaluation.judge import HEADS
 from evaluation.plot import Dots, Series, dot_plot, line_plot
 from evaluation.report import GridRow, draw_grid
@@ -18,11 +19,10 @@ from evaluation.scenes import base as drawn
 from evaluation.scenes import curve
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
-from evaluation.scenes.base import ALL, BaseSection
+from evaluation.scenes.base import BaseSection
 from evaluation.scenes.instruction_edits import EditSection
 from evaluation.scenes.prompt_edits import PromptSection
-from evaluation.scenes.rows import PictureFolder, Section
-from evaluation.scenes.summary import SectionReport
+from evaluation.summary import ALL, BenchmarkReport
 
 Pictures = dict[str, NDArray[np.uint8]]
 CAPTIONS: Final = {
@@ -37,7 +37,7 @@ CAPTIONS: Final = {
 }
 
 
-def plots(section: SectionReport) -> Pictures:
+def plots(section: BenchmarkReport) -> Pictures:
     """Return the plots of a section, by name."""
     if section.name == "base":
         return {"base": _shares(section, {name: name for name in section.methods()}, HEADS)}
@@ -57,7 +57,7 @@ def plots(section: SectionReport) -> Pictures:
     return {section.name: dot_plot(kinds, dots, title=CAPTIONS[section.name])}
 
 
-def _shares(section: SectionReport, names: dict[str, str], heads: Sequence[str]) -> NDArray[np.uint8]:
+def _shares(section: BenchmarkReport, names: dict[str, str], heads: Sequence[str]) -> NDArray[np.uint8]:
     lines = {name: section.line(name, ALL) for name in names}
     dots = [
         Dots(name=names[name], values=tuple(line.figures[head] for head in heads))
@@ -67,7 +67,7 @@ def _shares(section: SectionReport, names: dict[str, str], heads: Sequence[str])
     return dot_plot(heads, dots, title=CAPTIONS["base"])
 
 
-def _curve(section: SectionReport) -> NDArray[np.uint8]:
+def _curve(section: BenchmarkReport) -> NDArray[np.uint8]:
     series = []
     for method in section.methods():
         lines = [line for line in section.lines if line.method == method]
@@ -88,17 +88,17 @@ def _series_name(method: str) -> str:
     return method if method in (curve.SDEDIT, curve.EXACT) else f"edit model, {method}, by s_I"
 
 
-def shown(section: Section, folder: PictureFolder) -> Pictures:
+def shown(section: Benchmark[Any], folder: PictureFolder) -> Pictures:
     """Return the grids of a section, by name."""
     if isinstance(section, BaseSection):
         rows = [
-            GridRow(label=scene.caption, pictures=folder.show(f"base-{scene.key}"))
+            GridRow(label=scene.caption, pictures=folder.squares(f"base-{scene.key}"))
             for scene in section.scenes[: drawn.NUM_SHOWN]
         ]
         return {"base-grid": draw_grid(("scene", "drawn"), rows, side=96)}
     if isinstance(section, EditSection):
         rows = [
-            GridRow(label=f"{edit.kind}: {edit.edit.edit_prompt}", pictures=folder.show(name))
+            GridRow(label=f"{edit.kind}: {edit.edit.edit_prompt}", pictures=folder.squares(name))
             for source in section.sources
             for edit in source.edits
             if folder.has(name := f"edit-{edit.kind}-{source.key}")
@@ -113,7 +113,7 @@ def _prompt_grids(section: PromptSection, folder: PictureFolder) -> Pictures:
     found: Pictures = {}
     for prefix, columns in (("p2p", prompts.COLUMNS), ("reweight", prompts.REWEIGHT_COLUMNS)):
         rows = [
-            GridRow(label=f"{edit.kind}: {_words(prefix, edit)}", pictures=folder.show(name))
+            GridRow(label=f"{edit.kind}: {_words(prefix, edit)}", pictures=folder.squares(name))
             for source in section.sources
             for edit in source.edits
             if folder.has(name := f"{prefix}-{edit.kind}-{source.key}")

@@ -12,12 +12,13 @@ it), and must rise when the word weighs more and fall when it weighs less.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from editors import PromptEdit
+from evaluation.benchmark import PictureFolder, Row
 from evaluation.figures import psnr, ssim
 from evaluation.judge import Reading
 from evaluation.sampling import draw
@@ -25,7 +26,6 @@ from evaluation.scenes.data import HeldOutEdit, Pixels, Source
 from evaluation.scenes.instruction_edits import SHOWN_PER_KIND, AskedEdit, first_of_each_kind
 from evaluation.scenes.job import ScenesJob
 from evaluation.scenes.readings import EditClaims, all_hold, holds
-from evaluation.scenes.rows import PictureFolder, Row
 from evaluation.scenes.tools import Toolbox, stacked
 
 P2P: Final = "Prompt-to-Prompt"
@@ -97,12 +97,21 @@ class PromptSection:
         """Whether words are weighed: only the recipe of the paper steers attention to words."""
         return self.job.recipe == "paper" and self.job.baselines
 
-    def measure(self, batch: int, folder: PictureFolder) -> list[Row]:
-        """Draw, edit and read a few sources."""
+    @staticmethod
+    def load(tools: Toolbox) -> None:
+        """Load what is measured, and what measures it."""
+        _ = tools.base, tools.judge, tools.scorer
+
+    def batches(self) -> Iterable[Sequence[Source]]:
+        """Return the sources, a few at a time; each has several edits."""
         size = self.job.sources_per_batch
+        return (self.sources[start : start + size] for start in range(0, len(self.sources), size))
+
+    def measure(self, sources: Sequence[Source], folder: PictureFolder) -> list[Row]:
+        """Draw, edit and read a few sources."""
         asked = [
             (source, edit)
-            for source in self.sources[batch * size : (batch + 1) * size]
+            for source in sources
             for edit in source.edits
             if edit.kind in KINDS and edit.original_prompt != edit.edited_prompt
         ]

@@ -18,14 +18,16 @@ from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, require_own, write_atomically, write_json
 from editors.files import user_path
 from editors.model.schedulers import SCHEDULERS
+from evaluation.benchmark import Measured
+from evaluation.report import Grid
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
-from evaluation.scenes.base import ALL, BASE
+from evaluation.scenes.base import BASE
 from evaluation.scenes.job import ScenesJob
-from evaluation.scenes.report import Grid
-from evaluation.scenes.run import Measured, measured
-from evaluation.scenes.summary import MEAN, REFINEMENT, ScenesReport
-from evaluation.scenes.tools import Toolbox, Tools
+from evaluation.scenes.run import sections_measured
+from evaluation.scenes.summary import ScenesReport
+from evaluation.scenes.tools import ScenesTools, Toolbox
+from evaluation.summary import ALL, MEAN, REFINEMENT
 
 KEY_FIGURES: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "base: noun": ("base", BASE, ALL, "noun"),
@@ -140,6 +142,11 @@ class Setting:
     figures: Mapping[str, float]
     good: bool
 
+    @property
+    def note(self) -> str:
+        """Which setting it is."""
+        return f"{self.scheduler}, {self.steps} steps"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepsReport:
@@ -161,7 +168,7 @@ class StepsReport:
 StepsStep: TypeAlias = ShardReport | Measured | Setting | StepsReport
 
 
-def fewest_steps(job: StepsJob, tools: Callable[[ScenesJob], Toolbox] = Tools) -> Iterator[StepsStep]:
+def fewest_steps(job: StepsJob, tools: Callable[[ScenesJob], Toolbox] = ScenesTools) -> Iterator[StepsStep]:
     """Measure the key figures of every setting; writes `steps.json` and `steps.md` into `job.out`.
 
     Args:
@@ -178,7 +185,7 @@ def fewest_steps(job: StepsJob, tools: Callable[[ScenesJob], Toolbox] = Tools) -
     settings: list[Setting] = []
     for scheduler, steps in job.settings():
         at = job.at(scheduler, steps)
-        report, _ = yield from measured(at, tools(at))
+        report, _ = yield from sections_measured(at, tools(at))
         figures = key_figures(report)
         first = settings[0].figures if settings else figures
         # Shares are sums of whole pictures: a hair of rounding must not cost a setting its place.
@@ -203,8 +210,7 @@ def key_figures(report: ScenesReport) -> dict[str, float]:
     figures = {}
     for name, (part, method, kind, figure) in KEY_FIGURES.items():
         section = report.section(part)
-        line = section.line(method, kind) if section else None
-        value = line.figures.get(figure) if line else None
+        value = section.mean(method, figure, kind) if section else None
         if value is not None:
             figures[name] = value.mean
     return figures

@@ -1,4 +1,4 @@
-"""Summaries of rows: means with their intervals, by section, method and kind.
+"""Summaries of the rows of held-out scenes, section by section.
 
 Law: a report is a pure function of its rows.
 """
@@ -7,61 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from evaluation.figures import Interval, interval, mean_over_kinds
+from evaluation.benchmark import Row
+from evaluation.figures import Interval, mean_over_kinds
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
-from evaluation.scenes.rows import Row
+from evaluation.summary import MEAN, REFINEMENT, BenchmarkReport, Line, by_kind
 
-MEAN: Final = "mean over kinds"
-REFINEMENT: Final = "refinement, mean over kinds"
 DRAWN_RIGHT: Final = ", sources drawn right"
 DIFFERENCE: Final = "paraphrased − as trained"
 # As alike as only one in twenty pairs of pictures of the same words is.
 CHANCE_PERCENTILE: Final = 95.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """Means over the pictures of one method and kind, by name of the figure; None where no picture has it."""
-
-    method: str
-    kind: str
-    num: int
-    figures: Mapping[str, Interval | None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SectionReport:
-    """Figures of a section.
-
-    Attributes:
-        name: Of the section.
-        run: Hash of all that its rows depend on.
-        settings: The same in full.
-        lines: The means.
-    """
-
-    name: str
-    run: str
-    settings: Mapping[str, Any]
-    lines: tuple[Line, ...]
-
-    def line(self, method: str, kind: str) -> Line | None:
-        """Return the line of a method and kind."""
-        return next((line for line in self.lines if (line.method, line.kind) == (method, kind)), None)
-
-    def methods(self) -> tuple[str, ...]:
-        """Return the methods, in order."""
-        return tuple(dict.fromkeys(line.method for line in self.lines))
-
-    def kinds(self) -> tuple[str, ...]:
-        """Return the kinds, in order, without the means over them."""
-        found = dict.fromkeys(line.kind for line in self.lines)
-        return tuple(kind for kind in found if kind not in (MEAN, REFINEMENT))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +41,9 @@ class ScenesReport:
     world: str
     world_hash: str
     left_out: Mapping[str, int]
-    sections: tuple[SectionReport, ...]
+    sections: tuple[BenchmarkReport, ...]
 
-    def section(self, name: str) -> SectionReport | None:
+    def section(self, name: str) -> BenchmarkReport | None:
         """Return a section by its name."""
         return next((section for section in self.sections if section.name == name), None)
 
@@ -95,27 +54,7 @@ def lines_of(section: str, rows: Sequence[Row]) -> tuple[Line, ...]:
         return _prompt_lines(rows)
     if section == "edit":
         return (*_with_mean(rows, {MEAN: _every}), *_differences(rows))
-    return _plain(rows)
-
-
-def _plain(rows: Sequence[Row]) -> tuple[Line, ...]:
-    """Return a line for every method and kind, in the order in which they come."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.kind), []).append(row)
-    return tuple(
-        Line(method=method, kind=kind, num=len(group), figures=_means(group))
-        for (method, kind), group in groups.items()
-    )
-
-
-def _means(rows: Sequence[Row]) -> dict[str, Interval | None]:
-    """Return the mean of each figure over the rows that have it."""
-    means: dict[str, Interval | None] = {}
-    for name in rows[0].figures:
-        values = [value for row in rows if (value := row.figures[name]) is not None]
-        means[name] = interval(values) if values else None
-    return means
+    return by_kind(rows)
 
 
 def _every(kind: str) -> bool:
@@ -136,7 +75,7 @@ def _with_mean(rows: Sequence[Row], means: Mapping[str, Callable[[str], bool]]) 
             if some:
                 figures = {figure: _mean_over_kinds(some, figure) for figure in some[0].figures}
                 lines.append(Line(method=method, kind=name, num=len(some), figures=figures))
-        lines += _plain(own)
+        lines += by_kind(own)
     return tuple(lines)
 
 
@@ -175,7 +114,7 @@ def _prompt_lines(rows: Sequence[Row]) -> tuple[Line, ...]:
         if row.figures.get("source_right") == 1
     ]
     weighed = [replace(row, kind=prompts.REWEIGHT) for row in rows if row.section == prompts.REWEIGHT]
-    return (*_with_mean([*edits, *right], {REFINEMENT: _refined}), *_plain(weighed))
+    return (*_with_mean([*edits, *right], {REFINEMENT: _refined}), *by_kind(weighed))
 
 
 def _judged_for_layout(rows: Sequence[Row]) -> list[Row]:

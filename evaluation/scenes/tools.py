@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from editors import InstructPix2PixEditor, PromptToPromptEditor
 from evaluation.judge import Judge, Reading
 from evaluation.sampling import model_hash, weights_hash
 from evaluation.scenes.job import ScenesJob
+
+Tool: TypeAlias = Literal["base", "edit", "judge", "scorer"]
 
 
 class Reader(Protocol):
@@ -32,7 +34,7 @@ class Reader(Protocol):
 
 
 class Toolbox(Protocol):
-    """The tools of an evaluation; `hash_of` names an attribute."""
+    """The tools of an evaluation, each by its name."""
 
     @property
     def base(self) -> PromptToPromptEditor:
@@ -50,16 +52,16 @@ class Toolbox(Protocol):
     def scorer(self) -> Scorer:
         """What scores them against words."""
 
-    def hash_of(self, tool: str) -> str:
+    def hash_of(self, tool: Tool) -> str:
         """Return the hash of all that a tool's answers depend on."""
 
 
-class Tools:
+class ScenesTools:
     """The tools that a job names."""
 
     def __init__(self, job: ScenesJob) -> None:
         self._job = job
-        self._hashes: dict[str, str] = {}
+        self._hashes: dict[Tool, str] = {}
 
     @cached_property
     def base(self) -> PromptToPromptEditor:
@@ -97,7 +99,7 @@ class Tools:
         """The scorer."""
         return Scorer.from_pretrained(self._job.scorer, device=self._job.device)
 
-    def hash_of(self, tool: str) -> str:
+    def hash_of(self, tool: Tool) -> str:
         """Return the hash of a tool's weights."""
         if tool not in self._hashes:
             self._hashes[tool] = {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.records import ClipScores
 from dataset_builder.render.plan import RenderJob
-from dataset_builder.render.tools import Tools
+from dataset_builder.render.tools import RenderTools
 from editors import PromptToPromptEditor
 from tests import tiny
 
@@ -66,9 +66,9 @@ def _editor() -> Any:
     return PromptToPromptEditor.from_pipeline(tiny.pipeline(kind="base"), cache_bytes=0)
 
 
-def open_toys(job: RenderJob) -> Tools:
+def open_toys(job: RenderJob) -> RenderTools:
     """Give a process the toy model and the toy scorer."""
-    return Tools(_editor(), None if job.scorer == "none" else toy_score)
+    return RenderTools(_editor(), None if job.scorer == "none" else toy_score)
 
 
 def toy_job(folder: Path, name: str = "rendered", **changes: Any) -> RenderJob:

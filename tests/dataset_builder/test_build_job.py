@@ -9,7 +9,7 @@ import pytest
 from dataset_builder.build_job import StageReport, build_dataset, read_build_job, with_jobs
 from dataset_builder.errors import InvalidJob
 from dataset_builder.render.plan import RenderJob
-from dataset_builder.render.tools import Tools
+from dataset_builder.render.tools import RenderTools
 from dataset_builder.shards.dataset import read_dataset
 from tests.dataset_builder.render_toys import open_toys
 
@@ -35,7 +35,7 @@ to = "webdataset"
 """
 
 
-def no_tools(job: RenderJob) -> Tools:
+def no_tools(job: RenderJob) -> RenderTools:
     raise AssertionError("a finished job needs no model")
 
 

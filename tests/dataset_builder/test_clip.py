@@ -13,8 +13,9 @@ import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
 from dataset_builder.errors import InvalidJob, ScorerMissing
-from dataset_builder.render.clip import PocketTowers, Scorer, clip_scores, directions
+from dataset_builder.render.clip import PocketTowers, Scorer, clip_scores
 from dataset_builder.render.scorer_model import ScorerModel, contrastive_loss, sentence_embeddings
+from dataset_builder.render.scores import directions
 from evaluation.scorer_figures import direction_separation, retrieval_accuracy
 from tests import tiny
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from dataset_builder.render.filters import (
     reject_reason,
 )
 from dataset_builder.render.render import render_pairs
+from dataset_builder.render.scores import SCORES
 from dataset_builder.shards.dataset import read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.tars import read_parts
@@ -34,8 +35,8 @@ PASS_ALL = PRESETS["none"]
 
 
 def scores(**changes: float) -> ClipScores:
-    fields = {"image_image": 0.8, "original_image_text": 0.25, "edited_image_text": 0.25, "direction": 0.25}
-    return ClipScores(**{**fields, **changes})
+    values = {"image_image": 0.8, "original_image_text": 0.25, "edited_image_text": 0.25, "direction": 0.25}
+    return ClipScores(**{**values, **changes})
 
 
 def test_thresholds_are_inclusive_and_the_first_that_fails_is_the_reason() -> None:
@@ -62,6 +63,11 @@ def test_the_share_of_exact_pairs_that_fail_a_threshold_is_the_asked_one() -> No
     found = quantile_thresholds(exact, 0.1)
     for name in ("direction", "image_image"):
         assert sum(getattr(one, name) < getattr(found, name) for one in exact) == 10
+
+
+@pytest.mark.parametrize("kind", [ClipScores, Thresholds, ThresholdChoice])
+def test_every_score_of_the_table_has_its_field_and_no_field_is_without_a_row(kind: type) -> None:
+    assert {field.name for field in fields(kind)} - {"preset"} == set(SCORES)
 
 
 @pytest.mark.parametrize("value", [2, float("nan"), "high"])

@@ -14,7 +14,7 @@ from PIL import ImageOps
 from dataset_builder.errors import ConfigChanged, InvalidJob
 from dataset_builder.render.plan import RenderJob, planned_edits
 from dataset_builder.render.render import render_pairs
-from dataset_builder.render.tools import Tools, fingerprint
+from dataset_builder.render.tools import RenderTools, fingerprint
 from dataset_builder.render.triplets import read_triplets
 from dataset_builder.shards.dataset import read_dataset, verify_dataset
 from dataset_builder.shards.shards import ShardReport
@@ -31,7 +31,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def no_tools(job: RenderJob) -> Tools:
+def no_tools(job: RenderJob) -> RenderTools:
     raise AssertionError("a finished job needs no model")
 
 

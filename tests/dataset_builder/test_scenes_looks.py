@@ -10,7 +10,7 @@ import pytest
 from dataset_builder.scenes.paint.objects.characters import CHIN, HEIGHT, figure
 from dataset_builder.scenes.paint.objects.materials import make_of
 from dataset_builder.scenes.paint.objects.recolour import recolour
-from dataset_builder.scenes.paint.objects.sprites import Pixels, noun_master, scaled, to_pixels
+from dataset_builder.scenes.paint.objects.sprites import Pixels, noun_master, rgba_pixels, scaled
 from dataset_builder.scenes.scene import Worn
 from dataset_builder.scenes.seeds import generator
 from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS, MATERIALS, NOUNS, with_article
@@ -18,7 +18,7 @@ from dataset_builder.scenes.vocabulary import ACCESSORIES, COLOURS, MATERIALS, N
 
 def drawn(name: str, height: int) -> Pixels:
     master = noun_master(NOUNS[name], "twemoji", 160)
-    return to_pixels(scaled(master, height / master.height))
+    return rgba_pixels(scaled(master, height / master.height))
 
 
 @pytest.mark.parametrize("colour", COLOURS)

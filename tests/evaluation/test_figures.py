@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from evaluation.benchmark import Row
 from evaluation.figures import MAX_PSNR, interval, mean_over_kinds, psnr, ssim
-from evaluation.report import GridRow, draw_grid, markdown, table
-from evaluation.scores import ALL_KINDS, EvalReport, PairScore, summarise
+from evaluation.report import (
+    Column,
+    GridRow,
+    decibels,
+    draw_grid,
+    share,
+    table_by_kind,
+    table_of_figures,
+    table_of_lines,
+)
+from evaluation.summary import ALL, BenchmarkReport, first_of_each, lines_of
 from tests import tiny
 
 BLACK = np.zeros((4, 6, 3), np.uint8)
 
 
-def score(number: int, kind: str, edited: float, rest: float | None = 30.0) -> PairScore:
-    return PairScore(
-        key=str(number),
-        kind=kind,
-        edit_prompt="make it",
-        edited=edited,
-        unchanged=20.0,
-        ceiling=25.0,
-        edited_inside=edited,
-        unchanged_inside=15.0,
-        ceiling_inside=22.0,
-        rest=rest,
-        rest_ceiling=rest,
-        seconds=0.1,
-    )
+def row(number: int, kind: str, edited: float, rest: float | None = 30.0) -> Row:
+    figures = {"nearer": float(edited > 20), "rest": rest}
+    return Row(section="pairs", method="edited", kind=kind, key=str(number), figures=figures)
 
 
 def test_psnr_is_its_formula() -> None:
@@ -57,14 +57,16 @@ def test_intervals_hold_the_mean_and_narrow_with_numbers() -> None:
     assert interval(values) == many
 
 
-def test_a_summary_counts_every_pair_once_in_all_and_once_in_its_kind() -> None:
-    scores = [score(0, "colour", 24), score(1, "colour", 18), score(2, "style", 21, rest=None)]
-    everything, colour, style = summarise(scores)
-    assert [(group.kind, group.num) for group in (everything, colour, style)] == [
-        (ALL_KINDS, 3),
+def test_a_summary_counts_every_row_once_in_all_and_once_in_its_kind() -> None:
+    missing = replace(row(3, "style", 0), figures={}, failed="no such word")
+    rows = [row(0, "colour", 24), row(1, "colour", 18), row(2, "style", 21, rest=None), missing]
+    everything, colour, style = lines_of(rows)
+    assert [(line.kind, line.num) for line in (everything, colour, style)] == [
+        (ALL, 3),
         ("colour", 2),
         ("style", 1),
     ]
+    assert everything.failed == {"no such word": 1}
     nearer = everything.figures["nearer"]
     assert nearer is not None and nearer.mean == pytest.approx(2 / 3)
     assert style.figures["rest"] is None
@@ -72,20 +74,26 @@ def test_a_summary_counts_every_pair_once_in_all_and_once_in_its_kind() -> None:
     assert rest is not None and rest.num == 2
 
 
-def test_reports_show_every_kind() -> None:
-    report = EvalReport(
-        model="toy",
-        run="r" * 64,
-        model_hash="m" * 64,
-        data_hash="d" * 64,
-        settings={"seed": 0},
-        seconds_per_edit=0.1,
-        kinds=summarise([score(0, "colour", 24), score(1, "style", 21, rest=None)]),
+def test_tables_show_every_kind_and_the_same_numbers_whichever_way_they_are_turned() -> None:
+    lines = lines_of([row(0, "colour", 24), row(1, "style", 21, rest=None)])
+    report = BenchmarkReport(name="pairs", model="pocket", run="", settings={}, lines=lines)
+    figures = {"nearer": share("nearer"), "rest": decibels("rest, dB")}
+    columns = [Column(method="edited", name=name, figure=figure) for name, figure in figures.items()]
+    kinds = table_by_kind(report, columns, title="", first="edit", counted="pairs")
+    assert [cells[0] for cells in kinds.rows] == [ALL, "colour", "style"]
+    named = {line.kind: line for line in lines}
+    of_lines = table_of_lines("", "edit", named, figures, counted="pictures")
+    assert of_lines.rows == kinds.rows and kinds.rows[2][-1] == "–"
+    turned = table_of_figures("", named, figures)
+    assert tuple(zip(*(cells[1:] for cells in turned.rows), strict=True)) == tuple(
+        cells[2:] for cells in kinds.rows
     )
-    page = markdown(report)
-    assert all(f"| {kind} |" in page for kind in ("all", "colour", "style"))
-    assert "dddddddddddd" in page and page == markdown(report)
-    assert table(report).row_count == 3
+    assert all(f"| {' | '.join(cells)} |" in kinds.markdown() for cells in kinds.rows)
+
+
+def test_the_first_of_each_kind_are_taken_as_they_come() -> None:
+    words = ["a1", "b1", "a2", "a3", "b2"]
+    assert first_of_each(words, lambda word: word[0], 2) == ["a1", "b1", "a2", "b2"]
 
 
 def test_a_grid_shows_pictures_as_they_are() -> None:

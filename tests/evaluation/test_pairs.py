@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from dataset_builder.shards.dataset import read_dataset
 from dataset_builder.shards.shards import Sample, png_bytes
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.model.loading.load import from_pipeline
+from evaluation.benchmark import Measured, Row
 from evaluation.pair_samples import pair_samples
-from evaluation.pairs import EvalJob, EvalStep, evaluate_pairs
+from evaluation.pairs import CEILING, EDITED, UNCHANGED, EvalJob, EvalStep, evaluate_pairs, tables
 from evaluation.parts import (
     AutoencoderReport,
     DrawnCaption,
@@ -32,7 +33,7 @@ from evaluation.parts import (
     evaluate_autoencoder,
 )
 from evaluation.sampling import model_hash, round_trip
-from evaluation.scores import EvalReport, PairScore
+from evaluation.summary import BenchmarkReport, Line, lines_of
 from tests import tiny
 from trainer.data.pairs import read_pairs
 
@@ -91,20 +92,34 @@ def job(data: Path, out: Path, **fields: Any) -> EvalJob:
     return EvalJob(data=data, out=out, num=6, num_inference_steps=2, **fields)
 
 
-def report_of(steps: list[EvalStep]) -> EvalReport:
+def report_of(steps: list[EvalStep]) -> BenchmarkReport:
     report = steps[-1]
-    assert isinstance(report, EvalReport)
+    assert isinstance(report, BenchmarkReport)
     return report
+
+
+def rows_of(steps: list[EvalStep], method: str) -> list[Row]:
+    measured = [row for step in steps if isinstance(step, Measured) for row in step.rows]
+    return [row for row in measured if row.method == method]
+
+
+def untimed(report: BenchmarkReport) -> list[Line]:
+    """The lines of a report but for how long edits took."""
+    return [
+        replace(line, figures={name: value for name, value in line.figures.items() if name != "seconds"})
+        for line in report.lines
+    ]
 
 
 def test_every_pair_is_scored_and_reported(data: Path, tmp_path: Path, model: Any) -> None:
     steps = list(evaluate_pairs(job(data, tmp_path), CountingEditor(model)))
-    scores = [step for step in steps if isinstance(step, PairScore)]
-    assert len(scores) == 6
-    assert [kind.kind for kind in report_of(steps).kinds] == ["all", *KINDS]
-    for score in scores:
-        assert (score.rest is None) == (score.kind == "style")
-    assert json.loads((tmp_path / "report.json").read_text())["data_hash"] == read_dataset(data).data_hash
+    rows = rows_of(steps, EDITED)
+    assert len(rows) == 6
+    assert report_of(steps).kinds() == KINDS and report_of(steps).methods() == (EDITED, UNCHANGED, CEILING)
+    for row in rows:
+        assert (row.figures["rest"] is None) == (row.kind == "style")
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["settings"]["data"] == read_dataset(data).data_hash
     assert "| colour | 3 |" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "grid.png").stat().st_size > 0
 
@@ -112,16 +127,15 @@ def test_every_pair_is_scored_and_reported(data: Path, tmp_path: Path, model: An
 def test_the_baselines_are_the_source_and_the_round_trip(data: Path, tmp_path: Path, model: Any) -> None:
     steps = list(evaluate_pairs(job(data, tmp_path), CountingEditor(model)))
     sample = next(read_dataset(data).samples())
-    score = steps[0]
-    assert isinstance(score, PairScore)
     target = sample["edited_image"].astype(float)
 
     def decibels(picture: np.ndarray) -> float:
         return float(10 * np.log10(255**2 / ((picture - target) ** 2).mean()))
 
-    assert score.unchanged == pytest.approx(decibels(sample["original_image"].astype(float)))
+    unchanged, ceiling = (rows_of(steps, method)[0].figures["psnr"] for method in (UNCHANGED, CEILING))
+    assert unchanged == pytest.approx(decibels(sample["original_image"].astype(float)))
     through = round_trip(model, sample["edited_image"][None])[0].astype(float)
-    assert score.ceiling == pytest.approx(decibels(through))
+    assert ceiling == pytest.approx(decibels(through))
 
 
 def test_an_interrupted_evaluation_goes_on_and_says_the_same(data: Path, tmp_path: Path, model: Any) -> None:
@@ -133,7 +147,7 @@ def test_an_interrupted_evaluation_goes_on_and_says_the_same(data: Path, tmp_pat
     again = CountingEditor(model)
     resumed = report_of(list(evaluate_pairs(job(data, tmp_path / "cut"), again)))
     assert again.num_edits == 2
-    assert resumed.kinds == whole.kinds and resumed.run == whole.run
+    assert untimed(resumed) == untimed(whole) and resumed.run == whole.run
     third = CountingEditor(model)
     list(evaluate_pairs(job(data, tmp_path / "cut"), third))
     assert third.num_edits == 0
@@ -192,30 +206,31 @@ def test_the_terminal_table_is_whole_in_80_columns() -> None:
     """A figure that is cut says less than none."""
     from rich.console import Console
 
-    from evaluation.report import table
-    from evaluation.scores import EvalReport, PairScore, summarise
-
-    fields = {
-        name: 68.0 for name in PairScore.__dataclass_fields__ if name not in ("key", "kind", "edit_prompt")
-    }
-    scores = [
-        PairScore(key=str(number), kind=kind, edit_prompt="", **fields | {"edited": 60.0 + 10 * (number % 2)})
-        for number, kind in enumerate(["remove_accessory"] * 2000)
+    rows = [
+        Row(
+            section="pairs",
+            method=method,
+            kind="remove_accessory",
+            key=str(number),
+            figures={
+                "nearer": float(number % 2),
+                "nearer_inside": 0.0,
+                "psnr": 60.0 + 10 * (number % 2) if method == EDITED else 68.0,
+                "rest": 68.0,
+                "seconds": 0.1,
+            },
+        )
+        for method in (EDITED, UNCHANGED, CEILING)
+        for number in range(2000)
     ]
-    report = EvalReport(
-        model="pocket",
-        run="",
-        model_hash="",
-        data_hash="",
-        settings={},
-        seconds_per_edit=0.1,
-        kinds=summarise(scores),
-    )
+    report = BenchmarkReport(name="pairs", model="pocket", run="", settings={}, lines=lines_of(rows))
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(table(report))
+    for grid in tables(report):
+        console.print(grid.rich())
     text = console.export_text()
     assert "…" not in text and text.count("remove_accessory") == 1
-    assert re.search(r"2000 +50 \[48,52\] +0 +0 +65\.0( +68\.0){4}", text)
+    assert re.search(r"2000 +50 \[48, 52\] +50 +0 +65\.0( +68\.0){4}", text)
+    assert all(len(line) <= 80 for line in text.splitlines())
 
 
 def test_folders_that_are_trained_on_are_measured_too(tmp_path):
@@ -231,11 +246,13 @@ def test_folders_that_are_trained_on_are_measured_too(tmp_path):
     (data / "metadata.jsonl").write_text("\n".join(lines))
     job = EvalJob(out=tmp_path / "out", data=data, num=5, num_inference_steps=1)
     *scores, report = evaluate_pairs(job)
-    measured = [score for score in scores if isinstance(score, PairScore)]
-    assert [score.edit_prompt for score in measured] == ["make it number 1", "make it number 2"]
-    assert all(score.rest is None for score in measured)
+    rows = rows_of([*scores, report], EDITED)
+    assert [row.key for row in rows] == ["00000000", "00000001"]
+    assert all(row.figures["rest"] is None for row in rows)
+    asked = [sample["edit_prompt"] for sample in pair_samples(data, 5).samples()]
+    assert asked == ["make it number 1", "make it number 2"]
     *again, second = evaluate_pairs(job)
-    assert again == scores and second == report
+    assert rows_of([*again, second], EDITED) == rows and second == report
 
 
 def test_the_pairs_measured_are_those_that_are_trained_on(tmp_path, caplog):

@@ -15,9 +15,11 @@ from dataset_builder.scenes.paint import styles
 from dataset_builder.shards.dataset import read_dataset
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor
 from editors.model.loading.load import from_pipeline
+from evaluation.benchmark import Measured, Row
 from evaluation.figures import MAX_PSNR
 from evaluation.photo_pairs import TARGETS
-from evaluation.photos import PhotoScore, PhotosJob, PhotosReport, PhotosStep, evaluate_photos
+from evaluation.photos import EDITED, UNDONE, PhotosJob, evaluate_photos
+from evaluation.summary import BenchmarkReport
 from tests import tiny
 
 STYLES = [target for kind, target in TARGETS if kind == "style"]
@@ -54,31 +56,35 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def run(job: PhotosJob, editor: InstructPix2PixEditor) -> tuple[list[PhotoScore], PhotosReport]:
-    steps: list[PhotosStep] = list(evaluate_photos(job, editor))
-    scores = [step for step in steps if isinstance(step, PhotoScore)]
-    assert isinstance(steps[-1], PhotosReport)
-    return scores, steps[-1]
+def run(job: PhotosJob, editor: InstructPix2PixEditor) -> tuple[list[Row], BenchmarkReport]:
+    """All rows of a measurement, and its report."""
+    *steps, report = evaluate_photos(job, editor)
+    assert isinstance(report, BenchmarkReport)
+    return [row for step in steps if isinstance(step, Measured) for row in step.rows], report
 
 
 def test_a_folder_of_photographs_is_asked_for_every_style_and_its_targets_are_exact(
     tmp_path: Path, photos: Path
 ) -> None:
     job = PhotosJob(out=tmp_path / "out", photos=photos, num=10, size=64)
-    scores, report = run(job, Painter(job.out))
-    assert [score.target for score in scores] == STYLES * 2
+    rows, report = run(job, Painter(job.out))
+    edited = [row for row in rows if row.method == EDITED]
+    assert [row.kind for row in edited] == STYLES * 2
     for sample in read_dataset(job.out / "photographs").samples():
         photo, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]
         assert max(photo.shape) == 64 and target.shape == photo.shape
         seed = job.pairs().seed_of(int(sample["__key__"]))
         assert (target == styles.apply(sample[records.KIND], photo, seed=seed)).all()
-    assert all(score.psnr == MAX_PSNR and score.ssim == pytest.approx(1) for score in scores[:-1])
-    assert report.rows["all"]["nearer"].mean == pytest.approx(0.9)  # all but the one that was left as it was
-    last = scores[-1]
-    assert last.psnr == last.psnr_unchanged and last.ssim == last.ssim_unchanged
-    assert report.num["all"] == 10 and report.num["oil"] == 2
+    assert all(row.figures["psnr"] == MAX_PSNR for row in edited[:-1])
+    assert all(row.figures["ssim"] == pytest.approx(1) for row in edited[:-1])
+    nearer = report.mean(EDITED, "nearer")
+    assert nearer is not None and nearer.mean == pytest.approx(0.9)  # all but the one left as it was
+    last = next(row for row in rows if row.method == UNDONE and row.key == edited[-1].key)
+    assert all(edited[-1].figures[name] == last.figures[name] for name in ("psnr", "ssim"))
+    everything, oil = report.line(EDITED), report.line(EDITED, "oil")
+    assert everything is not None and everything.num == 10 and oil is not None and oil.num == 2
     page = (job.out / "report.md").read_text()
-    assert "| all | 10 | 90 [" in page and (job.out / "grid.png").is_file()
+    assert "| all | 10 | 90 % [" in page and (job.out / "grid.png").is_file()
 
 
 def test_what_was_measured_is_not_measured_again(tmp_path: Path, photos: Path) -> None:
@@ -89,7 +95,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path, photos: Path) -
     _, report = run(job, again)
     assert again.edits == 2
     whole = PhotosJob(out=tmp_path / "whole", photos=photos, num=6, size=64)
-    assert run(whole, Painter(whole.out))[1].rows == report.rows
+    assert run(whole, Painter(whole.out))[1].lines == report.lines
 
 
 def test_photographs_that_changed_are_not_taken_for_those_that_were_measured(

@@ -23,8 +23,8 @@ from evaluation.figures import MAX_PSNR
 from evaluation.pie import evaluate_pie
 from evaluation.pie_bench import PieBench, PieCase
 from evaluation.pie_job import PieJob
-from evaluation.pie_metrics import METRICS, Measured, PieMetrics
-from evaluation.pie_report import markdown, notes
+from evaluation.pie_metrics import METRICS, Compared, PieMetrics
+from evaluation.pie_report import notes, page
 from tests import tiny
 
 NUM = 3
@@ -123,13 +123,18 @@ def report(folder, dino, clip, editors, tmp_path_factory):
     return SimpleNamespace(out=out, scores=scores, report=report)
 
 
+def whole_of(report):
+    """The line over all kinds of what one method made."""
+    return report.line(report.name)
+
+
 def figures(report, row):
-    (found,) = [one for one in report.rows if one.row == row]
-    return found.kinds[0].figures
+    (found,) = [one for one in report.rows if one.name == row]
+    return found.line(row).figures
 
 
 def test_the_rows_stand_beside_the_unchanged_picture_and_the_autoencoders(report):
-    rows = [row.row for row in report.report.rows]
+    rows = [row.name for row in report.report.rows]
     assert rows == [
         "prompt-to-prompt",
         "instruct-pix2pix",
@@ -138,7 +143,7 @@ def test_the_rows_stand_beside_the_unchanged_picture_and_the_autoencoders(report
         "autoencoder of instruct-pix2pix",
     ]
     assert len(report.scores) == NUM * len(rows)
-    assert all(row.num == NUM and not row.failed for row in report.report.rows)
+    assert all(line.num == NUM and not line.failed for line in map(whole_of, report.report.rows))
 
 
 def test_an_autoencoder_that_both_share_is_measured_once(folder):
@@ -153,11 +158,11 @@ def test_the_unchanged_picture_has_the_best_figures_of_the_background(report):
     assert unchanged["structure_distance"].mean == unchanged["mse"].mean == 0
     assert unchanged["psnr"].mean == MAX_PSNR and unchanged["ssim"].mean == 1
     for row in report.report.rows:
-        if row.row != "unchanged":
-            edited = row.kinds[0].figures
+        if row.name != "unchanged":
+            edited = whole_of(row).figures
             assert edited["structure_distance"].mean > 0 and edited["mse"].mean > 0
             assert edited["psnr"].mean < MAX_PSNR and edited["ssim"].mean < 1
-        assert 0 <= row.kinds[0].figures["clip_whole"].mean <= 100
+        assert 0 <= whole_of(row).figures["clip_whole"].mean <= 100
 
 
 def test_the_report_names_its_models_and_what_was_not_measured(report, dino, clip, monkeypatch):
@@ -165,7 +170,7 @@ def test_the_report_names_its_models_and_what_was_not_measured(report, dino, cli
     assert report.report.models["clip_edited"] == clip
     assert set(report.report.models) | set(report.report.missing) == set(METRICS)
     text = "\n".join(notes(report.report))
-    assert dino in text and clip in text and dino in markdown(report.report)
+    assert dino in text and clip in text and dino in "\n".join(page(report.report))
 
 
 def test_a_figure_without_its_model_says_why_and_hinders_no_other(folder, tmp_path, editors, monkeypatch):
@@ -216,11 +221,11 @@ def test_what_cannot_be_edited_is_counted_by_reason(folder, tmp_path, editors, d
     (odd / "annotation_images").symlink_to(folder / "annotation_images")
     (odd / "mapping_file.json").write_text(json.dumps(entries), encoding="utf-8")
     scores, found = finished(job(odd, tmp_path / "out", num=2, dino=dino, clip=clip), editors)
-    row = found.rows[0]
+    row = whole_of(found.rows[0])
     assert row.num == 1 and sum(row.failed.values()) == 1
     assert "“lynx” is not in original_prompt" in next(iter(row.failed))
     assert any("1 not edited: " in note for note in notes(found))
-    assert [score.key for score in scores if score.failed] == [first]
+    assert [row.key for step in scores for row in step.rows if row.failed] == [first]
 
 
 def test_structure_is_read_from_the_last_layers_keys(dino):
@@ -261,7 +266,7 @@ def test_lpips_is_told_the_background_alone_in_the_range_it_was_trained_on(monke
     region = np.zeros((16, 16), bool)
     region[:8] = True
     source, edited = np.full((16, 16, 3), 255, np.uint8), np.full((16, 16, 3), 0, np.uint8)
-    figures = metrics.measure(Measured(source=source, edited=edited, region=region, prompt=""))
+    figures = metrics.measure(Compared(source=source, edited=edited, region=region, prompt=""))
     assert seen[0][..., 8:, :].eq(1).all() and seen[0][..., :8, :].eq(-1).all() and seen[1].eq(-1).all()
     assert figures["lpips"] == 1
     assert figures["mse"] == 0.5 and figures["psnr"] == pytest.approx(10 * np.log10(2))
@@ -271,7 +276,7 @@ def test_without_a_background_there_are_no_figures_of_it():
     metrics = PieMetrics.load(dino=NOWHERE, clip=NOWHERE, device="cpu")
     picture = np.array(tiny.photo())
     found = metrics.measure(
-        Measured(source=picture, edited=picture, region=np.ones((32, 32), bool), prompt="")
+        Compared(source=picture, edited=picture, region=np.ones((32, 32), bool), prompt="")
     )
     assert found["psnr"] is found["mse"] is found["ssim"] is found["lpips"] is None
 

@@ -22,9 +22,9 @@ from dataset_builder.render.clip import Scorer
 from dataset_builder.shards.dataset import read_dataset
 from editors import EditResult, IncompatibleModel, InstructPix2PixEditor, InvalidEdit, PromptToPromptEditor
 from editors.model.loading.load import from_pipeline
+from evaluation.benchmark import Measured
 from evaluation.judge import Reading, Thing, truth, world_hash
 from evaluation.scenes import (
-    Measured,
     ScenesJob,
     ScenesReport,
     StepsJob,
@@ -34,12 +34,13 @@ from evaluation.scenes import (
 )
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
-from evaluation.scenes.base import ALL, BASE, COMPOSED
+from evaluation.scenes.base import BASE, COMPOSED
 from evaluation.scenes.readings import EditClaims, agreement, all_hold, claims_of
 from evaluation.scenes.report import grids
 from evaluation.scenes.run import ScenesStep
-from evaluation.scenes.summary import DIFFERENCE, MEAN
-from evaluation.scenes.tools import Tools
+from evaluation.scenes.summary import DIFFERENCE
+from evaluation.scenes.tools import ScenesTools
+from evaluation.summary import ALL, MEAN
 from tests import tiny
 
 WORLD = "offline"
@@ -322,7 +323,7 @@ def test_an_evaluation_without_weights_says_which(tmp_path: Path) -> None:
     with pytest.raises(IncompatibleModel, match="no such folder"):
         list(evaluate_scenes(nowhere))
     with pytest.raises(JudgeMissing, match="holds no judge"):
-        Tools(job(tmp_path / "out", judge=tmp_path)).judge  # noqa: B018
+        ScenesTools(job(tmp_path / "out", judge=tmp_path)).judge  # noqa: B018
     assert not (tmp_path / "out").exists()
 
 

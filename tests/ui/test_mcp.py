@@ -16,7 +16,7 @@ from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from ui.app import build_app, serve
 from ui.cli import app
-from ui.mcp import PATH, Endpoint, Tools
+from ui.mcp import PATH, Endpoint, McpTools
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def folder(tmp_path):
 @contextmanager
 def served(folder, editor):
     page = build_app(editor, model="negative")
-    tools = Tools(folder, lambda: str(page.local_url))
+    tools = McpTools(folder, lambda: str(page.local_url))
     url = serve(page, host="127.0.0.1", port=None, routes=[Route(PATH, Endpoint(tools.server()))])
     try:
         yield url.rstrip("/") + PATH
@@ -82,7 +82,7 @@ def test_nothing_outside_the_folder_is_read_or_told_of(folder, name):
 
 def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(folder, monkeypatch):
     tiny.photo().save(folder / "gone.png")
-    looked_at = Tools._picture
+    looked_at = McpTools._picture
 
     def and_goes(tools, name):
         found = looked_at(tools, name)
@@ -90,8 +90,8 @@ def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(fo
             found.unlink()
         return found
 
-    monkeypatch.setattr(Tools, "_picture", and_goes)
-    assert Tools(folder, lambda: "").list_pictures() == ["trip/beach.png"]
+    monkeypatch.setattr(McpTools, "_picture", and_goes)
+    assert McpTools(folder, lambda: "").list_pictures() == ["trip/beach.png"]
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_names_that_no_request_can_spell_are_listed_edited_and_kept_whole(folder
 
 @pytest.mark.parametrize("name", ["x" * 5000, "\ud83d.png", r"caf\xe9.png"])
 def test_a_name_of_no_picture_is_told_so_whatever_it_is(folder, name):
-    assert Tools(folder, lambda: "")._picture(name) is None
+    assert McpTools(folder, lambda: "")._picture(name) is None

@@ -58,10 +58,10 @@ class AutoencoderTask:
             self.fingerprint["init"] = state_hash(vae)
         self.model: Any = Reconstruction(vae, learned=config.encoder == "learned")
         self.device = torch.device("cpu")
-        self.held_out: HeldOut | None = None
+        self.held_out: HeldOutPictures | None = None
         if config.validation_data is not None:
             held = read_examples(config.validation_data, pictures=("image",), texts=())
-            self.held_out = HeldOut(vae, held.pictures["image"][:NUM_HELD_OUT])
+            self.held_out = HeldOutPictures(vae, held.pictures["image"][:NUM_HELD_OUT])
 
     def to(self, device: torch.device) -> None:
         """Remember where the pictures go."""
@@ -141,7 +141,7 @@ class Reconstruction(nn.Module):
         return decoded, posterior.kl().mean() / noise[0].numel()
 
 
-class HeldOut:
+class HeldOutPictures:
     """Held-out pictures, (N, H, W, 3) uint8, as an autoencoder in training is measured by them."""
 
     def __init__(self, vae: Any, pictures: NDArray[np.uint8]) -> None:

@@ -100,9 +100,9 @@ class InstructPix2PixTask(DiffusionTask):
             whole.network.module.enable_gradient_checkpointing()
         super().__init__(whole)
         self.num_samples, self.groups = len(self.pairs), self.latents.sizes
-        self.held_out: HeldOut | None = None
+        self.held_out: HeldOutPairs | None = None
         if config.validation_data is not None:
-            self.held_out = HeldOut(
+            self.held_out = HeldOutPairs(
                 self.whole, self.scheduler, config.validation_data, resolution, step, config.max_aspect
             )
 
@@ -163,7 +163,7 @@ class InstructPix2PixTask(DiffusionTask):
         write_pipeline(folder, trained(self.whole, self.config), StableDiffusionInstructPix2PixPipeline, card)
 
 
-class HeldOut:
+class HeldOutPairs:
     """Held-out pairs, as an edit model in training is measured by them."""
 
     def __init__(

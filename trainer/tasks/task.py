@@ -5,7 +5,6 @@ Law: what a task gives for a step depends on the seed and the step alone, never 
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.config import TrainConfig
+from trainer.config import (
+    AutoencoderConfig,
+    InstructPix2PixConfig,
+    JudgeConfig,
+    TextImageConfig,
+    TextToImageConfig,
+    TrainConfig,
+)
 from trainer.tasks.grids import Sheet
 
 
@@ -63,6 +69,26 @@ class Grouped(Protocol):
 
 
 def make_task(config: TrainConfig) -> Task:
-    """Make the task of a configuration: imported here because each module brings its models along."""
-    task: Task = import_module(f"trainer.tasks.{config.task.replace('-', '_')}").make_task(config)
-    return task
+    """Make the task of a configuration; each is imported where it is asked for, with its models."""
+    match config:
+        case AutoencoderConfig():
+            from trainer.tasks import autoencoder
+
+            return autoencoder.make_task(config)
+        case TextToImageConfig():
+            from trainer.tasks import text_to_image
+
+            return text_to_image.make_task(config)
+        case InstructPix2PixConfig():
+            from trainer.tasks import instruct_pix2pix
+
+            return instruct_pix2pix.make_task(config)
+        case JudgeConfig():
+            from trainer.tasks import judge
+
+            return judge.make_task(config)
+        case TextImageConfig():
+            from trainer.tasks import text_image
+
+            return text_image.make_task(config)
+    raise TypeError(f"{type(config).__name__} describes no task")

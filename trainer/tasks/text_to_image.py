@@ -77,10 +77,12 @@ class TextToImageTask(DiffusionTask):
         }
         if config.init is not None:
             self.fingerprint["init"] = state_hash(self.model)
-        self.held_out: HeldOut | None = None
+        self.held_out: HeldOutCaptions | None = None
         if config.validation_data is not None:
             held = read_examples(config.validation_data, pictures=("image",), texts=("caption",))
-            self.held_out = HeldOut(self.whole, self.scheduler, held, Captions.of(config.validation_data))
+            self.held_out = HeldOutCaptions(
+                self.whole, self.scheduler, held, Captions.of(config.validation_data)
+            )
 
     @property
     def most_places(self) -> int:
@@ -111,7 +113,7 @@ class TextToImageTask(DiffusionTask):
         write_pipeline(folder, self.whole, StableDiffusionPipeline, card)
 
 
-class HeldOut:
+class HeldOutCaptions:
     """Held-out pictures and captions, as a base model in training is measured by them."""
 
     def __init__(

@@ -1,44 +1,16 @@
 """`wordbrush eval`: figures of an editor on pairs whose exact targets are known."""
 
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
 from rich.console import Console
 
-from evaluation.judge_figures import JudgeJob, JudgeReport, Marks, evaluate_judge
-from evaluation.judge_figures import table as judge_table
-from evaluation.pairs import EvalJob, evaluate_pairs
-from evaluation.parts import (
-    AutoencoderReport,
-    DrawnCaption,
-    PartsJob,
-    PictureScore,
-    draw_captions,
-    evaluate_autoencoder,
-)
-from evaluation.photos import PhotoScore, PhotosJob, PhotosReport, evaluate_photos
-from evaluation.photos import table as photos_table
-from evaluation.pie import evaluate_pie
-from evaluation.pie_job import PieJob
-from evaluation.pie_report import PieReport, PieScore, notes
-from evaluation.pie_report import table as pie_table
-from evaluation.report import table
-from evaluation.scenes import (
-    Measured,
-    ScenesJob,
-    ScenesReport,
-    Setting,
-    StepsJob,
-    StepsReport,
-    evaluate_scenes,
-    fewest_steps,
-)
-from evaluation.scenes.report import grids
-from evaluation.scenes.steps import steps_grid, verdict
-from evaluation.scorer_figures import ScoredPairs, ScorerJob, ScorerReport, evaluate_scorer
-from evaluation.scorer_figures import table as scorer_table
-from evaluation.scores import EvalReport, PairScore
+from evaluation import judge_figures, pairs, parts, photos, pie, pie_report, scorer_figures
+from evaluation.benchmark import Noted
+from evaluation.report import Grid
+from evaluation.scenes import ScenesJob, StepsJob, evaluate_scenes, fewest_steps, report, steps
 from ui.options import Commands, options
 from ui.progress import progress_bar
 from ui.server.outputs import Json
@@ -52,168 +24,146 @@ def evaluate() -> None:
     """Measure editors and base models, and the judge and the scorer that measure them."""
 
 
-@app.command("pairs")
-@options(EvalJob)
-def pairs(as_json: Json = False, **fields: Any) -> None:
-    """Edit pairs, drawn or yours, and compare with the targets, with doing nothing, and with the ceiling."""
-    job = EvalJob(**fields)
-    with progress_bar("Measuring", job.num) as advance:
-        for record in evaluate_pairs(job):
-            if isinstance(record, PairScore):
-                advance(1, record.kind)
-            elif isinstance(record, EvalReport):
-                report = record
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-    else:
-        Console().print(table(report))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Evaluation:
+    """A command.
+
+    Attributes:
+        job: What its options make.
+        run: Measures a job; yields shards that are drawn, what is measured, and last the report.
+        tables: The report for a terminal.
+        notes: What a terminal shows below, of the report and the job.
+        total: How many measurements there will be; None where that is not known before.
+    """
+
+    job: type[Any]
+    run: Callable[[Any], Iterator[Any]]
+    tables: Callable[[Any], Sequence[Grid]]
+    notes: Callable[[Any, Any], Sequence[str]] = lambda report, job: ()
+    total: Callable[[Any], int | None] = lambda job: None
 
 
-@app.command("photos")
-@options(PhotosJob)
-def photos(as_json: Json = False, **fields: Any) -> None:
-    """Edit photographs and compare, at full size, with the exact night, fog, sketch ...; writes report.md."""
-    job = PhotosJob(**fields)
-    with progress_bar("Measuring", job.num) as advance:
-        for record in evaluate_photos(job):
-            if isinstance(record, PhotoScore):
-                advance(1, record.target)
-            elif isinstance(record, PhotosReport):
-                report = record
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-        return
-    console = Console()
-    console.print(photos_table(report, intervals=False).rich())
-    console.print(str(job.out / "report.md"), soft_wrap=True)
+def _page(report: Any, job: Any) -> list[str]:
+    return [str(job.out / "report.md")]
 
 
-@app.command("autoencoder")
-@options(PartsJob)
-def autoencoder(as_json: Json = False, **fields: Any) -> None:
-    """Measure what a model's autoencoder keeps of held-out scenes."""
-    job = PartsJob(**fields)
-    with progress_bar("Measuring", job.num) as advance:
-        for record in evaluate_autoencoder(job):
-            if isinstance(record, PictureScore):
-                advance(1, f"{record.psnr:.1f} dB")
-            elif isinstance(record, AutoencoderReport):
-                report = record
-    psnr = report.psnr
-    text = (
-        as_json_text(asdict(report)) if as_json else f"{psnr.mean:.2f} dB ({psnr.low:.2f} to {psnr.high:.2f})"
-    )
-    typer.echo(text)
+_EVALUATIONS = {
+    "pairs": (
+        "Edit pairs, drawn or yours, and compare with the targets, with doing nothing, and with the ceiling.",
+        _Evaluation(
+            job=pairs.EvalJob,
+            run=pairs.evaluate_pairs,
+            tables=pairs.tables,
+            notes=lambda report, job: [pairs.NOTE, *_page(report, job)],
+            total=lambda job: job.num,
+        ),
+    ),
+    "photos": (
+        "Edit photographs and compare, at full size, with the exact night, fog, sketch; writes report.md.",
+        _Evaluation(
+            job=photos.PhotosJob,
+            run=photos.evaluate_photos,
+            tables=photos.tables,
+            notes=_page,
+            total=lambda job: job.num,
+        ),
+    ),
+    "autoencoder": (
+        "Measure what a model's autoencoder keeps of held-out scenes.",
+        _Evaluation(
+            job=parts.PartsJob,
+            run=parts.evaluate_autoencoder,
+            tables=lambda report: (),
+            notes=lambda report, job: [parts.words(report)],
+            total=lambda job: job.num,
+        ),
+    ),
+    "judge": (
+        "Measure the judge that measures the others, on held-out scenes.",
+        _Evaluation(
+            job=judge_figures.JudgeJob,
+            run=judge_figures.evaluate_judge,
+            tables=judge_figures.tables,
+            total=lambda job: job.num,
+        ),
+    ),
+    "scorer": (
+        "Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint.",
+        _Evaluation(
+            job=scorer_figures.ScorerJob,
+            run=scorer_figures.evaluate_scorer,
+            tables=scorer_figures.tables,
+            total=lambda job: -(-job.num // scorer_figures.BATCH),
+        ),
+    ),
+    "scenes": (
+        "Let the judge measure base, Prompt-to-Prompt and edit model on held-out scenes; writes report.md.",
+        _Evaluation(job=ScenesJob, run=evaluate_scenes, tables=report.tables, notes=_page),
+    ),
+    "steps": (
+        "Find the fewest denoising steps that draw and edit as well as many.",
+        _Evaluation(
+            job=StepsJob,
+            run=fewest_steps,
+            tables=lambda report: (steps.steps_grid(report),),
+            notes=lambda report, job: [steps.verdict(report)],
+        ),
+    ),
+    "pie": (
+        "Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png.",
+        _Evaluation(
+            job=pie.PieJob,
+            run=pie.evaluate_pie,
+            tables=pie_report.tables,
+            notes=lambda report, job: [*pie_report.notes(report), *_page(report, job)],
+        ),
+    ),
+}
+"""Command to what its help says first, and what it does."""
+
+
+def _command(evaluation: _Evaluation) -> Callable[..., None]:
+    """Return the command of an evaluation."""
+
+    @options(evaluation.job)
+    def run(as_json: Json = False, **fields: Any) -> None:
+        job = evaluation.job(**fields)
+        report = _last(evaluation.run(job), evaluation.total(job))
+        if as_json:
+            typer.echo(as_json_text(asdict(report)))
+            return
+        console = Console()
+        for grid in evaluation.tables(report):
+            console.print(grid.rich())
+        for note in evaluation.notes(report, job):
+            console.print(note, soft_wrap=True, highlight=False, markup=False)
+
+    return run
+
+
+def _last(steps: Iterator[Any], total: int | None) -> Any:
+    """Run an evaluation under a bar; return its report, which comes last."""
+    step = None
+    with progress_bar("Measuring", total) as advance:
+        for step in steps:
+            if isinstance(step, Noted):
+                advance(1, step.note)
+    return step
+
+
+for name, (sentence, evaluation) in _EVALUATIONS.items():
+    command = _command(evaluation)
+    command.__doc__ = sentence
+    app.command(name)(command)
 
 
 @app.command("captions")
-@options(PartsJob)
+@options(parts.PartsJob)
 def captions(**fields: Any) -> None:
     """Let a base model draw held-out captions, beside the true scenes."""
-    job = PartsJob(**fields)
+    job = parts.PartsJob(**fields)
     with progress_bar("Drawing", job.num) as advance:
-        for record in draw_captions(job):
-            if isinstance(record, DrawnCaption):
+        for record in parts.draw_captions(job):
+            if isinstance(record, parts.DrawnCaption):
                 advance(1, record.caption)
     typer.echo(job.out / "captions.png")
-
-
-@app.command("judge")
-@options(JudgeJob)
-def judge(as_json: Json = False, **fields: Any) -> None:
-    """Measure the judge that measures the others, on held-out scenes."""
-    job = JudgeJob(**fields)
-    with progress_bar("Reading", job.num) as advance:
-        for record in evaluate_judge(job):
-            if isinstance(record, Marks):
-                advance(1, "")
-            elif isinstance(record, JudgeReport):
-                report = record
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-    else:
-        Console().print(judge_table(report))
-
-
-@app.command("scorer")
-@options(ScorerJob)
-def scorer(as_json: Json = False, **fields: Any) -> None:
-    """Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint."""
-    job, done = ScorerJob(**fields), 0
-    with progress_bar("Scoring", job.num) as advance:
-        for record in evaluate_scorer(job):
-            if isinstance(record, ScoredPairs):
-                advance(record.num - done, "")
-                done = record.num
-            elif isinstance(record, ScorerReport):
-                report = record
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-    else:
-        Console().print(scorer_table(report))
-
-
-@app.command("scenes")
-@options(ScenesJob)
-def held_out_scenes(as_json: Json = False, **fields: Any) -> None:
-    """Let the judge measure base, Prompt-to-Prompt and edit model on held-out scenes; writes report.md."""
-    job = ScenesJob(**fields)
-    report = None
-    with progress_bar("Measuring", None) as advance:
-        for record in evaluate_scenes(job):
-            if isinstance(record, Measured):
-                advance(1, f"{record.section} {record.batch}/{record.num_batches}")
-            elif isinstance(record, ScenesReport):
-                report = record
-    assert report is not None  # it comes last
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-        return
-    console = Console()
-    for section in report.sections:
-        for grid in grids(section):
-            console.print(grid.rich())
-    console.print(str(job.out / "report.md"), soft_wrap=True)
-
-
-@app.command("steps")
-@options(StepsJob)
-def steps(as_json: Json = False, **fields: Any) -> None:
-    """Find the fewest denoising steps that draw and edit as well as many."""
-    job = StepsJob(**fields)
-    report = None
-    with progress_bar("Measuring", len(job.settings())) as advance:
-        for record in fewest_steps(job):
-            if isinstance(record, Setting):
-                advance(1, f"{record.scheduler}, {record.steps} steps")
-            elif isinstance(record, StepsReport):
-                report = record
-    assert report is not None  # it comes last
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-        return
-    Console().print(steps_grid(report).rich())
-    typer.echo(verdict(report))
-
-
-@app.command("pie")
-@options(PieJob)
-def pie(as_json: Json = False, **fields: Any) -> None:
-    """Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png."""
-    job = PieJob(**fields)
-    report = None
-    with progress_bar("Measuring", None) as advance:
-        for record in evaluate_pie(job):
-            if isinstance(record, PieScore):
-                advance(1, f"{record.row}, {record.editing_type}")
-            elif isinstance(record, PieReport):
-                report = record
-    assert report is not None  # it comes last
-    if as_json:
-        typer.echo(as_json_text(asdict(report)))
-        return
-    console = Console()
-    console.print(pie_table(report))
-    for note in notes(report):
-        console.print(note, soft_wrap=True, highlight=False, markup=False)
-    console.print(str(job.out / "report.md"), soft_wrap=True)

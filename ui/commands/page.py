@@ -172,9 +172,9 @@ def _for_assistants(folder: Path, page: "gr.Blocks") -> "Route":
     """Return where assistants are answered, who may edit the pictures of a folder."""
     from starlette.routing import Route
 
-    from ui.mcp import PATH, Endpoint, Tools
+    from ui.mcp import PATH, Endpoint, McpTools
 
-    return Route(PATH, Endpoint(Tools(folder, lambda: str(page.local_url)).server()))
+    return Route(PATH, Endpoint(McpTools(folder, lambda: str(page.local_url)).server()))
 
 
 def _first(model: str, opener: Opener) -> InstructionEditor:

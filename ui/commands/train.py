@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trainer.config import CONFIGS, TrainConfig, read_config
-from trainer.config_base import NEUTRAL
+from trainer.config_base import Mark
 from ui.errors import InvalidOption
 from ui.options import Commands, options
 from ui.progress import progress_bar
@@ -55,7 +55,9 @@ def _config(kind: type[TrainConfig], resume: Path | None, values: dict[str, Any]
     defaults = {field.name: None if field.default is MISSING else field.default for field in fields(kind)}
     if resume is not None:
         given = {name: value for name, value in values.items() if value != defaults[name]}
-        fixed = [f"--{name.replace('_', '-')}" for name in given if name not in NEUTRAL - {"out"}]
+        # The folder of the run is what `--resume` names; all else that decides no byte may be another.
+        free = kind.marked(*Mark) - {"out"}
+        fixed = [f"--{name.replace('_', '-')}" for name in given if name not in free]
         if fixed:
             raise InvalidOption(
                 f"--resume takes its settings from the run itself; leave out {', '.join(fixed)}."

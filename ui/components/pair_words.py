@@ -11,25 +11,20 @@ from dataset_builder import records
 from dataset_builder.pairs.browse import AS_WRITTEN, Pictures
 from dataset_builder.render.filters import KEPT, SURPLUS
 from dataset_builder.render.render import NOT_NEEDED
+from dataset_builder.render.scores import TABLE
 from evaluation.job_pairs import JobPairs
 from ui.components.elements import asset
 from ui.components.sheet import Card
 
 MEANINGS: Mapping[str, str] = {
-    "image_image": "the two pictures differ too much",
-    "original_image_text": "the original is not what its caption says",
-    "edited_image_text": "the edited picture is not what its caption says",
-    "direction": "it did not change as told",
+    **{row.name: row.failed for row in TABLE},
     SURPLUS: "it passes, others of its triplet are better",
     NOT_NEEDED: "not drawn: enough of its triplet passed",
 }
 """Why a pair was left out, in words."""
 ORDERS: Mapping[str, str] = {
     AS_WRITTEN: "as they were written",
-    "image_image": "how alike the two pictures are",
-    "original_image_text": "how well the original fits its caption",
-    "edited_image_text": "how well the edited picture fits its caption",
-    "direction": "how much it changed as told",
+    **{row.name: row.says for row in TABLE},
     records.SELF_REPLACE_STEPS: "how long the original's layout was kept",
 }
 """What pairs are sorted by, in words."""

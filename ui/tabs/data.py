@@ -35,6 +35,7 @@ from ui.components.parts import told_at
 from ui.components.screen import QUIET
 from ui.components.sheet import laid_out, sheet
 from ui.tabs.runs import SHOW_RESULT
+from ui.tabs.tab import Frame
 
 PAGE = 12
 """Pairs that are shown at once."""
@@ -229,6 +230,22 @@ class DataTab:
         self.page_number.submit(told(self.jump), [*place, self.page_number], self.page, **QUIET)
         chosen = self.pairs.select(told(self.choose), place, [self.compare, self.facts, self.status], **QUIET)
         chosen.success(None, js=SHOW_RESULT)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """The tab to look through datasets; see `ui.tabs.tab.Tab`.
+
+    Attributes:
+        root: The folder below which datasets are read.
+    """
+
+    root: Path
+    name: str = "Data"
+
+    def lay_out(self, frame: Frame, tab: gr.Tab) -> None:
+        """Lay it out, and wire it."""
+        data_tab(self.root, tab)
 
 
 def data_tab(root: Path, tab: Any) -> DataTab:

@@ -7,7 +7,6 @@ nothing else; once there is a picture, each change is drawn at once.
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -29,9 +28,9 @@ from ui.components.history import History
 from ui.components.history_panel import Panel
 from ui.components.prompt_form import PHOTO, VALID, PromptForm, check, lay_out_prompts, request_of
 from ui.components.screen import QUIET, Screen, lay_out_screen, told
-from ui.server.edit_thread import EditThread
 from ui.server.loaded_by_name import LoadedByName
 from ui.tabs.runs import Ending, Runs, Update
+from ui.tabs.tab import Frame
 
 if TYPE_CHECKING:
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
@@ -171,49 +170,43 @@ class Drawings:
         ]
 
 
-def prompts_tab(
-    page: gr.Blocks,
-    editors: LoadedByName["PromptToPromptEditor"],
-    model: str,
-    edit_thread: EditThread,
-    root: Path,
-    *,
-    tab: gr.Tab,
-    tabs: gr.Tabs,
-    panel: Panel,
-) -> None:
-    """Lay out the tab inside the page and wire it.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Prompts:
+    """The tab of Prompt-to-Prompt; see `ui.tabs.tab.Tab`.
 
-    Args:
-        page: The `gr.Blocks` that is being laid out.
+    Attributes:
         editors: Give what draws, by the name of its model; asked when the tab is first opened.
         model: The name of the model.
-        edit_thread: Where edits are computed.
-        root: Folder below which sessions keep their results.
-        tab: The tab itself.
-        tabs: All of them.
-        panel: Of the Edit tab, which results can go to.
     """
-    with gr.Row(equal_height=False):
-        with gr.Column(min_width=300):
-            form, go, stop, another, examples = lay_out_prompts()
-        with gr.Column(min_width=300):
-            screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
-    problems = LoadedByName(picture_problem, room=MOST_PICTURES)
-    runs = Runs(
-        page=page,
-        editors=editors,
-        edit_thread=edit_thread,
-        root=root,
-        screen=screen,
-        check=with_picture(check, PHOTO, problems),
-    )
-    drawings = Drawings(editors=editors, runs=runs, form=form, model=model, ready=gr.State(False))
-    wire_problem(form.original_image, problems)
-    examples.click(lambda chosen: tuple(chosen), examples, form.prompts, **QUIET)
-    drawings.wire_board(tab)
-    drawings.wire_drawing(go, another)
-    _wire_further(screen, panel, tabs)
+
+    editors: LoadedByName["PromptToPromptEditor"]
+    model: str
+    name: str = "Prompts"
+
+    def lay_out(self, frame: Frame, tab: gr.Tab) -> None:
+        """Lay the form out beside the screen, and wire both."""
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=300):
+                form, go, stop, another, examples = lay_out_prompts()
+            with gr.Column(min_width=300):
+                screen = lay_out_screen(stop, BEGIN, actions=("Edit this picture further",), name="prompts")
+        problems = LoadedByName(picture_problem, room=MOST_PICTURES)
+        runs = Runs(
+            page=frame.page,
+            editors=self.editors,
+            edit_thread=frame.edit_thread,
+            root=frame.results,
+            screen=screen,
+            check=with_picture(check, PHOTO, problems),
+        )
+        drawings = Drawings(
+            editors=self.editors, runs=runs, form=form, model=self.model, ready=gr.State(False)
+        )
+        wire_problem(form.original_image, problems)
+        examples.click(lambda chosen: tuple(chosen), examples, form.prompts, **QUIET)
+        drawings.wire_board(tab)
+        drawings.wire_drawing(go, another)
+        _wire_further(screen, frame.panel, frame.tabs)
 
 
 def _wire_further(screen: Screen, panel: Panel, tabs: gr.Tabs) -> None:

@@ -27,6 +27,7 @@ from ui.components.run_words import ROWS, TRY, progress_of, trial_words
 from ui.components.screen import QUIET
 from ui.components.switch import DEVICE_QUEUE, Switch
 from ui.server.models import name_of_run
+from ui.tabs.tab import Frame
 
 LOOK_SECONDS = 3
 NOTHING = "There is no training run below {}; start one with `wordbrush train`."
@@ -256,6 +257,22 @@ def _facts(folder: Path | None) -> RunFacts | None:
     except Exception:  # noqa: BLE001 - whatever a damaged run makes of its readers
         _log.warning("%s cannot be read", folder, exc_info=True)
         return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    """The tab to watch training runs; see `ui.tabs.tab.Tab`.
+
+    Attributes:
+        root: The folder below which runs are read.
+    """
+
+    root: Path
+    name: str = "Train"
+
+    def lay_out(self, frame: Frame, tab: gr.Tab) -> None:
+        """Lay it out, and wire it."""
+        train_tab(self.root, tab, switch=frame.switch, tabs=frame.tabs)
 
 
 def train_tab(root: Path, tab: Any, *, switch: Switch, tabs: Any) -> TrainTab:

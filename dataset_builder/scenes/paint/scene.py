@@ -28,9 +28,9 @@ from dataset_builder.scenes.paint.objects.sprites import (
     Pixels,
     master_size_for,
     noun_master,
+    rgba_image,
+    rgba_pixels,
     scaled,
-    to_image,
-    to_pixels,
 )
 from dataset_builder.scenes.paint.places.register import Backdrop, paint
 from dataset_builder.scenes.scene import Scene, SceneObject
@@ -79,7 +79,7 @@ def _drawn(item: SceneObject, side: int, random: np.random.Generator) -> tuple[P
     else:
         wanted = item.size * side
         master = noun_master(entry, item.depiction, master_size_for(wanted))
-        pixels = to_pixels(scaled(master, wanted / max(master.size)))
+        pixels = rgba_pixels(scaled(master, wanted / max(master.size)))
         if item.colour:
             pixels = recolour(pixels, item.colour)
         below = 0.0
@@ -95,9 +95,9 @@ def _turned(pixels: Pixels, silhouette: Pixels, degrees: float) -> tuple[Pixels,
     """Rotate an object about its middle, on a canvas that grows with it."""
     solid = pixels.copy()
     solid[..., 3] = silhouette
-    outline = to_image(solid).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
-    turned = to_image(pixels).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
-    return to_pixels(turned), to_pixels(outline)[..., 3]
+    outline = rgba_image(solid).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
+    turned = rgba_image(pixels).rotate(degrees, Image.Resampling.BICUBIC, expand=True)
+    return rgba_pixels(turned), rgba_pixels(outline)[..., 3]
 
 
 def foot_of(item: SceneObject, backdrop: Backdrop) -> float:

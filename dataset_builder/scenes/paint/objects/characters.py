@@ -21,9 +21,9 @@ from dataset_builder.scenes.paint.objects.sprites import (
     master_size_for,
     noun_master,
     overlay,
+    rgba_image,
+    rgba_pixels,
     scaled,
-    to_image,
-    to_pixels,
 )
 from dataset_builder.scenes.scene import Worn
 from dataset_builder.scenes.vocabulary import ACCESSORIES, SHIRT_COLOURS, Noun
@@ -198,7 +198,7 @@ def _wear(
         master = accessory_master(worn.name, artwork, master_size_for(width * scale))
         hat = scaled(master, width * entry.width * scale / master.width)
         if worn.colour:
-            hat = to_image(recolour(to_pixels(hat), worn.colour))
+            hat = rgba_image(recolour(rgba_pixels(hat), worn.colour))
         brim = (top + height * noun.hat) * scale
         overlay(canvas, hat, CENTRE * scale - hat.width / 2, max(0.0, brim - hat.height))
 
@@ -232,7 +232,7 @@ def figure(
     head = scaled(master, min(HEAD / master.width, HEAD / master.height) * scale)
     skin = dominant_colour(master)
     if colour:
-        coloured = to_image(recolour(to_pixels(head), colour))
+        coloured = rgba_image(recolour(rgba_pixels(head), colour))
         head, skin = coloured, dominant_colour(coloured)
     body = np.zeros((pixels_high, round(WIDTH * scale), 4), np.float32)
     _paint(body, "limbs", skin)
@@ -252,7 +252,7 @@ def figure(
                 min(1.0, skin[2] * 1.18 + 0.07),
             ),
         )
-    canvas = to_image(body)
+    canvas = rgba_image(body)
     for item in worn:
         if ACCESSORIES[item.name].place == "neck":
             _wear(canvas, item, noun, artwork, (head.width / scale, head.height / scale), scale)
@@ -260,4 +260,4 @@ def figure(
     for item in worn:
         if ACCESSORIES[item.name].place != "neck":
             _wear(canvas, item, noun, artwork, (head.width / scale, head.height / scale), scale)
-    return to_pixels(canvas)
+    return rgba_pixels(canvas)

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from dataset_builder.scenes.paint.objects.sprites import Pixels, to_pixels
+from dataset_builder.scenes.paint.objects.sprites import Pixels, rgba_pixels
 from dataset_builder.scenes.vocabulary import COLOURS, Colour
 
 LUMA = np.array([0.3, 0.59, 0.11], np.float32)
@@ -81,7 +81,7 @@ def recolour(pixels: Pixels, colour: str) -> Pixels:
 
 @lru_cache(maxsize=1024)
 def _dominant(data: bytes, width: int, height: int) -> tuple[float, float, float]:
-    pixels = to_pixels(Image.frombytes("RGBA", (width, height), data)).reshape(-1, 4)
+    pixels = rgba_pixels(Image.frombytes("RGBA", (width, height), data)).reshape(-1, 4)
     colours = pixels[pixels[:, 3] > 0.8][:, :3]
     if colours.size == 0:
         return (0.5, 0.5, 0.5)

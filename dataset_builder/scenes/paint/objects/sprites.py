@@ -33,12 +33,12 @@ def master_size_for(pixels: float) -> int:
     return next((size for size in MASTER_SIZES if pixels <= size * 1.25), MASTER_SIZES[-1])
 
 
-def to_pixels(image: Image.Image) -> Pixels:
+def rgba_pixels(image: Image.Image) -> Pixels:
     """Turn an RGBA picture into float32 ``(h, w, 4)`` in [0, 1]."""
     return np.asarray(image, np.float32) * (1 / 255)
 
 
-def to_image(pixels: Pixels) -> Image.Image:
+def rgba_image(pixels: Pixels) -> Image.Image:
     """Turn float32 ``(h, w, 4)`` in [0, 1] into an RGBA picture."""
     return Image.fromarray((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
 
