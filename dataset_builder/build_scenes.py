@@ -23,7 +23,7 @@ from dataset_builder.errors import InvalidJob
 from dataset_builder.scenes.artwork.store import require_artwork
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards.build import build_shards
-from dataset_builder.shards.checks import MAX_JOBS, MAX_SEED, check_whole
+from dataset_builder.shards.checks import CHECKS, MAX_JOBS, MAX_SEED
 from dataset_builder.shards.dataset import is_finished
 from dataset_builder.shards.shards import Sample, ShardReport, png_bytes
 from dataset_builder.shards.storage import canonical_json, hash_json
@@ -71,35 +71,23 @@ class SceneJob:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", user_path(self.out))
-        if self.world not in scenes.WORLDS:
-            raise InvalidJob(
-                f"world is {self.world!r}, but must be one of {', '.join(scenes.WORLDS)}; choose one."
-            )
+        CHECKS.choice("world", self.world, scenes.WORLDS)
         sizes = scenes.WORLDS[self.world].sizes
-        if self.size not in sizes:
-            allowed = ", ".join(map(str, sizes))
-            raise InvalidJob(
-                f"size is {self.size!r}, but world {self.world} is drawn at {allowed}; choose one."
-            )
-        if self.split not in get_args(Split):
-            raise InvalidJob(
-                f"split is {self.split!r}, but must be one of {', '.join(get_args(Split))}; choose one."
-            )
+        allowed = f"a side that world {self.world} is drawn at: {', '.join(map(str, sizes))}"
+        CHECKS.require("size", self.size, self.size in sizes, allowed)
+        CHECKS.choice("split", self.split, get_args(Split))
         if self.paraphrase and (not self.pairs or self.split != "held_out"):
             raise InvalidJob(
                 "paraphrase is True, but only held-out pairs may be worded so; set pairs and split held_out."
             )
-        if self.kinds not in get_args(Kinds):
-            raise InvalidJob(
-                f"kinds is {self.kinds!r}, but must be one of {', '.join(get_args(Kinds))}; choose one."
-            )
+        CHECKS.choice("kinds", self.kinds, get_args(Kinds))
         if self.kinds != "allowed" and not self.pairs:
             raise InvalidJob(f"kinds is {self.kinds!r}, but single scenes have no kind of edit; set pairs.")
-        check_whole("num", self.num, 1, MAX_SAMPLES)
-        check_whole("seed", self.seed, 0, MAX_SEED)
-        check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
+        CHECKS.whole_number("num", self.num, 1, MAX_SAMPLES)
+        CHECKS.whole_number("seed", self.seed, 0, MAX_SEED)
+        CHECKS.whole_number("samples_per_shard", self.samples_per_shard, 1, 100_000)
         if self.jobs is not None:
-            check_whole("jobs", self.jobs, 1, MAX_JOBS)
+            CHECKS.whole_number("jobs", self.jobs, 1, MAX_JOBS)
 
     def config(self) -> dict[str, Any]:
         """Return what the bytes depend on: neither folder nor jobs, but the version of the world."""

@@ -6,12 +6,14 @@ The command line and the page show these only; any other exception is a bug and 
 
 from __future__ import annotations
 
+from editors.errors import OfField
+
 
 class DatasetError(Exception):
     """Base of everything the dataset builder reports to its user."""
 
 
-class InvalidJob(DatasetError):
+class InvalidJob(OfField, DatasetError):
     """A field of a job has a value that cannot be used."""
 
 

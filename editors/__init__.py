@@ -1,17 +1,17 @@
 """Editing pictures by saying what to change: what an edit is, and how one is made. Inference only.
 
-Law: importing this package imports no torch; the editors load when they are first named (PEP 562).
+Law: importing this package imports nothing else; each name loads its module when it is first asked for
+(PEP 562). Requests bring Pillow along, editors torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
-from editors.requests.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
-
 if TYPE_CHECKING:
+    from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
     from editors.instruct_pix2pix import InstructPix2PixEditor
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
+    from editors.requests.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
 
 __all__ = [
     "AlignmentError",
@@ -28,14 +28,21 @@ __all__ = [
     "Step",
 ]
 
-_HEAVY = {"InstructPix2PixEditor": ".instruct_pix2pix", "PromptToPromptEditor": ".prompt_to_prompt.editor"}
-"""Public name -> the module that brings torch with it."""
+_HOMES = {
+    **dict.fromkeys(
+        ("AlignmentError", "EditFailed", "EditorError", "IncompatibleModel", "InvalidEdit"), ".errors"
+    ),
+    **dict.fromkeys(("EditResult", "InstructionEdit", "LocalBlend", "PromptEdit", "Step"), ".requests.edits"),
+    "InstructPix2PixEditor": ".instruct_pix2pix",
+    "PromptToPromptEditor": ".prompt_to_prompt.editor",
+}
+"""Public name -> its module."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HEAVY:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HEAVY[name], __name__), name)
+    return getattr(import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,28 @@ traceback.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 
 class EditorError(Exception):
     """Any error that this package raises on purpose; its text is one sentence for the user."""
+
+
+class OfField:
+    """An error that may be of one field.
+
+    Attributes:
+        field: The field, as its user names it; "" where the error is of no single one.
+    """
+
+    field: str = ""
+
+    @classmethod
+    def of(cls, field: str, problem: str) -> Self:
+        """Return the error of a field: what is wrong, what is allowed, the remedy."""
+        error = cls(f"{field}: {problem}")  # type: ignore[call-arg]  # all who inherit this are exceptions
+        error.field = field
+        return error
 
 
 class InvalidEdit(EditorError, ValueError):

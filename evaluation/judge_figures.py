@@ -16,9 +16,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from dataset_builder import records
-from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
+from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.errors import InvalidJob, UnreadableDataset
 from dataset_builder.scenes import Scene
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import make_folder, write_json
@@ -58,7 +59,7 @@ class JudgeJob:
             object.__setattr__(self, field, None if value is None else user_path(value))
         if self.out is None:
             raise InvalidJob("out is missing; name a folder for scenes and figures.")
-        check_whole("num", self.num, 1, 100_000)
+        CHECKS.whole_number("num", self.num, 1, 100_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
+from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
@@ -103,7 +104,7 @@ class EvalJob:
         object.__setattr__(self, "out", user_path(self.out))
         if self.data is not None:
             object.__setattr__(self, "data", user_path(self.data))
-        check_whole("num", self.num, 1, MAX_PAIRS)
+        CHECKS.whole_number("num", self.num, 1, MAX_PAIRS)
         edit_runs.require_askable(self)
         if self.data is None:
             self.scene_job()

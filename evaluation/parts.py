@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
+from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport, png_bytes
 from dataset_builder.shards.storage import make_folder, write_atomically, write_json
@@ -65,8 +66,8 @@ class PartsJob:
         object.__setattr__(self, "out", user_path(self.out))
         if self.data is not None:
             object.__setattr__(self, "data", user_path(self.data))
-        check_whole("num", self.num, 1, MAX_SCENES)
-        check_whole("num_inference_steps", self.num_inference_steps, 1, 1000)
+        CHECKS.whole_number("num", self.num, 1, MAX_SCENES)
+        CHECKS.whole_number("num_inference_steps", self.num_inference_steps, 1, 1000)
         if self.data is None:
             self.scene_job()
 

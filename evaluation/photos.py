@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.shards.checks import check_whole
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, remove_leftovers, require_own
@@ -103,9 +103,9 @@ class PhotosJob:
         object.__setattr__(self, "out", user_path(self.out))
         if self.photos is not None:
             object.__setattr__(self, "photos", user_path(self.photos))
-        check_whole("num", self.num, 1, MAX_PHOTOS)
-        check_whole("size", self.size, 64, 512 if self.photos is None else 4096)
-        check_whole("seed", self.seed, *SEED)
+        CHECKS.whole_number("num", self.num, 1, MAX_PHOTOS)
+        CHECKS.whole_number("size", self.size, 64, 512 if self.photos is None else 4096)
+        CHECKS.whole_number("seed", self.seed, *SEED)
         edit_runs.require_askable(self)
 
     def pairs(self) -> PhotoPairs:

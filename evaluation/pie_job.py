@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from dataset_builder.build_scenes import check_whole
+from dataset_builder.shards.checks import CHECKS
 from editors import InstructionEdit, LocalBlend, PromptEdit
 from editors.files import user_path
 from editors.requests.edits import Inversion
@@ -59,7 +59,7 @@ class PieJob:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", user_path(self.data))
         object.__setattr__(self, "out", user_path(self.out))
-        check_whole("num", self.num, 1, 1_000_000)
+        CHECKS.whole_number("num", self.num, 1, 1_000_000)
         # The rules of an edit live in its request: building one checks what this job will ask for.
         case = PieCase(
             key="",

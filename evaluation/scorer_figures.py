@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from dataset_builder import records, scenes
-from dataset_builder.build_scenes import SceneJob, build_scenes, check_whole
-from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.build_scenes import SceneJob, build_scenes
+from dataset_builder.errors import UnreadableDataset
 from dataset_builder.render.clip import POCKET, Scorer
 from dataset_builder.render.scores import directions
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import make_folder, write_json
@@ -62,9 +63,8 @@ class ScorerJob:
         for field in ("out", "data"):
             value = getattr(self, field)
             object.__setattr__(self, field, None if value is None else user_path(value))
-        if self.world not in scenes.WORLDS:
-            raise InvalidJob(f"world is {self.world!r}; choose one of {', '.join(scenes.WORLDS)}.")
-        check_whole("num", self.num, 2, 100_000)
+        CHECKS.choice("world", self.world, scenes.WORLDS)
+        CHECKS.whole_number("num", self.num, 2, 100_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,11 +11,14 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args, get_type_hints
 
+from editors.checks import Checks
 from editors.files import user_path
 from editors.requests.rules import SEED
 from trainer.errors import InvalidConfig
+
+CHECKS: Final = Checks(InvalidConfig.of)
 
 
 class Mark(Enum):
@@ -115,7 +118,7 @@ class TrainConfig:
         self._require("max_grad_norm", 0 < self.max_grad_norm < float("inf"), "a number above 0")
         for name in ("ema_decay", "adam_beta2"):
             self._require(name, 0 <= getattr(self, name) < 1, "a number from 0 and below 1")
-        self._require("seed", SEED[0] <= self.seed <= SEED[1], f"a whole number from 0 to {SEED[1]}")
+        CHECKS.whole_number("seed", self.seed, *SEED)
         self._require(
             "stop_after",
             self.stop_after is None or 0 < self.stop_after < float("inf"),
@@ -131,11 +134,10 @@ class TrainConfig:
             )
 
     def _require(self, name: str, valid: bool, allowed: str) -> None:
-        if not valid:
-            raise InvalidConfig(f"{name}: {getattr(self, name)!r} is not allowed; give {allowed}.")
+        CHECKS.require(name, getattr(self, name), valid, allowed)
 
     def _require_whole(self, name: str) -> None:
-        self._require(name, getattr(self, name) >= 1, "a whole number from 1")
+        CHECKS.whole_number(name, getattr(self, name), 1)
 
     def _require_kinds(self) -> None:
         """Require whole numbers where they are meant, and numbers where those are: no 1.5 steps, no "1"."""
@@ -162,7 +164,7 @@ class TrainConfig:
             object.__setattr__(self, name, None if value is None else user_path(value))
 
     def _choice(self, name: str, *choices: str) -> None:
-        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+        CHECKS.choice(name, getattr(self, name), choices)
 
     @classmethod
     def marked(cls, *marks: Mark) -> frozenset[str]:

@@ -1,11 +1,13 @@
 """The errors a user of the trainer can meet: one sentence each, naming the field or file and the remedy."""
 
+from editors.errors import OfField
+
 
 class TrainerError(Exception):
     """Base of everything the trainer reports to its user."""
 
 
-class InvalidConfig(TrainerError, ValueError):
+class InvalidConfig(OfField, TrainerError, ValueError):
     """A field of a configuration has a value that cannot be used."""
 
 

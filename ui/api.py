@@ -19,8 +19,8 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from editors import EditorError, InstructionEdit
+from editors.checks import shown
 from editors.requests.recipe import record, save_png
-from editors.requests.rules import shown
 from ui.components.form import VALID
 from ui.server.calls import Offer
 from ui.server.edit_thread import DEVICE_QUEUE, EditThread

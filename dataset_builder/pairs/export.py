@@ -22,7 +22,7 @@ from dataset_builder.errors import InvalidJob, StorageFailed, UnreadableDataset
 from dataset_builder.pairs.export_card import card
 from dataset_builder.pairs.export_formats import WRITERS, Row
 from dataset_builder.pairs.overlay import BY_HAND, read_overlay
-from dataset_builder.shards.checks import check_whole
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.storage import hash_file
 from dataset_builder.shards.tars import read_both
@@ -59,11 +59,8 @@ class ExportJob:
     def __post_init__(self) -> None:
         for path in ("dataset", "out"):
             object.__setattr__(self, path, user_path(getattr(self, path)))
-        if self.to not in get_args(Form):
-            raise InvalidJob(
-                f"to is {self.to!r}, but must be one of {', '.join(get_args(Form))}; choose one."
-            )
-        check_whole("samples_per_file", self.samples_per_file, 1, 1_000_000)
+        CHECKS.choice("to", self.to, get_args(Form))
+        CHECKS.whole_number("samples_per_file", self.samples_per_file, 1, 1_000_000)
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise InvalidJob(f"out is {str(self.out)!r}, which is not empty; name a new folder.")
 

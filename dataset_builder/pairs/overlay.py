@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.errors import UnreadableDataset
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.storage import append_line, read_lines
 
 Verdict = Literal["keep", "reject", "open"]
@@ -24,10 +25,7 @@ def add_verdict(folder: Path | str, key: str, verdict: Verdict) -> None:
         InvalidJob: There is no such verdict.
         StorageFailed: The system refused.
     """
-    if verdict not in get_args(Verdict):
-        raise InvalidJob(
-            f"verdict is {verdict!r}, but must be one of {', '.join(get_args(Verdict))}; choose one."
-        )
+    CHECKS.choice("verdict", verdict, get_args(Verdict))
     append_line(Path(folder) / OVERLAY_FILE, {"key": key, "verdict": verdict})
 
 

@@ -31,7 +31,7 @@ from dataset_builder.render.filters import (
     quantile_thresholds,
 )
 from dataset_builder.render.tools import NO_SCORER, one_thread, scorer_fingerprint, scoring
-from dataset_builder.shards.checks import check_whole
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.fill import Running, cut, fill_folder
 from dataset_builder.shards.shards import Sample, ShardReport
@@ -73,8 +73,8 @@ class FilterJob(ThresholdChoice):
         for name in ("rendered", "out"):
             object.__setattr__(self, name, user_path(getattr(self, name)))
         super(FilterJob, self).__post_init__()
-        check_whole("keep", self.keep, 1, 100_000)
-        check_whole("samples_per_shard", self.samples_per_shard, 1, 100_000)
+        CHECKS.whole_number("keep", self.keep, 1, 100_000)
+        CHECKS.whole_number("samples_per_shard", self.samples_per_shard, 1, 100_000)
         Running(jobs=self.jobs)
         if self.out.resolve() == self.rendered.resolve():
             raise InvalidJob(f"out is {str(self.out)!r}, where the rendered pairs are; name another folder.")

@@ -20,6 +20,7 @@ from typing import Final
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import ClipScores
 from dataset_builder.render.scores import SCORES, TABLE
+from dataset_builder.shards.checks import CHECKS
 
 KEPT: Final = "kept"
 # Reasons for pairs that are left out although they pass.
@@ -32,8 +33,7 @@ class Thresholds(ClipScores):
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int | float) or not -1 <= value <= 1 or math.isnan(value):
-                raise InvalidJob(f"{name} is {value!r}, but a threshold is a cosine from -1 to 1; change it.")
+            CHECKS.number(name, value, -1, 1)
 
 
 AUTO: Final = "auto"
@@ -68,9 +68,7 @@ class ThresholdChoice:
     direction: float | None = None
 
     def __post_init__(self) -> None:
-        names = (AUTO, *PRESETS, POCKET)
-        if self.preset not in names:
-            raise InvalidJob(f"preset is {self.preset!r}, but must be one of {', '.join(names)}; choose one.")
+        CHECKS.choice("preset", self.preset, (AUTO, *PRESETS, POCKET))
         self.changed(PRESETS["none"])
 
     def thresholds(self, *, by_pocket: bool) -> Thresholds:

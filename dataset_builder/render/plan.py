@@ -23,7 +23,7 @@ from dataset_builder.render.filters import POCKET, ThresholdChoice, Thresholds
 from dataset_builder.render.scores import SCORES
 from dataset_builder.render.tools import NO_SCORER, model_fingerprint, scorer_fingerprint
 from dataset_builder.render.triplets import TripletRow
-from dataset_builder.shards.checks import MAX_SEED, check_whole
+from dataset_builder.shards.checks import CHECKS, MAX_SEED
 from dataset_builder.shards.executors import Executor
 from dataset_builder.shards.fill import Running
 from dataset_builder.shards.storage import hash_json
@@ -101,28 +101,22 @@ class RenderJob(ThresholdChoice):
         super(RenderJob, self).__post_init__()
         for name in ("triplets", "out"):
             object.__setattr__(self, name, user_path(getattr(self, name)))
-        if self.recipe not in get_args(Recipe):
-            raise InvalidJob(
-                f"recipe is {self.recipe!r}, but must be one of {', '.join(get_args(Recipe))}; choose one."
-            )
+        CHECKS.choice("recipe", self.recipe, get_args(Recipe))
         for name in ("p", "guidance_scale"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._range(name, 1.0 if name == "p" else 100.0))
-        check_whole("sources", self.sources, 1, 1000)
-        check_whole("samples_per_source", self.samples_per_source, 1, 100)
-        check_whole("num_inference_steps", self.num_inference_steps, 1, 1000)
-        check_whole("seed", self.seed, 0, MAX_SEED)
-        check_whole("batch_size", self.batch_size, 1, 1024)
-        check_whole("triplets_per_shard", self.triplets_per_shard, 1, 100_000)
+        CHECKS.whole_number("sources", self.sources, 1, 1000)
+        CHECKS.whole_number("samples_per_source", self.samples_per_source, 1, 100)
+        CHECKS.whole_number("num_inference_steps", self.num_inference_steps, 1, 1000)
+        CHECKS.whole_number("seed", self.seed, 0, MAX_SEED)
+        CHECKS.whole_number("batch_size", self.batch_size, 1, 1024)
+        CHECKS.whole_number("triplets_per_shard", self.triplets_per_shard, 1, 100_000)
         Running.of(self)
         if self.size is not None:
-            check_whole("size", self.size, 16, 4096)
-        if self.inversion not in INVERSIONS:
-            raise InvalidJob(
-                f"inversion is {self.inversion!r}, but must be one of {', '.join(INVERSIONS)}; choose one."
-            )
+            CHECKS.whole_number("size", self.size, 16, 4096)
+        CHECKS.choice("inversion", self.inversion, INVERSIONS)
         if self.enough is not None:
-            check_whole("enough", self.enough, 1, 100_000)
+            CHECKS.whole_number("enough", self.enough, 1, 100_000)
             if self.scorer == NO_SCORER:
                 raise InvalidJob(
                     'enough needs scores, but scorer is "none"; name a scorer, or leave enough out.'

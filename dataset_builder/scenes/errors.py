@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataset_builder.errors import DatasetError
+from editors.errors import OfField
 
 
 class SceneError(DatasetError):
     """Anything a caller of the scene world may want to show to a person."""
 
 
-class InvalidScene(SceneError, ValueError):
+class InvalidScene(OfField, SceneError, ValueError):
     """A scene, object or edit whose fields contradict the world it belongs to."""
 
 

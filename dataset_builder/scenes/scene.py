@@ -23,19 +23,13 @@ from dataset_builder.scenes.vocabulary import (
     noun,
     possible,
 )
+from editors.checks import Checks, shown
 
 DRAWING_SETS = tuple(name for name, entry in ARTWORK_SETS.items() if entry.form != "panorama")
 MAX_OBJECTS = 3
 
 
-def _known(field: str, value: str, allowed: Any) -> None:
-    if value not in allowed:
-        raise InvalidScene(f"{field} '{value}' is not known; choose one of {', '.join(sorted(allowed))}.")
-
-
-def _within(field: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # NaN fails too
-        raise InvalidScene(f"{field} is {value}, but must lie between {low} and {high}.")
+CHECKS = Checks(InvalidScene.of)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +57,9 @@ class Framing:
 
     def __post_init__(self) -> None:
         for field, (low, high) in (("x", self.x), ("size", self.size)):
-            _within(field, low, 0, high)
-            _within(field, high, low, 1)
-        _within("turn", self.turn, 0, 45)
+            CHECKS.number(field, low, 0, high)
+            CHECKS.number(field, high, low, 1)
+        CHECKS.number("turn", self.turn, 0, 45)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,8 +116,8 @@ class World:
         )
         for field, values, known in allowed:
             for value in values:
-                _known(field, value, known)
-        _within("max_objects", self.max_objects, 1, MAX_OBJECTS)
+                CHECKS.choice(field, value, known)
+        CHECKS.number("max_objects", self.max_objects, 1, MAX_OBJECTS)
         if not self.nouns or not self.backgrounds:
             raise InvalidScene("a world needs at least one noun and one background.")
 
@@ -171,18 +165,18 @@ class SceneObject:
                 f"depiction '{self.depiction}' is not one of '{self.noun}'; "
                 f"choose one of {', '.join(entry.depictions(DRAWING_SETS))}."
             )
-        _within("x", self.x, 0, 1)
-        _within("y", self.y, 0, 1)
-        _within("size", self.size, 0.05, 1)
-        _within("turn", self.turn, -45, 45)
+        CHECKS.number("x", self.x, 0, 1)
+        CHECKS.number("y", self.y, 0, 1)
+        CHECKS.number("size", self.size, 0.05, 1)
+        CHECKS.number("turn", self.turn, -45, 45)
         if self.colour is not None:
-            _known("colour", self.colour, COLOURS)
+            CHECKS.choice("colour", self.colour, COLOURS)
         if self.material is not None:
-            _known("material", self.material, MATERIALS)
+            CHECKS.choice("material", self.material, MATERIALS)
         if self.shirt is not None:
-            _known("shirt", self.shirt, SHIRT_COLOURS)
-        if self.size_word not in (None, "tiny", "giant"):
-            raise InvalidScene(f"size_word is '{self.size_word}', but must be 'tiny', 'giant' or absent.")
+            CHECKS.choice("shirt", self.shirt, SHIRT_COLOURS)
+        if self.size_word is not None:
+            CHECKS.choice("size_word", self.size_word, ("tiny", "giant"))
         self._check_dress()
 
     def _check_dress(self) -> None:
@@ -195,7 +189,7 @@ class SceneObject:
                 f"a {self.noun} made of {self.material} can have no colour, shirt or accessory."
             )
         for item in self.worn:
-            _known("accessory", item.name, ACCESSORIES)
+            CHECKS.choice("accessory", item.name, ACCESSORIES)
             if item.colour is not None and item.colour not in ACCESSORIES[item.name].colours:
                 raise InvalidScene(f"a {item.name} cannot be {item.colour}; leave its colour out.")
 
@@ -228,26 +222,22 @@ class Scene:
     objects: tuple[SceneObject, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise InvalidScene(f"seed is {self.seed!r}, but must be a whole number from 0 to 2^63 - 1.")
-        _known("background", self.background, BACKGROUNDS)
+        CHECKS.whole_number("seed", self.seed, 0, 2**63 - 1)
+        CHECKS.choice("background", self.background, BACKGROUNDS)
         place = BACKGROUNDS[self.background]
-        if self.time_of_day not in place.times:
-            raise InvalidScene(
-                f"time_of_day '{self.time_of_day}' does not go with background '{self.background}'; "
-                f"choose one of {', '.join(place.times)}."
-            )
-        if self.weather not in place.weathers:
-            raise InvalidScene(
-                f"weather '{self.weather}' does not go with background '{self.background}'; "
-                f"choose one of {', '.join(place.weathers)}."
-            )
+        for field, allowed in (("time_of_day", place.times), ("weather", place.weathers)):
+            if (value := getattr(self, field)) not in allowed:
+                raise InvalidScene.of(
+                    field,
+                    f"{shown(value)} does not go with background '{self.background}'; "
+                    f"choose from {', '.join(allowed)}.",
+                )
         if not possible(self.time_of_day, self.weather):
             raise InvalidScene(
                 f"weather '{self.weather}' cannot be seen at {self.time_of_day}; choose another of the two."
             )
         if self.style is not None:
-            _known("style", self.style, STYLES)
+            CHECKS.choice("style", self.style, STYLES)
         if len(self.objects) > MAX_OBJECTS:
             raise InvalidScene(f"a scene holds at most {MAX_OBJECTS} objects, not {len(self.objects)}.")
 

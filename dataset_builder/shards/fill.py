@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, get_args
 
 from dataset_builder.errors import ConfigChanged, InvalidJob, TooManyErrors
 from dataset_builder.shards import executors
-from dataset_builder.shards.checks import MAX_JOBS, check_share, check_whole
+from dataset_builder.shards.checks import CHECKS, MAX_JOBS
 from dataset_builder.shards.dataset import INDEX_FILE, data_hash, read_index, read_manifest
 from dataset_builder.shards.executors import Executor
 from dataset_builder.shards.shards import Sample, ShardReport, ShardSpec, commit_shard
@@ -62,14 +62,10 @@ class Running:
     max_error_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.executor not in get_args(Executor):
-            raise InvalidJob(
-                f"executor is {self.executor!r}, but must be one of {', '.join(get_args(Executor))}; "
-                "choose one."
-            )
+        CHECKS.choice("executor", self.executor, get_args(Executor))
         if self.jobs is not None:
-            check_whole("jobs", self.jobs, 1, MAX_JOBS)
-        check_share("max_error_rate", self.max_error_rate)
+            CHECKS.whole_number("jobs", self.jobs, 1, MAX_JOBS)
+        CHECKS.share("max_error_rate", self.max_error_rate)
         index, count = self.share
         if index >= count:
             raise InvalidJob(f"part is {self.part!r}, but of {count} parts the last is {count - 1}/{count}.")

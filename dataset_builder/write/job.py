@@ -18,6 +18,7 @@ from dataset_builder import scenes
 from dataset_builder.errors import InvalidJob
 from dataset_builder.records import EditTriplet
 from dataset_builder.render.triplets import read_triplets
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.storage import hash_json
 from dataset_builder.write.captions import SCENES, PromptSource
 from dataset_builder.write.messages import SYSTEM, TripletAnswer
@@ -215,10 +216,7 @@ class WriteJob:
 def _check_choices(job: WriteJob) -> None:
     """Refuse unknown names, and a writer that cannot write from the prompts."""
     for field, allowed in (("writer", get_args(WriterName)), ("transport", get_args(Transport))):
-        if getattr(job, field) not in allowed:
-            raise InvalidJob(
-                f"{field} is {getattr(job, field)!r}, but must be one of {', '.join(allowed)}; choose one."
-            )
+        CHECKS.choice(field, getattr(job, field), allowed)
     if job.writer == "scenes":
         asked = next((name for name in _OF_SERVERS if getattr(job, name) not in (None, False)), None)
         if asked is not None:
@@ -237,12 +235,8 @@ def _check_choices(job: WriteJob) -> None:
         return
     if job.num is None:
         raise InvalidJob("num is None, but the grammar of scenes never ends; say how many prompts.")
-    if job.world not in scenes.WORLDS:
-        raise InvalidJob(
-            f"world is {job.world!r}, but must be one of {', '.join(scenes.WORLDS)}; choose one."
-        )
-    if job.split not in ("train", "held_out"):
-        raise InvalidJob(f"split is {job.split!r}, but scenes have train, held_out; choose one.")
+    CHECKS.choice("world", job.world, scenes.WORLDS)
+    CHECKS.choice("split", job.split, ("train", "held_out"))
 
 
 def _check_number(job: WriteJob, field: str, low: float, high: float, *, whole: bool) -> None:
@@ -250,10 +244,10 @@ def _check_number(job: WriteJob, field: str, low: float, high: float, *, whole: 
     value = getattr(job, field)
     if value is None and field in OPEN_NUMBERS:
         return
-    kinds = (int,) if whole else (int, float)
-    if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
-        kind = "a whole number" if whole else "a number"
-        raise InvalidJob(f"{field} is {value!r}, but must be {kind} from {low:g} to {high:g}; change it.")
+    if whole:
+        CHECKS.whole_number(field, value, int(low), int(high))
+    else:
+        CHECKS.number(field, value, low, high)
 
 
 def _check_server(job: WriteJob) -> None:

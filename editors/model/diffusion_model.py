@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.conditioning import Conditioning
 from editors.model.network import Network
@@ -24,7 +25,6 @@ from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
 from editors.pictures.detail_transfer import working_size
 from editors.pictures.images import to_image
-from editors.requests import rules
 from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
 
 _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
@@ -229,7 +229,7 @@ class DiffusionModel:
             raise InvalidEdit(
                 field,
                 f"is too long, this model reads {self.text.max_tokens - 2} tokens and would not see "
-                f"“{rules.shortened(lost)}”; shorten it.",
+                f"“{shortened(lost)}”; shorten it.",
             )
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.tokens import TokenizedPrompt
-from editors.requests import rules
 
 _LISTED = 8
 """Unknown words that a sentence names, at most."""
@@ -93,7 +93,7 @@ class TextReader:
         if self.unknown(prompt) and not self.knows_any(prompt):
             raise InvalidEdit(
                 field,
-                f"the model knows no word of “{rules.shortened(prompt)}”; say it in words that it "
+                f"the model knows no word of “{shortened(prompt)}”; say it in words that it "
                 "learnt, English ones for most.",
             )
 
@@ -102,7 +102,7 @@ class TextReader:
         unknown = self.unknown(prompt)
         if not unknown:
             return ()
-        named = ", ".join(f"“{rules.shortened(word)}”" for word in unknown[:_LISTED])
+        named = ", ".join(f"“{shortened(word)}”" for word in unknown[:_LISTED])
         more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         return (f"The model does not know {named}{more}: say it in other words.",)
 

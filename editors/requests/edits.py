@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
 
 from PIL import Image
 
+from editors.checks import shown
 from editors.errors import InvalidEdit
 from editors.requests import rules
 from editors.requests.picture import Picture
@@ -244,7 +245,7 @@ class PromptEdit(Request):
             if getattr(self, name) is not None:
                 raise InvalidEdit(
                     name,
-                    f"{rules.shown(getattr(self, name))} is not allowed with a photo, "
+                    f"{shown(getattr(self, name))} is not allowed with a photo, "
                     "which keeps its size; leave it out.",
                 )
 

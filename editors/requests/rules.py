@@ -1,20 +1,17 @@
 """The rules that fields of a request obey: a valid value passes, any other is one sentence.
 
-Law: a sentence names the field, the value, what is allowed and so the remedy; NaN, infinities, booleans and
-numbers in strings never pass for numbers, and nothing is corrected silently.
+Law: as in `editors.checks`, which these stand on.
 """
 
 import hashlib
-import math
-import operator
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from editors.checks import Checks, shown
 from editors.errors import InvalidEdit
 from editors.requests.picture import Picture
 
@@ -28,14 +25,9 @@ MAX_CHARACTERS = 1000
 """Of a prompt: more than any text encoder reads, little enough to show."""
 
 
-def number(name: str, value: object, low: float, high: float, *, above: bool = False) -> None:
-    """Require a finite number from low (or above it) to high."""
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    # Written so that NaN, for which every comparison is false, fails.
-    inside = real and (low < value if above else low <= value) and value <= high  # type: ignore[operator]
-    if not inside:
-        span = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
-        raise InvalidEdit(name, f"{shown(value)} is not allowed; give a number {span}.")
+_CHECKS = Checks(InvalidEdit)
+number, whole_number = _CHECKS.number, _CHECKS.whole_number
+switch, choice = _CHECKS.switch, _CHECKS.choice
 
 
 def scale(name: str, value: Any) -> float:
@@ -48,16 +40,6 @@ def steps(name: str, value: Any) -> int:
     """Require a number of denoising steps."""
     whole_number(name, value, *STEPS)
     return int(value)
-
-
-def whole_number(name: str, value: object, low: int, high: int) -> None:
-    """Require a whole number from low to high; 2.5, True and "20" are none."""
-    try:
-        whole = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        whole = None
-    if whole is None or isinstance(value, bool) or not low <= whole <= high:
-        raise InvalidEdit(name, f"{shown(value)} is not allowed; give a whole number from {low} to {high}.")
 
 
 def seed(value: object) -> None:
@@ -86,18 +68,6 @@ def prompt(name: str, value: object) -> None:
         raise InvalidEdit(
             name, f"holds the control character U+{ord(odd):04X}; allowed is plain text, remove it."
         )
-
-
-def switch(name: str, value: object) -> None:
-    """Require yes or no."""
-    if not isinstance(value, bool):
-        raise InvalidEdit(name, f"{shown(value)} is not allowed; give True or False.")
-
-
-def choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Require one of a few words."""
-    if not isinstance(value, str) or value not in allowed:
-        raise InvalidEdit(name, f"{shown(value)} is not allowed; choose from {', '.join(allowed)}.")
 
 
 def picture(name: str, value: object) -> None:
@@ -166,20 +136,3 @@ def dereference(name: str, text: str, pictures: Mapping[str, Image.Image]) -> Im
     if text not in pictures:
         raise InvalidEdit(name, f"the picture {text[:19]}… was in memory only; hand it over in `pictures`.")
     return pictures[text]
-
-
-def shown(value: Any) -> str:
-    """Write a value so that it fits in a sentence."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {math.inf: "infinity", -math.inf: "minus infinity"}.get(value, "NaN (not a number)")
-    text = (
-        repr(value)
-        if isinstance(value, str | int | float | tuple | list | type(None))
-        else type(value).__name__
-    )
-    return shortened(text)
-
-
-def shortened(text: str) -> str:
-    """Cut a text so that it fits in a sentence."""
-    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from editors.requests.rules import shortened
+from editors.checks import shortened
 from editors.requests.words import word_places
 
 HARDLY = 0.025

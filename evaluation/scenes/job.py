@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, get_args
 
 from PIL import Image
 
-from dataset_builder.build_scenes import SceneJob, check_whole
-from dataset_builder.errors import InvalidJob
+from dataset_builder.build_scenes import SceneJob
+from dataset_builder.shards.checks import CHECKS
 from editors import InstructionEdit, PromptEdit
 from editors.files import user_path
 from editors.requests.rules import NUM_SEEDS
@@ -86,15 +86,10 @@ class ScenesJob:
         object.__setattr__(self, "out", user_path(self.out))
         if self.judge is not None:
             object.__setattr__(self, "judge", user_path(self.judge))
-        unknown = [name for name in self.only if name not in SECTIONS]
-        if unknown or not self.only:
-            raise InvalidJob(
-                f"only is {','.join(self.only)!r}, but must name parts out of {', '.join(SECTIONS)}; "
-                "choose some."
-            )
+        CHECKS.choices("only", self.only, SECTIONS)
         for name in ("num", "num_sources", "num_curve"):
-            check_whole(name, getattr(self, name), 1, MAX_SCENES)
-        check_whole("batch_size", self.batch_size, 1, MAX_BATCH)
+            CHECKS.whole_number(name, getattr(self, name), 1, MAX_SCENES)
+        CHECKS.whole_number("batch_size", self.batch_size, 1, MAX_BATCH)
         # The rules of edits live in their requests, those of scenes in their job: building one checks ours.
         self.instruction(Image.new("RGB", (16, 16)), "check", 0)
         self.prompt_edit("a check", "a check", 0)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dataset_builder.build_scenes import check_whole
 from dataset_builder.errors import InvalidJob
+from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, require_own, write_atomically, write_json
 from editors.files import user_path
@@ -90,18 +90,13 @@ class StepsJob:
                 f"steps names {len(self.steps)} numbers, but needs 2 or more to compare; add some."
             )
         for number in self.steps:
-            check_whole("steps", number, 1, 1000)
-        unknown = [name for name in self.schedulers if name not in SCHEDULERS]
-        if unknown or not self.schedulers:
-            raise InvalidJob(
-                f"schedulers is {','.join(self.schedulers)!r}, but must name some of {', '.join(SCHEDULERS)}."
-            )
+            CHECKS.whole_number("steps", number, 1, 1000)
+        CHECKS.choices("schedulers", self.schedulers, SCHEDULERS)
         if "curve" in self.only:
             raise InvalidJob(
                 f"only names 'curve', but steps are compared on {', '.join(_PARTS)}; leave it out."
             )
-        if not isinstance(self.tolerance, int | float) or not 0 <= self.tolerance <= 100:
-            raise InvalidJob(f"tolerance is {self.tolerance!r}, but must be 0 to 100 points; change it.")
+        CHECKS.number("tolerance", self.tolerance, 0, 100)
         for scheduler, number in self.settings():
             self.at(scheduler, number)
 

@@ -64,7 +64,7 @@ def test_one_file_makes_a_dataset_and_a_second_run_does_nothing(tmp_path: Path) 
         ("keep = 1", "keeep = 1", r"'keeep' in \[filter\]"),
         ("[filter]", "[filters]", "'filters'"),
         ("num = 4", 'out = "elsewhere"', r"'out' in \[write\]"),
-        ("keep = 1", "keep = 0", "keep is 0"),
+        ("keep = 1", "keep = 0", "keep: 0 is not allowed"),
         ("p = [0.2, 0.8]", "p = 3", "p is 3"),
         ('out = "made"', "", "has no out"),
         ('out = "made"', "out = ", "cannot be read"),

@@ -72,7 +72,7 @@ def test_every_score_of_the_table_has_its_field_and_no_field_is_without_a_row(ki
 
 @pytest.mark.parametrize("value", [2, float("nan"), "high"])
 def test_a_threshold_is_a_cosine(value: Any) -> None:
-    with pytest.raises(InvalidJob, match="a threshold is a cosine"):
+    with pytest.raises(InvalidJob, match="give a number from -1 to 1"):
         Thresholds(image_image=value, original_image_text=0, edited_image_text=0, direction=0)
 
 
@@ -183,5 +183,5 @@ def test_presets_follow_the_scorer_and_named_thresholds_stand_above_them() -> No
     else:
         with pytest.raises(InvalidJob, match="wordbrush data calibrate"):
             choice.thresholds(by_pocket=True)
-    with pytest.raises(InvalidJob, match="preset is 'mine'"):
+    with pytest.raises(InvalidJob, match="preset: 'mine' is not allowed"):
         ThresholdChoice(preset="mine")

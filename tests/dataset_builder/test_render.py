@@ -194,9 +194,9 @@ def test_bad_triplets_are_one_sentence(tmp_path: Path, line: str, sentence: str)
         ({"p": (0.9, 0.1)}, "p is .* must rise within 0 to 1"),
         ({"p": (0.1,)}, "p is .* two numbers"),
         ({"guidance_scale": (3.0, 300.0)}, "guidance_scale is .* within 0 to 100"),
-        ({"recipe": "other"}, "recipe is 'other'"),
-        ({"sources": 0}, "sources is 0"),
-        ({"preset": "mine"}, "preset is 'mine'"),
+        ({"recipe": "other"}, "recipe: 'other' is not allowed"),
+        ({"sources": 0}, "sources: 0 is not allowed"),
+        ({"preset": "mine"}, "preset: 'mine' is not allowed"),
         ({"enough": 2, "scorer": "none"}, "enough needs scores"),
     ],
 )

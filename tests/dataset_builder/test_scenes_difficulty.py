@@ -94,7 +94,7 @@ def test_a_job_by_difficulty_keeps_pairs_that_change_nothing_and_does_not_depend
 
 
 def test_kinds_are_named_and_belong_to_pairs(tmp_path: Path) -> None:
-    with pytest.raises(InvalidJob, match="must be one of allowed, difficult"):
+    with pytest.raises(InvalidJob, match="choose from allowed, difficult"):
         SceneJob(out=tmp_path, pairs=True, kinds="hard")  # type: ignore[arg-type]
     with pytest.raises(InvalidJob, match="set pairs"):
         SceneJob(out=tmp_path, kinds="difficult")

@@ -108,7 +108,7 @@ def test_framing_holds_before_and_after_an_edit() -> None:
     [{"x": (0.6, 0.4)}, {"x": (0.2, 1.2)}, {"size": (-0.1, 0.5)}, {"turn": 90.0}, {"turn": float("nan")}],
 )
 def test_a_framing_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InvalidScene, match="must lie between"):
+    with pytest.raises(InvalidScene, match="give a number from"):
         Framing(**wrong)
 
 
@@ -201,12 +201,12 @@ def test_captions_read_well(scene: Scene, said: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"background": "attic"}, "background 'attic' is not known"),
+        ({"background": "attic"}, "background: 'attic' is not allowed"),
         ({"weather": "snow"}, "does not go with background 'beach'"),
         ({"time_of_day": "night", "weather": "rainbow"}, "cannot be seen at night"),
-        ({"style": "cubism"}, "style 'cubism' is not known"),
-        ({"seed": -1}, "seed is -1, but must be"),
-        ({"seed": True}, "seed is True"),
+        ({"style": "cubism"}, "style: 'cubism' is not allowed"),
+        ({"seed": -1}, "seed: -1 is not allowed"),
+        ({"seed": True}, "seed: True is not allowed"),
         ({"objects": (CAT,) * 4}, "at most 3 objects"),
     ],
 )
@@ -220,10 +220,10 @@ def test_a_scene_that_cannot_be_drawn_is_refused(change: dict[str, object], mess
     [
         ({"noun": "unicorn"}, "noun 'unicorn' is not in the vocabulary"),
         ({"depiction": "photograph"}, "depiction 'photograph' is not one of 'cat'"),
-        ({"x": float("nan")}, "x is nan, but must lie between 0 and 1"),
-        ({"size": 2.0}, "size is 2.0"),
-        ({"colour": "beige"}, "colour 'beige' is not known"),
-        ({"material": "cheese"}, "material 'cheese' is not known"),
+        ({"x": float("nan")}, "x: NaN .* from 0 to 1"),
+        ({"size": 2.0}, "size: 2.0 is not allowed"),
+        ({"colour": "beige"}, "colour: 'beige' is not allowed"),
+        ({"material": "cheese"}, "material: 'cheese' is not allowed"),
         ({"material": "gold", "colour": "red"}, "can have no colour"),
         ({"worn": (Worn(name="cap"),)}, "only a character can wear"),
         ({"depiction": "twemoji:head", "worn": (Worn(name="crown", colour="red"),)}, "a crown cannot be red"),
@@ -243,6 +243,6 @@ def test_text_that_is_no_scene_is_refused(text: str) -> None:
 
 
 def test_unknown_colours_in_a_world_are_refused() -> None:
-    with pytest.raises(InvalidScene, match="colour 'mauve' is not known"):
+    with pytest.raises(InvalidScene, match="colour: 'mauve' is not allowed"):
         replace(WORLD, colours=("mauve",))
     assert set(COLOURS) == set(WORLD.colours)

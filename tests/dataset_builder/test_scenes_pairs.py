@@ -64,7 +64,7 @@ def test_scenes_are_drawn_at_every_size(size: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 31, 513])
 def test_sizes_out_of_range_are_refused(size: int) -> None:
-    with pytest.raises(InvalidScene, match="must lie between 32 and 512"):
+    with pytest.raises(InvalidScene, match="a whole number from 32 to 512"):
         render_scene(sample_scene(0, world=WORLD, split="train"), size)
 
 

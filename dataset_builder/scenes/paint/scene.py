@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataset_builder.scenes.errors import InvalidScene
 from dataset_builder.scenes.paint import styles, weather
 from dataset_builder.scenes.paint.atmosphere import Atmosphere
 from dataset_builder.scenes.paint.canvas import halve
@@ -33,7 +32,7 @@ from dataset_builder.scenes.paint.objects.sprites import (
     scaled,
 )
 from dataset_builder.scenes.paint.places.register import Backdrop, paint
-from dataset_builder.scenes.scene import Scene, SceneObject
+from dataset_builder.scenes.scene import CHECKS, Scene, SceneObject
 from dataset_builder.scenes.seeds import generator
 from dataset_builder.scenes.vocabulary import BACKGROUNDS, noun
 
@@ -187,8 +186,7 @@ def render_scene(scene: Scene, size: int = 128) -> RenderedScene:
         InvalidScene: The size is out of range.
         MissingArtwork: An artwork set that the scene needs is not on this machine.
     """
-    if not _SIZES[0] <= size <= _SIZES[1]:
-        raise InvalidScene(f"size is {size}, but must lie between {_SIZES[0]} and {_SIZES[1]} pixels.")
+    CHECKS.whole_number("size", size, *_SIZES)
     side = 2 * size
     atmosphere = Atmosphere.of(scene)
     backdrop = _backdrop(scene.background, atmosphere, side)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from dataset_builder.scenes.errors import InvalidScene
 from dataset_builder.scenes.paint.canvas import Array, mix, noise, rgb, smoothstep
 from dataset_builder.scenes.paint.objects.recolour import LUMA
 from dataset_builder.scenes.paint.objects.sprites import Pixels
+from dataset_builder.scenes.scene import CHECKS
 from dataset_builder.scenes.vocabulary import MATERIALS
 
 _SCALES = ((3.0, 1.0), (7.0, 2.0), (15.0, 4.0), (26.0, 5.0))  # blur radius at a 160 px drawing, and weight
@@ -84,8 +84,7 @@ def make_of(pixels: Pixels, material: str, random: np.random.Generator) -> Pixel
     Raises:
         InvalidScene: There is no such material.
     """
-    if material not in MATERIALS:
-        raise InvalidScene(f"material '{material}' is not known; the materials are {', '.join(MATERIALS)}.")
+    CHECKS.choice("material", material, MATERIALS)
     look = MATERIALS[material]
     alpha = pixels[..., 3]
     luminance = pixels[..., :3] @ LUMA
