@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
     from editors.instruct_pix2pix import InstructPix2PixEditor
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
-    from editors.requests.edits import EditResult, InstructionEdit, LocalBlend, PromptEdit, Step
+    from editors.requests.edits import InstructionEdit, LocalBlend, PromptEdit
+    from editors.requests.results import EditResult, Step
 
 __all__ = [
     "AlignmentError",
@@ -32,7 +33,8 @@ _HOMES = {
     **dict.fromkeys(
         ("AlignmentError", "EditFailed", "EditorError", "IncompatibleModel", "InvalidEdit"), ".errors"
     ),
-    **dict.fromkeys(("EditResult", "InstructionEdit", "LocalBlend", "PromptEdit", "Step"), ".requests.edits"),
+    **dict.fromkeys(("InstructionEdit", "LocalBlend", "PromptEdit"), ".requests.edits"),
+    **dict.fromkeys(("EditResult", "Step"), ".requests.results"),
     "InstructPix2PixEditor": ".instruct_pix2pix",
     "PromptToPromptEditor": ".prompt_to_prompt.editor",
 }

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 Predict = Callable[[Tensor, Tensor, int], Tensor]
 """(latents as the scheduler scales them (B, C, h, w), timestep, index) -> guided model output (B, C, h,

@@ -12,8 +12,8 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import require_kind
 from editors.requests import rules
-from editors.requests.edits import EditResult, Step
 from editors.requests.request import Request
+from editors.requests.results import EditResult, Step
 from editors.requests.settings import Kind, ResolvedEdit, Settings, resolve
 from editors.running import failures_explained, run_to_end
 

@@ -21,16 +21,23 @@ from torch import Tensor
 
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
-from editors.guidance import Dual
+from editors.guidance import Dual, Guidance
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
 from editors.pictures.images import composite, read_mask
+from editors.relevance import Reach, Relevance, Watched
 from editors.requests import taught
-from editors.requests.edits import EditResult, InstructionEdit, Step
+from editors.requests.edits import InstructionEdit
+from editors.requests.results import EditResult, Step
 from editors.requests.settings import ResolvedEdit, Settings
 from editors.running import failures_explained, require_finite
+
+WHOLE = (
+    "The instruction seems to be about the whole picture: with `only` parts of it stay as they were. Lower "
+    "it, or leave it out."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -120,7 +127,9 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         model, settings = self.model, jobs[0].settings
         with failures_explained():
             image_latents = encode([job.photo for job in jobs], model)
-            predict = guided(model, [job.edit.edit_prompt for job in jobs], image_latents, settings)
+            relevance = Relevance() if any(job.edit.only is not None for job in jobs) else None
+            prompts = [job.edit.edit_prompt for job in jobs]
+            predict = guided(model, prompts, image_latents, settings, relevance)
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
@@ -137,23 +146,25 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
                 yield replace(step, render=model.preview)
             edited = model.decode(latents)
             require_finite(latents, edited)
-            finished = [self._finish(*row) for row in zip(jobs, edited, image_latents, strict=True)]
+            maps = [None] * len(jobs) if relevance is None else relevance.maps()
+            finished = [self._finish(*row) for row in zip(jobs, edited, image_latents, maps, strict=True)]
         return [
             EditResult(
                 edited_image=image,
                 original_image=job.photo.picture.with_alpha(),
+                reach=reach,
                 edit=job.edit,
                 seed=job.seed,
                 num_unet_rows=predict.num_rows // len(jobs),
                 seconds=time.perf_counter() - began,
                 model=model.name,
                 scheduler=type(model.scheduler).__name__,
-                notes=self._notes(job, image),
+                notes=self._notes(job, image, reach),
             )
-            for job, image in zip(jobs, finished, strict=True)
+            for job, (image, reach) in zip(jobs, finished, strict=True)
         ]
 
-    def _notes(self, job: _Job, edited: Image.Image) -> tuple[str, ...]:
+    def _notes(self, job: _Job, edited: Image.Image, reach: Reach | None) -> tuple[str, ...]:
         """Return what people should know of an edit."""
         model, prompt, before = self.model, job.edit.edit_prompt, job.photo.picture.with_alpha()
         doubts = (
@@ -161,21 +172,32 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             *taught.notes_on_change(before, edited, job.mask),
         )
         can = f"This model is good at: {', '.join(self.instructions)}."
-        return (*job.photo.picture.notes, *doubts, *((can,) if doubts and self.instructions else ()))
+        told = (*job.photo.picture.notes, *doubts, *((can,) if doubts and self.instructions else ()))
+        return told if reach is None or reach.is_of_a_part or not job.edit.only else (*told, WHOLE)
 
-    def _finish(self, job: _Job, edited: Tensor, image_latents: Tensor) -> Image.Image:
-        """Bring what the model drew, (3, h, w) in [0, 1], to the upload's size, alpha and mask."""
+    def _finish(
+        self, job: _Job, edited: Tensor, image_latents: Tensor, relevance: NDArray[np.float32] | None
+    ) -> tuple[Image.Image, Reach | None]:
+        """Bring what the model drew, (3, h, w) in [0, 1], to the upload's size, alpha, mask and region."""
 
         def before() -> NDArray[np.float32]:
             # What the VAE itself loses is no part of the edit: the change is measured from its round trip.
             return _as_pixels(self.model.decode_unscaled(image_latents[None])[0])
 
         result = job.photo.brought_back(_as_pixels(edited), job.edit.full_size, before=before)
-        return result if job.mask is None else composite(job.photo.picture.with_alpha(), result, job.mask)
+        original, only = job.photo.picture.with_alpha(), job.edit.only
+        if only is not None and relevance is not None:
+            reach = Reach(relevance=relevance, original=original, everywhere=result, mask=job.mask)
+            return reach.at(only), reach
+        return result if job.mask is None else composite(original, result, job.mask), None
 
 
 def guided(
-    model: DiffusionModel, prompts: list[str], image_latents: Tensor, settings: Settings
+    model: DiffusionModel,
+    prompts: list[str],
+    image_latents: Tensor,
+    settings: Settings,
+    relevance: Relevance | None = None,
 ) -> GuidedNetwork:
     """Put instructions and pictures before the network: e(I,T), e(I,∅) and e(∅,∅) of Eq. 3.
 
@@ -184,9 +206,12 @@ def guided(
         prompts: The instructions, one per picture.
         image_latents: Of the pictures, unscaled, (B, C, h, w).
         settings: With both scales.
+        relevance: Sees what the instructions change, or None.
     """
     height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
-    guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+    guidance: Guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+    if relevance is not None:
+        guidance = Watched(guidance, relevance.see)
     empty = model.unconditional(size=(height, width)).expand(len(prompts))
     # Models are told unscaled latents of the picture (all but one), and zeros for none.
     picture = model.scaled(image_latents) if model.is_cosxl_edit else image_latents

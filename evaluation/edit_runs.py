@@ -1,15 +1,24 @@
-"""The requests of measurements of an instruction editor."""
+"""Measurements of an instruction editor on samples whose exact targets are known, each edited once."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from dataset_builder import records
 from editors import InstructionEdit, InstructPix2PixEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
+from evaluation.benchmark import PictureFolder, Row
+from evaluation.sampling import model_hash
 
+EDITED: Final = "edited"
+Sample: TypeAlias = Mapping[str, Any]
 _SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
 
 
@@ -62,3 +71,61 @@ def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
 
 def _nothing(job: Asking) -> InstructionEdit:
     return request(job, Image.new("RGB", (16, 16)), "check", 0)
+
+
+class ExactEdits(ABC):
+    """A benchmark of samples with the columns of pairs, beside pictures that stand for no editor.
+
+    Args:
+        job: How edits are asked for.
+        editor: Carries them out.
+        samples: Walks through the samples.
+        data_hash: Of the samples.
+        num: Their number.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        job: Asking,
+        editor: InstructPix2PixEditor,
+        samples: Callable[[], Iterator[dict[str, Any]]],
+        data_hash: str,
+        num: int,
+    ) -> None:
+        self.job, self.editor, self.samples, self.num_batches = job, editor, samples, num
+        self.settings: dict[str, Any] = {
+            **settings_of(job, editor),
+            "model": model_hash(editor.model),
+            "data": data_hash,
+        }
+
+    @abstractmethod
+    def beside(self, sample: Sample) -> dict[str, NDArray[np.uint8]]:
+        """Return what a sample's edit is to be seen beside, by method, (H, W, 3) each."""
+
+    @abstractmethod
+    def figures(self, sample: Sample, picture: NDArray[np.uint8]) -> dict[str, float | None]:
+        """Compare a picture of a sample, (H, W, 3), with its target."""
+
+    def batches(self) -> Iterable[tuple[int, Sample]]:
+        """Return the samples with their numbers."""
+        return enumerate(self.samples())
+
+    def measure(self, batch: tuple[int, Sample], pictures: PictureFolder) -> list[Row]:
+        """Edit one sample, keep the picture, and compare."""
+        number, sample = batch
+        key, source = sample["__key__"], Image.fromarray(sample[records.ORIGINAL_IMAGE])
+        result = self.editor.edit(request(self.job, source, sample[records.EDIT_PROMPT], number))
+        edited = np.array(result.edited_image.convert("RGB"))
+        pictures.keep(key, (edited,))
+        rows = []
+        for method, picture in {EDITED: edited, **self.beside(sample)}.items():
+            figures = self.figures(sample, picture)
+            if method == EDITED:
+                figures["seconds"] = result.seconds
+            rows.append(
+                Row(section=self.name, method=method, kind=sample[records.KIND], key=key, figures=figures)
+            )
+        return rows

@@ -10,13 +10,13 @@ the run; a report says the same for the same scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
@@ -28,6 +28,7 @@ from editors import InstructPix2PixEditor
 from editors.files import user_path
 from evaluation import edit_runs
 from evaluation.benchmark import Measured, PictureFolder, Row, measured
+from evaluation.edit_runs import EDITED, ExactEdits, Sample
 from evaluation.figures import psnr
 from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import (
@@ -41,13 +42,12 @@ from evaluation.report import (
     share,
     table_by_kind,
 )
-from evaluation.sampling import model_hash, through_autoencoder
+from evaluation.sampling import through_autoencoder
 from evaluation.sizes import named, sized
 from evaluation.summary import BenchmarkReport, first_of_each, lines_of
 
 MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
-EDITED: Final = "edited"
 UNCHANGED: Final = "unchanged"
 CEILING: Final = "ceiling"
 _COLUMNS: Final = (
@@ -149,7 +149,7 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
     if job.data is None:
         yield from build_scenes(job.scene_job())
     info = pair_samples(job.data or job.scene_job().out, job.num)
-    benchmark = PairsBenchmark(job, editor, info)
+    benchmark = PairsBenchmark(job, editor, info.samples, info.data_hash, job.num)
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
@@ -161,60 +161,28 @@ def evaluate_pairs(job: EvalJob, editor: InstructPix2PixEditor | None = None) ->
     yield report
 
 
-class PairsBenchmark:
-    """Pairs, each edited once and compared with its exact target."""
+class PairsBenchmark(ExactEdits):
+    """Pairs, beside their sources unchanged and their targets once through the autoencoder."""
 
     name = "pairs"
 
-    def __init__(self, job: EvalJob, editor: InstructPix2PixEditor, info: PairSamples) -> None:
-        self.job, self.editor, self.info = job, editor, info
-        self.num_batches = job.num
-        self.settings = {
-            **edit_runs.settings_of(job, editor),
-            "model": model_hash(editor.model),
-            "data": info.data_hash,
-        }
+    def beside(self, sample: Sample) -> dict[str, NDArray[np.uint8]]:
+        """Return the source and the ceiling."""
+        ceiling = through_autoencoder(self.editor.model, sample[records.EDITED_IMAGE])
+        return {UNCHANGED: sample[records.ORIGINAL_IMAGE], CEILING: ceiling}
 
-    def batches(self) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        """Return the pairs with their numbers."""
-        return enumerate(self.info.samples())
-
-    def measure(self, batch: tuple[int, Mapping[str, Any]], pictures: PictureFolder) -> list[Row]:
-        """Edit one pair, keep the picture, and compare."""
-        number, sample = batch
-        source, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
+    def figures(self, sample: Sample, picture: NDArray[np.uint8]) -> dict[str, float | None]:
+        """Compare with the target, whole and inside the mask, and with the source outside it."""
+        source, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]
         inside = sample[records.MASK] > 127  # (H, W)
-        asked = edit_runs.request(self.job, Image.fromarray(source), sample[records.EDIT_PROMPT], number)
-        result = self.editor.edit(asked)
-        made = {
-            EDITED: np.array(result.edited_image.convert("RGB")),
-            UNCHANGED: source,
-            CEILING: through_autoencoder(self.editor.model, target),
+        whole, within = psnr(picture, target), psnr(picture, target, inside)
+        return {
+            "nearer": float(whole > psnr(source, target)),
+            "nearer_inside": float(within > psnr(source, target, inside)),
+            "psnr": whole,
+            "psnr_inside": within,
+            "rest": None if inside.all() else psnr(picture, source, ~inside),
         }
-        pictures.keep(sample["__key__"], (made[EDITED],))
-        whole = {method: psnr(picture, target) for method, picture in made.items()}
-        within = {method: psnr(picture, target, inside) for method, picture in made.items()}
-        rows = []
-        for method, picture in made.items():
-            figures: dict[str, float | None] = {
-                "nearer": float(whole[method] > whole[UNCHANGED]),
-                "nearer_inside": float(within[method] > within[UNCHANGED]),
-                "psnr": whole[method],
-                "psnr_inside": within[method],
-                "rest": None if inside.all() else psnr(picture, source, ~inside),
-            }
-            if method == EDITED:
-                figures["seconds"] = result.seconds
-            rows.append(
-                Row(
-                    section=self.name,
-                    method=method,
-                    kind=sample[records.KIND],
-                    key=sample["__key__"],
-                    figures=figures,
-                )
-            )
-        return rows
 
 
 def tables(report: BenchmarkReport) -> tuple[Grid, ...]:

@@ -10,10 +10,10 @@ interrupted the run; a report is a pure function of its scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from editors.model.photo import Photo
 from editors.requests.rules import SEED
 from evaluation import edit_runs
 from evaluation.benchmark import Measured, PictureFolder, Row, measured
+from evaluation.edit_runs import EDITED, ExactEdits, Sample
 from evaluation.figures import psnr, ssim
 from evaluation.photo_pairs import PhotoPairs
 from evaluation.report import (
@@ -44,11 +45,9 @@ from evaluation.report import (
     similarity,
     table_by_kind,
 )
-from evaluation.sampling import model_hash
 from evaluation.summary import BenchmarkReport, first_of_each, lines_of
 
 MAX_PHOTOS: Final = 100_000
-EDITED: Final = "edited"
 UNDONE: Final = "undone"
 SMALL: Final = "small"
 SHOWN: Final = 2
@@ -139,7 +138,7 @@ def evaluate_photos(job: PhotosJob, editor: InstructPix2PixEditor | None = None)
     yield from pairs.build()
     info = read_dataset(pairs.out)
     editor = editor or InstructPix2PixEditor.from_pretrained(job.model, device=job.device)
-    benchmark = PhotosBenchmark(job, editor, info)
+    benchmark = PhotosBenchmark(job, editor, info.samples, info.data_hash, job.num)
     require_own(job.out, "grid.png", "report.md", "report.json")
     with locked(job.out):
         remove_leftovers(job.out)
@@ -149,57 +148,23 @@ def evaluate_photos(job: PhotosJob, editor: InstructPix2PixEditor | None = None)
     yield report
 
 
-class PhotosBenchmark:
-    """Photographs, each edited once and compared with its exact target, at full size."""
+class PhotosBenchmark(ExactEdits):
+    """Photographs at full size, beside themselves and their targets at the size that the model works at."""
 
     name = "photos"
 
-    def __init__(self, job: PhotosJob, editor: InstructPix2PixEditor, info: DatasetInfo) -> None:
-        self.job, self.editor, self.info = job, editor, info
-        self.num_batches = job.num
-        self.settings = {
-            **edit_runs.settings_of(job, editor),
-            "model": model_hash(editor.model),
-            "data": info.data_hash,
-        }
-
-    def batches(self) -> Iterable[tuple[int, Mapping[str, Any]]]:
-        """Return the photographs with their numbers."""
-        return enumerate(self.info.samples())
-
-    def measure(self, batch: tuple[int, Mapping[str, Any]], pictures: PictureFolder) -> list[Row]:
-        """Edit one photograph, keep the result, and compare."""
-        number, sample = batch
-        photo, target = sample[records.ORIGINAL_IMAGE], sample[records.EDITED_IMAGE]  # (H, W, 3) uint8
-        asked = edit_runs.request(self.job, Image.fromarray(photo), sample[records.EDIT_PROMPT], number)
-        result = self.editor.edit(asked)
+    def beside(self, sample: Sample) -> dict[str, NDArray[np.uint8]]:
+        """Return the photograph as it was, and the target made small and large again."""
+        photo = sample[records.ORIGINAL_IMAGE]
         size = Photo.read(Image.fromarray(photo), self.editor.model).size
-        made = {
-            EDITED: np.array(result.edited_image.convert("RGB")),
-            UNDONE: photo,
-            SMALL: _enlarged(target, size),
-        }
-        pictures.keep(sample["__key__"], (made[EDITED],))
-        near = {method: psnr(picture, target) for method, picture in made.items()}
-        rows = []
-        for method, picture in made.items():
-            figures: dict[str, float | None] = {
-                "nearer": float(near[method] > near[UNDONE]),
-                "psnr": near[method],
-                "ssim": ssim(picture, target),
-            }
-            if method == EDITED:
-                figures["seconds"] = result.seconds
-            rows.append(
-                Row(
-                    section=self.name,
-                    method=method,
-                    kind=sample[records.KIND],
-                    key=sample["__key__"],
-                    figures=figures,
-                )
-            )
-        return rows
+        return {UNDONE: photo, SMALL: _enlarged(sample[records.EDITED_IMAGE], size)}
+
+    def figures(self, sample: Sample, picture: NDArray[np.uint8]) -> dict[str, float | None]:
+        """Return how near a picture is to the target."""
+        target = sample[records.EDITED_IMAGE]
+        near = psnr(picture, target)
+        nearer = float(near > psnr(sample[records.ORIGINAL_IMAGE], target))
+        return {"nearer": nearer, "psnr": near, "ssim": ssim(picture, target)}
 
 
 def _enlarged(target: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

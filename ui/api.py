@@ -37,6 +37,7 @@ FIELDS = (
     "seed",
     "mask",
     "model",
+    "only",
 )
 """Of the endpoint, in order."""
 
@@ -94,6 +95,7 @@ def offer_edit(models: Models, edit_thread: EditThread) -> Offer:
         seed: int | None = None,
         mask: gr.FileData | None = None,
         model: str | None = None,
+        only: float | None = None,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Edit a picture by an instruction; what is left out is the model's own, and a seed is drawn.
 
@@ -113,6 +115,7 @@ def offer_edit(models: Models, edit_thread: EditThread) -> Offer:
                     num_inference_steps=num_inference_steps,
                     seed=seed,
                     mask=None if mask is None else _file(mask),
+                    only=only,
                 ),
             )
         except EditorError as error:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from editors.requests.edits import InstructionEditor
+from editors.requests.results import InstructionEditor
 from ui import api
 from ui.components.literal import literal
 from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 Outcome = TypeVar("Outcome")
 Advance = Callable[[int, str], None]

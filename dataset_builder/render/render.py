@@ -27,7 +27,8 @@ from dataset_builder.shards.fill import FAULT, UNDRAWABLE, Running, cut, fill_fo
 from dataset_builder.shards.shards import Sample, ShardReport, ShardSpec, png_bytes
 from dataset_builder.shards.storage import canonical_json
 from editors.errors import AlignmentError, EditorError, InvalidEdit
-from editors.requests.edits import EditResult, PromptEdit
+from editors.requests.edits import PromptEdit
+from editors.requests.results import EditResult
 
 PREFIX: Final = "rendered"
 _LOGGER: Final = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from dataset_builder.errors import InvalidJob
 from dataset_builder.records import ClipScores
 from dataset_builder.shards.storage import hash_file, hash_json
 from editors.files import user_path
-from editors.requests.edits import EditResult, PromptEdit
+from editors.requests.edits import PromptEdit
+from editors.requests.results import EditResult
 
 if TYPE_CHECKING:
     from dataset_builder.render.plan import RenderJob

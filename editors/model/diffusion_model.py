@@ -19,7 +19,7 @@ from torch import Tensor
 from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.conditioning import Conditioning
-from editors.model.network import Network
+from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
@@ -49,6 +49,7 @@ class DiffusionModel:
         recommends: Settings that suit the models of its family, by kind, where its files say so.
         instructions: What it says it is good at, as one would ask for it; for edit models.
         taught: All words of the instructions that it learnt from; empty where nobody says.
+        picture_input: How the edited picture reaches the network; None where it does by further channels.
     """
 
     tokenizer: Any
@@ -64,6 +65,7 @@ class DiffusionModel:
     recommends: Recommended = field(default_factory=dict)
     instructions: tuple[str, ...] = ()
     taught: tuple[str, ...] = ()
+    picture_input: PictureInput | None = None
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -95,8 +97,9 @@ class DiffusionModel:
 
     @property
     def kind(self) -> Kind:
-        """Whether the UNet takes a picture beside the noise."""
-        return "base" if self.unet.config.in_channels == self.latent_channels else "edit"
+        """Whether the network takes a picture beside the noise."""
+        has_room = self.unet.config.in_channels != self.latent_channels
+        return "edit" if has_room or self.picture_input is not None else "base"
 
     @property
     def recommended(self) -> Settings:
@@ -106,7 +109,7 @@ class DiffusionModel:
     @property
     def network(self) -> Network:
         """The network, behind its border."""
-        return Network(self.unet)
+        return Network(self.unet, self.picture_input or Channels())
 
     def with_network(self, module: Any, *, name: str | None = None) -> Self:
         """Return this model around another network, which fits its other parts; None keeps the name."""

@@ -34,7 +34,8 @@ from editors.prompt_to_prompt.memory import Memory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.side_by_side import SideBySide
 from editors.requests import taught
-from editors.requests.edits import EditResult, PromptEdit, Step
+from editors.requests.edits import PromptEdit
+from editors.requests.results import EditResult, Step
 from editors.requests.settings import ResolvedEdit
 from editors.running import failures_explained, require_finite
 

@@ -23,7 +23,7 @@ from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import EditRecords, SourceRecord, weights_sign
 from editors.prompt_to_prompt.side_by_side import Job, SideBySide
 from editors.prompt_to_prompt.trajectory_files import TrajectoryFiles
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 
 class Memory:

@@ -25,7 +25,7 @@ from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import Looks, SourceRecord
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 Wanted = frozenset[tuple[str, str]]
 """(site, half)s whose queries and keys are wanted of one original."""

@@ -23,6 +23,7 @@ from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import Photo
 from editors.model.tokens import TokenizedPrompt
 from editors.pictures.images import WHITE, read_mask
+from editors.pictures.masks import shrink
 from editors.prompt_to_prompt.alignment import (
     can_replace,
     equalizer,
@@ -30,7 +31,7 @@ from editors.prompt_to_prompt.alignment import (
     refinement_mapper,
     replacement_mapper,
 )
-from editors.prompt_to_prompt.blend import Blend, WordMaps, shrink
+from editors.prompt_to_prompt.blend import Blend, WordMaps
 from editors.prompt_to_prompt.controls import (
     AttentionObserver,
     CrossControl,

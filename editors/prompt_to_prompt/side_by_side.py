@@ -26,7 +26,7 @@ from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, origin
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import EditRecord, SourceRecord
 from editors.prompt_to_prompt.shared_rows import SharedRows
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

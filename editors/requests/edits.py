@@ -1,4 +1,4 @@
-"""Edits: the requests, their results, and the protocol of editors.
+"""Edits: the requests.
 
 References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Daniel Cohen-Or,
 "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander
@@ -11,10 +11,10 @@ line nor page nor Python can go round it. Importing this module imports no torch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, get_args
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -23,23 +23,14 @@ from editors.errors import InvalidEdit
 from editors.requests import rules
 from editors.requests.picture import Picture
 from editors.requests.request import Request
-from editors.requests.settings import Recommending
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
 
 __all__ = [
     "INVERSIONS",
     "Edit",
-    "EditResult",
-    "Editor",
     "InstructionEdit",
     "LocalBlend",
     "PictureSource",
     "PromptEdit",
-    "Step",
     "StepWindow",
     "WordWindows",
 ]
@@ -78,6 +69,9 @@ class InstructionEdit(Request):
         full_size: How the edit comes to the picture, whatever size the model works at: "change" transfers
             the change and keeps the picture's own detail; "resize" takes what the model drew, at its size.
         resolution: Side in pixels of the square whose area the model works on; None: the model's own.
+        only: How closely to keep to where the instruction acts, from 0, everything may change, to 1, only
+            where it acts most; the rest stays pixel for pixel. 0.5 suits changes of one thing; None does not
+            ask.
     """
 
     original_image: PictureSource
@@ -89,6 +83,7 @@ class InstructionEdit(Request):
     mask: PictureSource | None = None
     full_size: Literal["change", "resize"] = "change"
     resolution: int | None = None
+    only: float | None = None
 
     def __post_init__(self) -> None:
         rules.picture("original_image", self.original_image)
@@ -106,6 +101,8 @@ class InstructionEdit(Request):
             rules.picture("mask", self.mask)
         if self.resolution is not None:
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
+        if self.only is not None:
+            rules.number("only", self.only, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,88 +258,3 @@ class PromptEdit(Request):
 
 
 Edit = InstructionEdit | PromptEdit
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Step:
-    """One denoising step that has been taken.
-
-    Attributes:
-        index: Which step, from 0.
-        num_steps: How many there are; multistep schedulers may take a few more than were asked for.
-        timestep: The scheduler's name for this noise level.
-        latents: Where the pictures are now, (B, C, h, w).
-        clean: Where the model, as of this step, thinks they will end, (B, C, h, w).
-    """
-
-    index: int
-    num_steps: int
-    timestep: int
-    latents: Tensor
-    clean: Tensor
-    render: Callable[[Tensor], Image.Image] | None = field(default=None, repr=False)
-
-    def preview(self) -> Image.Image:
-        """Draw what the model now expects, small and fast; nothing is computed unless this is called."""
-        if self.render is None:
-            raise ValueError("This step comes from the bare sampling loop, which knows no decoder.")
-        return self.render(self.clean)
-
-
-EditT = TypeVar("EditT", bound="Edit")
-EditT_contra = TypeVar("EditT_contra", bound="Edit", contravariant=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class EditResult:
-    """A finished edit, with all that is needed to make it again.
-
-    Attributes:
-        edited_image: The edited picture, of the original's size.
-        original_image: The original picture, upright, as the edit saw it.
-        edit: The request as it was really carried out: what it left open is filled in.
-        seed: Of the noise.
-        num_unet_rows: Rows of network evaluations that were spent: what the edit cost.
-        seconds: Wall time.
-        model: Name of the model.
-        scheduler: Class name of the scheduler.
-        reconstruction_psnr: How closely the original prompt redraws a photo from its inverted noise, in dB;
-            for inversions that hold the photo on its path, unguided and to first order. None where there is
-            no photo.
-        heat_maps: Word -> where it is looked at, (h, w) from 0 to 1; None if not asked for. Words of the
-            original prompt alone are shown as the original picture looks at them, all others as the edited.
-        notes: What people should know of it, a sentence each: frames that were left out, unknown words.
-    """
-
-    edited_image: Image.Image
-    original_image: Image.Image | None
-    edit: Edit
-    seed: int
-    num_unet_rows: int
-    seconds: float
-    model: str = ""
-    scheduler: str = ""
-    reconstruction_psnr: float | None = None
-    heat_maps: Mapping[str, NDArray[np.float32]] | None = None
-    notes: tuple[str, ...] = ()
-
-
-class Editor(Recommending, Protocol[EditT_contra]):
-    """The protocol of editors: the same edit, watched or not."""
-
-    def edit(self, edit: EditT_contra) -> EditResult:
-        """Carry out the edit."""
-        ...
-
-    def stream(self, edit: EditT_contra) -> Generator[Step, None, EditResult]:
-        """Carry out the edit step by step; closing the generator cancels, its return value is the result."""
-        ...
-
-
-class InstructionEditor(Editor[InstructionEdit], Protocol):
-    """An editor that follows instructions, and says which it follows best."""
-
-    @property
-    def instructions(self) -> tuple[str, ...]:
-        """Instructions that its model says it is good at; empty where it says nothing."""
-        ...

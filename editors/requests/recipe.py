@@ -16,7 +16,8 @@ from PIL import Image, PngImagePlugin
 
 from editors.errors import EditFailed, InvalidEdit
 from editors.files import reason_of, replacing, user_path
-from editors.requests.edits import EditResult, InstructionEdit, PromptEdit
+from editors.requests.edits import InstructionEdit, PromptEdit
+from editors.requests.results import EditResult
 from editors.requests.rules import reference
 from editors.requests.spelling import as_json, spelled
 
@@ -140,6 +141,8 @@ def parameters(result: EditResult, *, times: int = 1) -> str:
         settings["Enlarged"] = f"{times} times, bicubic"
     if isinstance(edit, InstructionEdit):
         settings["Image CFG scale"] = edit.image_guidance_scale
+        if edit.only:
+            settings["Only"] = edit.only
         prompt = edit.edit_prompt
     else:
         prompt = edit.edited_prompt

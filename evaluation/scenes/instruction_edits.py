@@ -23,6 +23,7 @@ from evaluation.scenes.tools import Toolbox, pil, stacked
 
 MODEL: Final = "edit model"
 PARAPHRASED: Final = "edit model, paraphrased"
+HELD: Final = "edit model, held to where it acts"
 UNCHANGED: Final = "unchanged picture"
 CEILING: Final = "exact target, through the autoencoder"
 SDEDIT: Final = "SDEdit with the base"
@@ -49,6 +50,7 @@ class EditSection:
             "seed": job.seed,
             "paraphrase": job.paraphrase,
             "batch_size": job.batch_size,
+            "held_to": job.held_to,
         }
         for name in ("guidance_scale", "image_guidance_scale"):
             self.settings[name] = getattr(asked, name)
@@ -84,7 +86,7 @@ class EditSection:
         for method, pictures in made.items():
             readings = self.tools.judge.read(pictures)
             for (source, edit), picture, reading in zip(asked, pictures, readings, strict=True):
-                figures = _figures(edit, picture, reading)
+                figures = _figures(source, edit, picture, reading)
                 rows.append(
                     Row(section=self.name, method=method, kind=edit.kind, key=source.key, figures=figures)
                 )
@@ -93,7 +95,8 @@ class EditSection:
     @property
     def columns(self) -> tuple[str, ...]:
         """The pictures that the report shows of an edit, in order."""
-        middle = [MODEL, *([PARAPHRASED] if self.job.paraphrase else [])]
+        middle = [MODEL, *([] if self.job.held_to is None else [HELD])]
+        middle += [PARAPHRASED] if self.job.paraphrase else []
         middle += [SDEDIT] if self.job.baselines else []
         return ("source", *middle, "exact target")
 
@@ -104,16 +107,20 @@ class EditSection:
         if job.paraphrase:
             wordings[PARAPHRASED] = [edit.paraphrase for _, edit in asked]
         requests = [
-            job.instruction(pil(source.picture), prompt, source.number)
+            job.instruction(pil(source.picture), prompt, source.number, only=job.held_to)
             for prompts in wordings.values()
             for (source, _), prompt in zip(asked, prompts, strict=True)
         ]
         results = tools.edit.edit_many(requests, batch_size=job.batch_size)
-        edited = stacked([result.edited_image for result in results])
+        edited = stacked(
+            [result.reach.everywhere if result.reach else result.edited_image for result in results]
+        )
         made = {
             method: edited[place * len(asked) : (place + 1) * len(asked)]
             for place, method in enumerate(wordings)
         }
+        if job.held_to is not None:
+            made[HELD] = stacked([result.edited_image for result in results[: len(asked)]])
         if job.baselines:
             sources = np.stack([source.picture for source, _ in asked])
             targets = np.stack([edit.target for _, edit in asked])
@@ -129,14 +136,15 @@ class EditSection:
         return made
 
 
-def _figures(edit: HeldOutEdit, picture: Pixels, reading: Reading) -> dict[str, float | None]:
-    """Return what is said of one edited picture; nothing but the distance, where no change can be seen."""
+def _figures(source: Source, edit: HeldOutEdit, picture: Pixels, reading: Reading) -> dict[str, float | None]:
+    """Return what is said of one edited picture; nothing but distances, where no change can be seen."""
     claims = EditClaims.of(edit.edit)
-    distance = psnr(picture, edit.target)
-    if not claims.target:
-        return {"target": None, "rest": None, "both": None, "psnr": distance}
-    target, rest = claims.reached(reading), claims.kept(reading)
-    return {"target": float(target), "rest": float(rest), "both": float(target and rest), "psnr": distance}
+    found: dict[str, float | None] = dict.fromkeys(("target", "rest", "both"))
+    if claims.target:
+        target, rest = claims.reached(reading), claims.kept(reading)
+        found = {"target": float(target), "rest": float(rest), "both": float(target and rest)}
+    outside = psnr(picture, source.picture, edit.rest) if not edit.mask.all() else None
+    return {**found, "psnr": psnr(picture, edit.target), "outside": outside}
 
 
 def first_of_each_kind(sources: Sequence[Source], num: int) -> frozenset[tuple[int, str]]:

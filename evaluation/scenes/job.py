@@ -48,6 +48,8 @@ class ScenesJob:
         recipe: Of Prompt-to-Prompt, as in `PromptEdit`.
         cross_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
         self_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
+        held_to: Measure edits also as they are held to where their instruction acts, by `only` of
+            `InstructionEdit`, at this value; None does not.
         baselines: Measure the baselines too: unchanged picture, round trip, re-generation, SDEdit.
         judge: Folder of the judge; None takes the shipped one.
         scorer: Name or path of the scorer.
@@ -75,6 +77,7 @@ class ScenesJob:
     recipe: Literal["paper", "instruct_pix2pix"] = "paper"
     cross_replace_steps: float | None = None
     self_replace_steps: float | None = None
+    held_to: float | None = None
     baselines: bool = True
     judge: Path | None = None
     scorer: str = "pocket"
@@ -91,7 +94,7 @@ class ScenesJob:
             CHECKS.whole_number(name, getattr(self, name), 1, MAX_SCENES)
         CHECKS.whole_number("batch_size", self.batch_size, 1, MAX_BATCH)
         # The rules of edits live in their requests, those of scenes in their job: building one checks ours.
-        self.instruction(Image.new("RGB", (16, 16)), "check", 0)
+        self.instruction(Image.new("RGB", (16, 16)), "check", 0, only=self.held_to)
         self.prompt_edit("a check", "a check", 0)
         self.scenes()
 
@@ -125,16 +128,16 @@ class ScenesJob:
         return (self.seed + number) % NUM_SEEDS
 
     def instruction(
-        self, picture: Image.Image, edit_prompt: str, number: int, **scales: float
+        self, picture: Image.Image, edit_prompt: str, number: int, **options: float | None
     ) -> InstructionEdit:
-        """Return the request for an instruction edit of source `number`; `scales` replace the job's."""
+        """Return the request for an instruction edit of source `number`; `options` replace the job's."""
         own = {name: getattr(self, name) for name in ("guidance_scale", "image_guidance_scale")}
         return InstructionEdit(
             original_image=picture,
             edit_prompt=edit_prompt,
             num_inference_steps=self.num_inference_steps,
             seed=self.seed_of(number),
-            **{**own, **scales},
+            **{**own, **options},
         )
 
     def prompt_edit(self, original: str, edited: str, number: int, **options: Any) -> PromptEdit:

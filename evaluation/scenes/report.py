@@ -48,6 +48,7 @@ _EDIT: Final = {
     "rest": share("rest kept"),
     "both": share("both"),
     "psnr": decibels("PSNR to exact target, dB"),
+    "outside": decibels("PSNR to the source outside, dB"),
 }
 _CURVE: Final = {
     "direction": similarity("directional similarity"),
@@ -73,9 +74,10 @@ The *pull* of a word is how much nearer a picture is to the caption with it than
 three times as much; structure is measured against weight 1.""",
     "edit": """\
 *target reached*: the judge reads all that the edit changes as in the edited scene. *rest kept*: all else that
-the edited caption claims, and no other nouns. SDEdit is told the whole edited caption, and starts at strength
-0.6 (Meng et al., 2022, arXiv 2108.01073). *Paraphrased*: instructions worded in ways that were never trained
-on; the difference is taken pair by pair.""",
+the edited caption claims, and no other nouns. *Outside*: of the mask of the exact edit, for edits of a part.
+SDEdit is told the whole edited caption, and starts at strength 0.6 (Meng et al., 2022, arXiv 2108.01073).
+*Held to where it acts*: elsewhere the source, byte for byte. *Paraphrased*: instructions worded in ways that
+were never trained on; the difference is taken pair by pair.""",
     "curve": """\
 Similarity of the two pictures against directional similarity, by the scorer (Brooks et al., 2023, arXiv
 2211.09800, figure 8): higher and further to the right is better. Beside the points stands the image guidance

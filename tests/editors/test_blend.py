@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from editors.model.attention import AttentionSite
-from editors.prompt_to_prompt.blend import Blend, WordMaps, enlarge, feathered, shrink
+from editors.pictures.masks import enlarge, feathered, shrink
+from editors.prompt_to_prompt.blend import Blend, WordMaps
 
 SITES = [
     AttentionSite(name=f"{level}.{n}.{is_cross}", is_cross=is_cross, level=level)

@@ -1,12 +1,13 @@
 """The border: what it predicts is what the module says, and conditions without weight are not asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from editors import InstructionEdit, InstructPix2PixEditor
 from editors.guidance import Dual, Plain, cfg, dual
 from editors.model.conditioning import Conditioning
 from editors.model.loading.load import from_pipeline
@@ -100,3 +101,20 @@ def test_how_the_picture_enters_is_a_value() -> None:
     told = rows_of(2.0).conditioning
     output = Network(Asked(), Beside()).predict(latents, TIMESTEP, told, picture=picture)
     assert torch.equal(output, 2 * latents)
+
+
+def test_an_editor_follows_instructions_by_a_network_whose_picture_enters_otherwise() -> None:
+    """The picture stands beside the noise in the plane, and nothing but its way in is told to anyone."""
+    base = from_pipeline(tiny.pipeline(kind="base"))
+    assert base.kind == "base"
+    model = replace(base, picture_input=Beside())
+    assert model.kind == "edit"
+    edit = InstructionEdit(
+        original_image=tiny.photo((32, 32)), edit_prompt="make it red", num_inference_steps=2, seed=0
+    )
+    first, again = (InstructPix2PixEditor(model).edit(edit).edited_image for _ in range(2))
+    assert first.size == (32, 32) and first.tobytes() == again.tobytes()
+    other = replace(edit, original_image=tiny.photo((32, 32), seed=1), full_size="resize")
+    same = replace(edit, full_size="resize")
+    pictures = [InstructPix2PixEditor(model).edit(one).edited_image.tobytes() for one in (same, other)]
+    assert pictures[0] != pictures[1]  # what is drawn depends on the picture

@@ -244,6 +244,20 @@ def test_perfect_pictures_score_perfectly_and_doing_nothing_reaches_nothing(
     assert share(report, "edit", DIFFERENCE, MEAN, "target") == 0
 
 
+def test_edits_are_measured_as_they_are_held_to_where_they_act_in_the_same_run(
+    tmp_path: Path, models: dict[str, Any]
+) -> None:
+    only = {"only": ("edit",), "baselines": False, "paraphrase": False, "num_sources": 1}
+    plain, both = (_reading_sources(Toys(tmp_path, models)) for _ in range(2))
+    list(evaluate_scenes(job(tmp_path, **only), plain))
+    report = report_of(list(evaluate_scenes(job(tmp_path, held_to=0.5, **only), both)))
+    section = report.section("edit")
+    assert section is not None and section.methods() == (instruct.MODEL, instruct.HELD)
+    assert both.num_edits == plain.num_edits  # nothing is drawn for it
+    kept = [section.mean(method, "outside", MEAN) for method in section.methods()]
+    assert kept[0] is not None and kept[1] is not None and kept[1].mean >= kept[0].mean
+
+
 def test_the_report_has_every_part_and_its_pictures(whole: tuple[Path, ScenesReport]) -> None:
     out, report = whole
     section, curve = report.section("p2p"), report.section("curve")

@@ -5,12 +5,17 @@ from collections.abc import Generator
 from dataclasses import replace
 from threading import Event, current_thread
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 
 from editors import EditFailed, EditResult, IncompatibleModel, InstructionEdit, Step
 from editors.pictures.images import read_picture
+from editors.relevance import Reach
 from editors.requests.settings import STANDARD, resolve
+
+LEFT_HALF = np.repeat(np.array([[1, 1, 1, 1, 0.2, 0.2, 0.2, 0.2]], np.float32), 8, axis=0)
+"""Where its words act."""
 
 
 class NegativeEditor:
@@ -70,10 +75,15 @@ class NegativeEditor:
             finished = True
         finally:
             self.closed_early += not finished
+        reach = None
+        if edit.only is not None:
+            reach = Reach(relevance=LEFT_HALF, original=original.convert("RGB"), everywhere=edited)
+            edited = reach.at(edit.only)
         return EditResult(
             edited_image=edited,
             original_image=original,
             edit=resolved.edit,
+            reach=reach,
             seed=resolved.seed,
             num_unet_rows=3 * num_steps,
             seconds=self.seconds_a_step * num_steps,

@@ -186,7 +186,7 @@ def test_whatever_a_program_sends_is_no_error_of_the_server(url, path, body, sta
 def test_the_older_way_takes_all_fields_in_order(url, photo):
     with photo.open("rb") as file:
         (place,) = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=180).json()
-    data = [{"path": place}, "make it night", None, None, 3, 7, None, None]
+    data = [{"path": place}, "make it night", None, None, 3, 7, None, None, 0.5]
     begun = httpx.post(f"{url}gradio_api/call/edit", json={"data": data}, timeout=180)
     with httpx.stream("GET", f"{url}gradio_api/call/edit/{begun.json()['event_id']}", timeout=180) as stream:
         assert "event: complete" in list(stream.iter_lines())

@@ -370,6 +370,33 @@ def test_undo_and_redo_lead_from_picture_to_picture(visit, editor, photo):
     assert visit.complaints == []
 
 
+def test_the_result_is_held_to_where_the_words_act_and_nothing_is_drawn_again(visit, editor, photo):
+    """By keys, too; however far the slider goes, it is one result and one step."""
+    slider = visit.tab.locator("#only input[type=range]").first
+    strip = visit.tab.locator("#edit-history img")
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("seed 7.")
+    visit.compared()
+    slider.focus()
+    for _ in range(8):
+        visit.tab.keyboard.press("ArrowRight")
+    visit.says("only 0.4, ")
+    visit.says("Nothing was drawn again")
+    visit.until(lambda: strip.count() == 2)
+    for _ in range(4):
+        visit.tab.keyboard.press("ArrowRight")
+    visit.says("only 0.6, ")
+    assert strip.count() == 2 and len(editor.edits) == 1
+    visit.tab.locator("#undo").click()
+    visit.says("Undone. Shown: “make it night”: follow 7.5, keep 1.5, 20 steps")
+    visit.tab.locator("#redo").click()
+    visit.says("only 0.6, ")
+    visit.ask("make it night")
+    visit.until(lambda: len(editor.edits) == 2 and editor.edits[-1].only == 0.6)
+    assert visit.complaints == []
+
+
 def test_stronger_is_one_step(visit, editor, photo):
     visit.upload(photo)
     visit.ask("make it night")

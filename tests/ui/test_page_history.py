@@ -13,7 +13,7 @@ from editors.requests.recipe import read_recipe
 from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.components.history import LIMIT, History, keep
+from ui.components.history import LIMIT, History, keep, keep_held
 from ui.components.lineage import lineage
 from ui.components.reload import Tokens
 from ui.components.strength import Strength
@@ -58,6 +58,35 @@ def test_the_oldest_result_goes_with_its_files_when_there_is_no_room(tmp_path):
         history = history.with_entry(entry)
     assert [entry.settings["seed"] for entry in history.entries] == list(range(LIMIT, 0, -1))
     assert not any(path.exists() for path in entries[0].files)
+    assert all(path.exists() for entry in history.entries for path in entry.files)
+
+
+def test_a_result_can_be_held_to_where_its_words_act_as_if_it_had_been_asked_so(tmp_path):
+    editor, asked = NegativeEditor(), InstructionEdit(original_image=tiny.photo((40, 30)), edit_prompt="x")
+    whole = keep(editor.edit(replace(asked, only=0.0)), tmp_path)
+    held = keep_held(whole, 0.6, tmp_path)
+    wanted = editor.edit(replace(asked, only=0.6))
+    assert held is not None and held.is_held and not held.files & whole.files
+    with Image.open(held.edited) as edited:
+        assert edited.tobytes() == wanted.edited_image.tobytes()
+    assert read_recipe(held.edited).settings == {**read_recipe(whole.edited).settings, "only": 0.6}
+    assert "only 0.6" in held.caption and "only" not in whole.caption
+    back = keep_held(held, 0.0, tmp_path)
+    assert back is not None and back.edited_reference == whole.edited_reference
+    assert keep_held(keep(result(), tmp_path), 0.5, tmp_path) is None  # made where nobody asked
+
+
+def test_a_result_in_the_place_of_another_takes_its_number_and_keeps_few_of_its_files(tmp_path):
+    history = History().opened(tmp_path)
+    assert history.folder is not None
+    results = [keep(result(seed), history.folder) for seed in range(20)]
+    history = history.with_entry(results[0]).with_entry(results[1])
+    for other in results[2:]:
+        history = history.with_other(1, other)
+    assert [entry.number for entry in history.entries] == [2, 1]
+    assert history.entries[1].settings["seed"] == 19
+    assert not any(path.exists() for path in results[0].files)
+    assert not results[18].original.exists() and results[18].edited.exists()
     assert all(path.exists() for entry in history.entries for path in entry.files)
 
 

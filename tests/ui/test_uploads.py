@@ -67,7 +67,7 @@ def values(types, path, **other):
     made = {
         "image": file,
         "imageeditor": {"background": file, "layers": [file], "composite": None, "id": None},
-        "slider": 2,
+        "slider": 1,
     }
     texts = iter(["make it night", ""])  # the instruction, and no seed
     return [next(texts) if kind == "textbox" else made.get(kind) for kind in types]
@@ -144,7 +144,9 @@ def test_an_edit_leaves_its_upload_and_its_result_and_nothing_of_its_previews(tm
         assert set(pictures(Path(UPLOADS.name))) - before == {Path(place)}
         made = [path for folder in tmp_path.glob("wordbrush-*/session-*") for path in pictures(folder)]
         assert sorted(path.name.partition("-")[0] for path in made) == [
+            "everywhere.png",
             "original.png",
+            "relevance.npy",
             "thumbnail.png",
             "wordbrush",
         ]

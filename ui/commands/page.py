@@ -12,7 +12,7 @@ import typer
 from editors.files import read_text, user_path
 from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model, is_edit_model
-from editors.requests.edits import InstructionEditor
+from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
 from ui.commands.edit import Model
 from ui.errors import InvalidOption, UnusablePlace

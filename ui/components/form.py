@@ -22,6 +22,7 @@ LABELS = {
     "edit_prompt": "What should change?",
     "guidance_scale": "How strongly to follow the instruction",
     "image_guidance_scale": "How much to keep of the picture",
+    "only": "Only where the words act",
     "num_inference_steps": "Steps",
     "seed": "Seed",
     "mask": "Paint where it may change",
@@ -36,7 +37,12 @@ PROMPT_LABELS = {
     "seed": "Seed",
 }
 """The fields that the Prompts tab asks for besides its board, in the order of its inputs."""
-SLIDERS = {"guidance_scale": (0, 20), "image_guidance_scale": (0, 5), "num_inference_steps": (1, 100)}
+SLIDERS = {
+    "guidance_scale": (0, 20),
+    "image_guidance_scale": (0, 5),
+    "only": (0, 1),
+    "num_inference_steps": (1, 100),
+}
 """Field -> what its slider spans; a value from elsewhere that lies beyond makes the slider longer."""
 MOST_PICTURES = 256
 """Of so many uploads it is remembered whether they can be read; one is looked into at a time."""
@@ -53,6 +59,7 @@ class Form:
     edit_prompt: Any
     guidance_scale: Any
     image_guidance_scale: Any
+    only: Any
     num_inference_steps: Any
     seed: Any
     mask: Any
@@ -70,6 +77,8 @@ class Form:
 def _update(name: str, value: Any) -> Any:
     if name == "seed":
         return gr.update(value="" if value is None else str(value))
+    if name == "only":  # a request that does not ask for it lets everything change
+        return gr.update(value=value or 0)
     if name not in SLIDERS or value is None:
         return gr.update(value=value)
     low, high = SLIDERS[name]

@@ -11,14 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from editors import EditResult, PromptEdit
-from editors.files import linked
-from editors.pictures.images import read_picture
-from editors.requests.recipe import enlarged, save_png
+import numpy as np
+from PIL import Image
+
+from editors import EditFailed, EditResult, InstructionEdit, PromptEdit
+from editors.files import linked, reason_of
+from editors.pictures.images import read_mask, read_picture
+from editors.relevance import Reach
+from editors.requests.recipe import enlarged, read_recipe, save_png
 from editors.requests.rules import reference
 
 LIMIT = 24
 """Results that are kept; the oldest goes when another comes."""
+MOST_OUTDATED = 24
+"""Files of results that others have taken the place of."""
 DRAWN_SIDE = 512
 """Pixels that pictures which were drawn smaller are enlarged to, by a whole number."""
 THUMBNAIL = 192
@@ -36,10 +42,14 @@ class Entry:
         size: (width, height) of both pictures.
         settings: The fields of the request but for its pictures, the seed filled in.
         mask: File of the mask; None where everything might change.
+        relevance: File of where the words act, (h, w); None where nobody asked.
+        everywhere: File of the edit of all of the picture, where that was asked.
         original_reference: Names the picture that was edited by its pixels.
         edited_reference: Names the result by its pixels.
         number: Which of the session's results it is, from 1; 0 where it is none of them yet.
         parent: Number of the result that it was made from; None where that is a picture from elsewhere.
+        is_held: Whether it is another one that was held to where its words act, and may be held otherwise.
+        outdated: Files of what stood in its place before, which a browser may still be asking for.
     """
 
     original: Path
@@ -48,10 +58,14 @@ class Entry:
     size: tuple[int, int]
     settings: Mapping[str, Any]
     mask: Path | None = None
+    relevance: Path | None = None
+    everywhere: Path | None = None
     original_reference: str = ""
     edited_reference: str = ""
     number: int = 0
     parent: int | None = None
+    is_held: bool = False
+    outdated: tuple[Path, ...] = ()
 
     @property
     def words(self) -> str:
@@ -76,6 +90,7 @@ class Entry:
         parts = [
             f"follow {self.settings['guidance_scale']:g}",
             *([f"keep {keep:g}"] if keep is not None else []),
+            *([f"only {only:g}"] if (only := self.settings.get("only")) else []),
         ]
         return ", ".join(
             [*parts, *(f"{word} × {weight:g}" for word, weight in weights.items() if weight != 1)]
@@ -84,13 +99,17 @@ class Entry:
     @property
     def files(self) -> frozenset[Path]:
         """All that it keeps on disk."""
-        files = {self.original, self.edited, self.thumbnail, self.mask}
+        files = {
+            *(self.original, self.edited, self.thumbnail),
+            *(self.mask, self.relevance, self.everywhere),
+            *self.outdated,
+        }
         return frozenset(path for path in files if path is not None)
 
     def copied(self, folder: Path) -> "Entry":
         """Return it with files of its own in a folder."""
         place = Path(tempfile.mkdtemp(dir=folder))
-        links = {path: place / path.name for path in self.files}
+        links = {path: place / path.name for path in replace(self, outdated=()).files}
         for path, link in links.items():
             linked(path, link)
         return replace(
@@ -99,6 +118,9 @@ class Entry:
             edited=links[self.edited],
             thumbnail=links[self.thumbnail],
             mask=None if self.mask is None else links[self.mask],
+            relevance=None if self.relevance is None else links[self.relevance],
+            everywhere=None if self.everywhere is None else links[self.everywhere],
+            outdated=(),
         )
 
 
@@ -130,6 +152,18 @@ class History:
         entries = (self._placed(entry), *self.entries)
         delete(entries[LIMIT:], but=(*entries[:LIMIT], *but))
         return replace(self, entries=entries[:LIMIT])
+
+    def with_other(self, place: int, entry: Entry, *, but: Iterable[Entry] = ()) -> "History":
+        """Return the history with another result in the place of one, as `with_entry` says.
+
+        Files of the newest that stood there stay: a browser may still be on its way to them.
+        """
+        old = self.entries[place]
+        outdated = (*old.outdated, old.edited, old.thumbnail)[-MOST_OUTDATED:]
+        new = replace(entry, number=old.number, parent=old.parent, outdated=outdated)
+        entries = (*self.entries[:place], new, *self.entries[place + 1 :])
+        delete([old], but=(*entries, *but))
+        return replace(self, entries=entries)
 
     def _placed(self, entry: Entry) -> Entry:
         """Return an entry with its number, and that of the newest result that shows what it was made from."""
@@ -179,12 +213,15 @@ def keep(result: EditResult, folder: Path) -> Entry:
     enlarged(result.original_image, times).save(original, compress_level=1)
     source = result.original_image if edit.original_image is None else edit.original_image
     save_png(result, edited, times=times)
-    small = result.edited_image.copy()
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    small.save(thumbnail)
+    _save_small(result.edited_image, thumbnail)
     if edit.mask is not None:
         mask = place / "mask.png"
         read_picture("mask", edit.mask).with_alpha().save(mask)
+    relevance = everywhere = None
+    if result.reach is not None:
+        relevance, everywhere = place / "relevance.npy", place / "everywhere.png"
+        np.save(relevance, result.reach.relevance)
+        result.reach.everywhere.save(everywhere, compress_level=1)
     pictures = ("original_image", "mask")
     names = [name for name in type(edit).__dataclass_fields__ if name not in pictures]
     return Entry(
@@ -194,6 +231,69 @@ def keep(result: EditResult, folder: Path) -> Entry:
         size=(times * result.edited_image.width, times * result.edited_image.height),
         settings={name: getattr(edit, name) for name in names},
         mask=mask,
+        relevance=relevance,
+        everywhere=everywhere,
         original_reference=reference(read_picture("original_image", source)),
         edited_reference=reference(enlarged(result.edited_image, times)),
+    )
+
+
+def _save_small(picture: Image.Image, place: Path) -> None:
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(place)
+
+
+def keep_held(entry: Entry, only: float, folder: Path) -> Entry | None:
+    """Write a result as it is at another `only`, beside it; None where nobody asked where its words act.
+
+    Raises:
+        InvalidEdit: One of its files is no longer there.
+        EditFailed: It cannot be written.
+    """
+    result = held_to(entry, only)
+    if result is None:
+        return None
+    try:
+        other = entry.copied(folder)
+        for path in (other.edited, other.thumbnail):  # links to those of the other
+            path.unlink()
+    except OSError as error:
+        raise EditFailed(f"The picture cannot be kept ({reason_of(error)}); make room on the disk.") from None
+    save_png(result, other.edited)
+    _save_small(result.edited_image, other.thumbnail)
+    return replace(
+        other,
+        settings={**entry.settings, "only": only},
+        edited_reference=reference(result.edited_image),
+        is_held=True,
+    )
+
+
+def held_to(entry: Entry, only: float) -> EditResult | None:
+    """Return a result as it would be at another `only`: nothing is drawn; None where nobody asked for that.
+
+    Raises:
+        InvalidEdit: One of its files is no longer there.
+    """
+    if entry.relevance is None or entry.everywhere is None:
+        return None
+    recipe = read_recipe(entry.edited)
+    original, everywhere = (
+        read_picture("original_image", path).with_alpha() for path in (entry.original, entry.everywhere)
+    )
+    mask = None if entry.mask is None else read_mask("mask", entry.mask, original.size)
+    reach = Reach(relevance=np.load(entry.relevance), original=original, everywhere=everywhere, mask=mask)
+    edit = InstructionEdit(**{**entry.settings, "original_image": original, "mask": entry.mask, "only": only})
+    assert edit.seed is not None  # that of the result
+    return EditResult(
+        edited_image=reach.at(only),
+        original_image=original,
+        edit=edit,
+        seed=edit.seed,
+        num_unet_rows=0,
+        seconds=0.0,
+        model=recipe.model,
+        scheduler=recipe.scheduler,
+        reach=reach,
     )

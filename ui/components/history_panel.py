@@ -132,7 +132,7 @@ class Panel:
         """Take the result that is shown as the picture to edit next; the words are yours to write."""
         now = self.now(values)
         if now.entry is None:
-            return {}
+            return self.screen.unchanged
         filled = self.fill(now, {"original_image": str(now.entry.edited)})
         return {**filled, self.screen.status: "This is now the picture. What should change next?"}
 
@@ -141,7 +141,7 @@ class Panel:
         now = self.now(values)
         entry = now.entry
         if entry is None:
-            return {}
+            return self.screen.unchanged
         mask = None if entry.mask is None else str(entry.mask)
         settings = {**entry.settings, "original_image": str(entry.original), "mask": mask}
         return {**self.fill(now, settings), self.screen.status: f"As it was asked: {told(entry)}"}
@@ -158,7 +158,7 @@ class Panel:
 
     def _led(self, now: Now, way: tuple[Trail, Moment] | None, words: str) -> Update:
         if way is None:
-            return {}
+            return self.screen.unchanged
         trail, then = way
         place = now.history.place(then.result)
         if place is not None:

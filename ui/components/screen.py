@@ -73,6 +73,11 @@ class Screen:
         parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.versus]
         return [*parts, *self.actions]
 
+    @property
+    def unchanged(self) -> dict[Any, Any]:
+        """The updates that change nothing; gradio takes none at all for too few."""
+        return {self.status: gr.skip()}
+
     def started(self) -> dict[Any, Any]:
         """Return the updates for an edit that begins."""
         return {

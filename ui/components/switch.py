@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from editors import EditorError
-from editors.requests.edits import InstructionEditor
+from editors.requests.results import InstructionEditor
 from ui.components.form import Form, refusal
 from ui.components.literal import literal
 from ui.components.screen import QUIET

@@ -4,7 +4,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from threading import Lock
 
-from editors.requests.edits import EditResult, InstructionEdit, InstructionEditor, Step
+from editors.requests.edits import InstructionEdit
+from editors.requests.results import EditResult, InstructionEditor, Step
 from editors.requests.settings import Settings
 
 

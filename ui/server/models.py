@@ -15,7 +15,7 @@ from editors import EditorError, IncompatibleModel
 from editors.below import found_below
 from editors.files import user_path
 from editors.model.loading.kinds import is_edit_model
-from editors.requests.edits import InstructionEditor
+from editors.requests.results import InstructionEditor
 from trainer.config import InstructPix2PixConfig, read_config
 from trainer.errors import InvalidConfig
 from trainer.runs.checkpoint import reached

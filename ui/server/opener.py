@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from editors import IncompatibleModel
-from editors.requests.edits import InstructionEditor
+from editors.requests.results import InstructionEditor
 from trainer.errors import TrainerError
 from ui.server.edit_thread import in_passing
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from editors import EditResult
 from editors.pictures.images import read_picture
-from editors.requests.edits import Edit, Editor, EditT
+from editors.requests.edits import Edit
 from editors.requests.picture import Picture
+from editors.requests.results import Editor, EditT
 
 PREVIEW_SIDE = 512
 """Longest side, in pixels, of what is shown while an edit runs; the result is shown at the photo's size."""

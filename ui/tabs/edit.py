@@ -153,8 +153,11 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
         wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
         wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
     ]
+    held = form.only.input(
+        edits.hold, [*form.inputs, *edits.states], edits.holding, trigger_mode="always_last", **QUIET
+    )
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
-    wire_steps(panel, running)
+    wire_steps(panel, [*running, held])
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
 
 
@@ -193,6 +196,14 @@ def _form(
             ("image_guidance_scale", 0.05, "Raise it if too much changes."),
         )
     }
+    sliders["only"] = Dial(
+        *SLIDERS["only"],
+        value=0,
+        step=0.05,
+        label=LABELS["only"],
+        info="0: everywhere. The higher, the less of the picture changes; also of the result that is shown.",
+        elem_id="only",
+    )
     small = _small_buttons()
     steps, seed, roll = _fine_tune(recommended)
     form = Form(

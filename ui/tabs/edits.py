@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from editors import InstructionEdit
+from editors import EditorError, InstructionEdit
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
-from ui.components.form import LABELS, request_of
-from ui.components.history import Entry, History, delete
+from ui.components.form import LABELS, refusal, request_of
+from ui.components.history import Entry, History, delete, keep_held
 from ui.components.history_panel import Panel
 from ui.components.screen import told
 from ui.components.strength import Strength
 from ui.tabs.runs import Ending, Runs, Update
 
 VARIATIONS = 4
+MOVED = "Nothing was drawn again; the rest is the picture as it was."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,6 +63,37 @@ class Edits:
     def grid(self, *values: Any) -> Iterator[Update]:
         """Edit the picture at all strengths around the present one, on one noise."""
         yield from self._run(values, self._grid)
+
+    @property
+    def holding(self) -> list[Any]:
+        """What `hold` changes."""
+        return [*self.runs.screen.outputs, self.panel.before]
+
+    def hold(self, *values: Any) -> Update:
+        """Hold the result that is shown to where its words act; nothing is drawn again.
+
+        The slider may go on: the result that it makes is held otherwise, and no further one is made.
+        """
+        now, screen = self.panel.now(values), self.runs.screen
+        _, cells, _ = values[len(self.panel.inputs) :]
+        entry, place, only, folder = now.entry, now.shown, now.form["only"], now.history.folder
+        if entry is None or place is None or folder is None or only == entry.settings.get("only"):
+            return screen.unchanged
+        try:
+            held = keep_held(entry, only, folder)
+        except EditorError as error:
+            return {screen.status: refusal(error)}
+        if held is None:  # the result was made where nobody asked
+            return screen.unchanged
+        if entry.is_held:
+            history = now.history.with_other(place, held, but=cells)
+        else:
+            history, place = now.history.with_entry(held, but=cells), 0
+        return {
+            **screen.with_new(history, place),
+            screen.status: f"{told(history.entries[place])} {MOVED}",
+            **({} if entry.is_held else {self.panel.before: now.moment.marked()}),
+        }
 
     def _run(
         self,

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol
 import gradio as gr
 
 from editors import EditorError, EditResult
-from editors.requests.edits import Editor, EditT, EditT_contra
+from editors.requests.results import Editor, EditT, EditT_contra
 from ui.components.elements import asset
 from ui.components.form import refusal
 from ui.components.history import Entry, History, keep

@@ -10,7 +10,8 @@ from typing import Final
 
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import Inversion, Step
+from editors.requests.edits import Inversion
+from editors.requests.results import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from editors.diffusion import noise
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 
 @dataclass(frozen=True, slots=True)

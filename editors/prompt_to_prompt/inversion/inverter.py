@@ -9,7 +9,7 @@ from editors.guidance import Plain
 from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.inversion.levels import Level, levels
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 
 class Inverter:

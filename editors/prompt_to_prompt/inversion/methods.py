@@ -7,7 +7,8 @@ from typing import Final, Protocol
 
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import INVERSIONS, Inversion, Step
+from editors.requests.edits import INVERSIONS, Inversion
+from editors.requests.results import Step
 
 
 class Method(Protocol):

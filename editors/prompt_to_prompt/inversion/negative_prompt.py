@@ -10,7 +10,7 @@ from typing import Final
 
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from editors.guidance import cfg
 from editors.prompt_to_prompt.inversion.inverter import Inverter
 from editors.prompt_to_prompt.inversion.levels import Level, levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
-from editors.requests.edits import Step
+from editors.requests.results import Step
 
 _INNER_STEPS = 10
 _LEARNING_RATE = 1e-2
