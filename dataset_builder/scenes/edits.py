@@ -15,7 +15,7 @@ from dataset_builder.scenes import changes
 from dataset_builder.scenes.changes import ChangeMaker
 from dataset_builder.scenes.errors import InvalidScene
 from dataset_builder.scenes.instructions import PHRASINGS
-from dataset_builder.scenes.scene import Scene, World
+from dataset_builder.scenes.scene import CHECKS, Scene, World
 from dataset_builder.scenes.seeds import choose, generator
 from dataset_builder.scenes.splits import split_of
 from dataset_builder.scenes.worlds import world_of
@@ -70,8 +70,7 @@ class SceneEdit:
     paraphrase: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in EDIT_KINDS:
-            raise InvalidScene(f"kind is '{self.kind}', but must be one of {', '.join(EDIT_KINDS)}.")
+        CHECKS.choice("kind", self.kind, EDIT_KINDS)
         if self.original.seed != self.edited.seed:
             raise InvalidScene(
                 "the two scenes of an edit must share one seed, or everything in them would differ."
