@@ -34,11 +34,6 @@ from editors.requests.results import EditResult, Step
 from editors.requests.settings import ResolvedEdit, Settings
 from editors.running import failures_explained, require_finite
 
-WHOLE = (
-    "The instruction seems to be about the whole picture: with `only` parts of it stay as they were. Lower "
-    "it, or leave it out."
-)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Job:
@@ -173,7 +168,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         )
         can = f"This model is good at: {', '.join(self.instructions)}."
         told = (*job.photo.picture.notes, *doubts, *((can,) if doubts and self.instructions else ()))
-        return told if reach is None or reach.is_of_a_part or not job.edit.only else (*told, WHOLE)
+        return told if reach is None or job.edit.only is None else (*told, *reach.notes(job.edit.only))
 
     def _finish(
         self, job: _Job, edited: Tensor, image_latents: Tensor, relevance: NDArray[np.float32] | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
 from evaluation.benchmark import PictureFolder, Row
 from evaluation.sampling import model_hash
+from evaluation.summary import first_of_each
 
 EDITED: Final = "edited"
 Sample: TypeAlias = Mapping[str, Any]
@@ -71,6 +73,31 @@ def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
 
 def _nothing(job: Asking) -> InstructionEdit:
     return request(job, Image.new("RGB", (16, 16)), "check", 0)
+
+
+def first_pictures(
+    out: Path, run: str, samples: Iterable[Sample], rows: Sequence[Row], num: int
+) -> list[tuple[Sample, tuple[NDArray[Any], ...]]]:
+    """Return the first samples of each kind, as they came, with source, edit and target, (H, W, 3) each.
+
+    Args:
+        out: Folder of the measurement.
+        run: Hash of all that its rows depend on.
+        samples: All of them.
+        rows: Theirs.
+        num: How many of each kind.
+    """
+    edited = [row for row in rows if row.method == EDITED]
+    shown = {row.key for row in first_of_each(edited, lambda row: row.kind, num)}
+    kept = PictureFolder(out, run)
+    return [
+        (
+            sample,
+            (sample[records.ORIGINAL_IMAGE], kept.strip(sample["__key__"]), sample[records.EDITED_IMAGE]),
+        )
+        for sample in samples
+        if sample["__key__"] in shown
+    ]
 
 
 class ExactEdits(ABC):

@@ -27,8 +27,8 @@ from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
 from editors.files import user_path
 from evaluation import edit_runs
-from evaluation.benchmark import Measured, PictureFolder, Row, measured
-from evaluation.edit_runs import EDITED, ExactEdits, Sample
+from evaluation.benchmark import Measured, Row, measured
+from evaluation.edit_runs import EDITED, ExactEdits, Sample, first_pictures
 from evaluation.figures import psnr
 from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import (
@@ -44,7 +44,7 @@ from evaluation.report import (
 )
 from evaluation.sampling import through_autoencoder
 from evaluation.sizes import named, sized
-from evaluation.summary import BenchmarkReport, first_of_each, lines_of
+from evaluation.summary import BenchmarkReport, lines_of
 
 MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
@@ -213,16 +213,11 @@ def _title(report: BenchmarkReport) -> str:
 
 def _publish(job: EvalJob, info: PairSamples, report: BenchmarkReport, rows: Sequence[Row]) -> None:
     """Write the report in its three forms; the pictures are the first of each kind."""
-    edited = [row for row in rows if row.method == EDITED]
-    shown = {row.key for row in first_of_each(edited, lambda row: row.kind, GRID_ROWS_PER_KIND)}
-    pictures = PictureFolder(job.out, report.run)
-    drawn = []
-    for sample in info.samples():
-        if (key := sample["__key__"]) in shown:
-            three = (sample[records.ORIGINAL_IMAGE], pictures.strip(key), sample[records.EDITED_IMAGE])
-            drawn.append(
-                GridRow(label=f"{sample[records.KIND]}: {sample[records.EDIT_PROMPT]}", pictures=three)
-            )
+    firsts = first_pictures(job.out, report.run, info.samples(), rows, GRID_ROWS_PER_KIND)
+    drawn = [
+        GridRow(label=f"{sample[records.KIND]}: {sample[records.EDIT_PROMPT]}", pictures=pictures)
+        for sample, pictures in firsts
+    ]
     drawn.sort(key=lambda row: row.label)
     page = (
         f"# Figures of {report.model} on held-out pairs",

@@ -29,8 +29,8 @@ from editors.files import user_path
 from editors.model.photo import Photo
 from editors.requests.rules import SEED
 from evaluation import edit_runs
-from evaluation.benchmark import Measured, PictureFolder, Row, measured
-from evaluation.edit_runs import EDITED, ExactEdits, Sample
+from evaluation.benchmark import Measured, Row, measured
+from evaluation.edit_runs import EDITED, ExactEdits, Sample, first_pictures
 from evaluation.figures import psnr, ssim
 from evaluation.photo_pairs import PhotoPairs
 from evaluation.report import (
@@ -45,7 +45,7 @@ from evaluation.report import (
     similarity,
     table_by_kind,
 )
-from evaluation.summary import BenchmarkReport, first_of_each, lines_of
+from evaluation.summary import BenchmarkReport, lines_of
 
 MAX_PHOTOS: Final = 100_000
 UNDONE: Final = "undone"
@@ -188,14 +188,8 @@ def _title(report: BenchmarkReport) -> str:
 
 def _publish(job: PhotosJob, info: DatasetInfo, report: BenchmarkReport, rows: Sequence[Row]) -> None:
     """Write the report in its three forms; the pictures are the first of each target, as they came."""
-    edited = [row for row in rows if row.method == EDITED]
-    shown = {row.key for row in first_of_each(edited, lambda row: row.kind, SHOWN)}
-    pictures = PictureFolder(job.out, report.run)
-    drawn = []
-    for sample in info.samples():
-        if (key := sample["__key__"]) in shown:
-            three = (sample[records.ORIGINAL_IMAGE], pictures.strip(key), sample[records.EDITED_IMAGE])
-            drawn.append(GridRow(label=sample[records.EDIT_PROMPT], pictures=three))
+    firsts = first_pictures(job.out, report.run, info.samples(), rows, SHOWN)
+    drawn = [GridRow(label=sample[records.EDIT_PROMPT], pictures=pictures) for sample, pictures in firsts]
     page = (
         table_by_kind(report, _COLUMNS, title=_title(report), first="asked for", counted="num").markdown(),
         settings_line(report.settings, report.run),

@@ -234,18 +234,12 @@ def _through(model: DiffusionModel, _case: PieCase, picture: Image.Image, _numbe
 def _grid(job: PieJob, bench: PieBench, methods: Sequence[_Method]) -> Pixels:
     """Draw the first entries of each kind beside what every method made of them; white where it failed."""
     folders = [PictureFolder(job.out, method.run) for method in methods]
-    shown = sorted(
-        first_of_each(bench.cases, lambda case: case.editing_type, 2), key=_order_of_kinds(bench.cases)
-    )
+    kinds = list(dict.fromkeys(case.editing_type for case in bench.cases))
+    firsts = first_of_each(bench.cases, lambda case: case.editing_type, 2)
+    shown = sorted(firsts, key=lambda case: kinds.index(case.editing_type))
     rows = []
     for case in shown[:_GRID_CASES]:
         source, name = np.asarray(bench.picture(case)), _file_name(case)
         made = (folder.strip(name) if folder.has(name) else np.full_like(source, 255) for folder in folders)
         rows.append(GridRow(label=f"{case.editing_type}: {case.edit_prompt}", pictures=(source, *made)))
     return draw_grid(("source", *(method.name for method in methods)), rows)
-
-
-def _order_of_kinds(cases: Sequence[PieCase]) -> Callable[[PieCase], int]:
-    """Return what sorts entries by their kind, in the order in which kinds first come."""
-    order = {kind: place for place, kind in enumerate(dict.fromkeys(case.editing_type for case in cases))}
-    return lambda case: order[case.editing_type]

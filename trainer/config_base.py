@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
@@ -167,6 +168,7 @@ class TrainConfig:
         CHECKS.choice(name, getattr(self, name), choices)
 
     @classmethod
+    @cache
     def marked(cls, *marks: Mark) -> frozenset[str]:
         """Return the fields that bear one of some marks."""
         hints = get_type_hints(cls, include_extras=True)

@@ -77,7 +77,7 @@ class EditSection:
         asked = [(source, edit) for source in sources for edit in source.edits]
         if not asked:
             return []
-        made = self._pictures(asked)
+        made, of_a_part = self._pictures(asked)
         for place, (source, edit) in enumerate(asked):
             if (source.number, edit.kind) in self.shown:
                 strip = [made[name][place] for name in self.columns[1:-1]]
@@ -85,8 +85,10 @@ class EditSection:
         rows = []
         for method, pictures in made.items():
             readings = self.tools.judge.read(pictures)
-            for (source, edit), picture, reading in zip(asked, pictures, readings, strict=True):
-                figures = _figures(source, edit, picture, reading)
+            for place, (source, edit) in enumerate(asked):
+                figures = _figures(source, edit, pictures[place], readings[place])
+                if method == HELD:
+                    figures["of_a_part"] = of_a_part[place]
                 rows.append(
                     Row(section=self.name, method=method, kind=edit.kind, key=source.key, figures=figures)
                 )
@@ -100,8 +102,8 @@ class EditSection:
         middle += [SDEDIT] if self.job.baselines else []
         return ("source", *middle, "exact target")
 
-    def _pictures(self, asked: Sequence[AskedEdit]) -> dict[str, Pixels]:
-        """Make the pictures of every method, each (B, H, W, 3)."""
+    def _pictures(self, asked: Sequence[AskedEdit]) -> tuple[dict[str, Pixels], list[float]]:
+        """Make the pictures of every method, each (B, H, W, 3), and say which held edits are of a part."""
         job, tools = self.job, self.tools
         wordings = {MODEL: [edit.edit.edit_prompt for _, edit in asked]}
         if job.paraphrase:
@@ -119,8 +121,10 @@ class EditSection:
             method: edited[place * len(asked) : (place + 1) * len(asked)]
             for place, method in enumerate(wordings)
         }
+        first = results[: len(asked)]
+        of_a_part = [float(result.reach.is_of_a_part) for result in first if result.reach]
         if job.held_to is not None:
-            made[HELD] = stacked([result.edited_image for result in results[: len(asked)]])
+            made[HELD] = stacked([result.edited_image for result in first])
         if job.baselines:
             sources = np.stack([source.picture for source, _ in asked])
             targets = np.stack([edit.target for _, edit in asked])
@@ -133,7 +137,7 @@ class EditSection:
                 self.how,
                 strength=SDEDIT_STRENGTH,
             )
-        return made
+        return made, of_a_part
 
 
 def _figures(source: Source, edit: HeldOutEdit, picture: Pixels, reading: Reading) -> dict[str, float | None]:

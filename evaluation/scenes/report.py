@@ -50,6 +50,7 @@ _EDIT: Final = {
     "psnr": decibels("PSNR to exact target, dB"),
     "outside": decibels("PSNR to the source outside, dB"),
 }
+_HELD: Final = {**_EDIT, "of_a_part": share("said to be of a part")}
 _CURVE: Final = {
     "direction": similarity("directional similarity"),
     "image_image": similarity("picture similarity"),
@@ -76,7 +77,8 @@ three times as much; structure is measured against weight 1.""",
 *target reached*: the judge reads all that the edit changes as in the edited scene. *rest kept*: all else that
 the edited caption claims, and no other nouns. *Outside*: of the mask of the exact edit, for edits of a part.
 SDEdit is told the whole edited caption, and starts at strength 0.6 (Meng et al., 2022, arXiv 2108.01073).
-*Held to where it acts*: elsewhere the source, byte for byte. *Paraphrased*: instructions worded in ways that
+*Held to where it acts*: elsewhere the source, byte for byte; *said to be of a part*: share of edits that are
+not told to be about the whole picture. *Paraphrased*: instructions worded in ways that
 were never trained on; the difference is taken pair by pair.""",
     "curve": """\
 Similarity of the two pictures against directional similarity, by the scorer (Brooks et al., 2023, arXiv
@@ -131,6 +133,8 @@ def _edit_grids(section: BenchmarkReport) -> tuple[Grid, ...]:
         (kind, *(_EDIT["both"].cell(section.mean(name, "both", kind)) for name in others))
         for kind in section.kinds()
     )
+    held = {kind: line for kind in section.kinds() if (line := section.line(instruct.HELD, kind))}
+    by_reach = table_of_lines("Held to where they act, by kind", "kind", held, _HELD, counted="edits")
     return (
         table_of_lines(
             "Instruction edits, mean over kinds",
@@ -141,6 +145,7 @@ def _edit_grids(section: BenchmarkReport) -> tuple[Grid, ...]:
             signed=(DIFFERENCE,),
         ),
         table_of_lines("The edit model by kind", "kind", kinds, _EDIT, counted="edits"),
+        *([by_reach] if held else []),
         Grid(
             title="Target reached and the rest kept, by kind",
             first="kind",

@@ -8,9 +8,8 @@ from PIL import Image
 from editors import InstructionEdit, InstructPix2PixEditor
 from editors.errors import InvalidEdit
 from editors.guidance import Dual
-from editors.instruct_pix2pix import WHOLE
 from editors.model.loading.load import from_pipeline
-from editors.relevance import Reach, Relevance, Watched, region
+from editors.relevance import WHOLE, Reach, Relevance, Watched, region
 from editors.requests.recipe import read_recipe, save_png
 from editors.requests.rules import reference
 from tests import tiny

@@ -14,7 +14,7 @@ from editors.pictures.images import read_picture
 from editors.relevance import Reach
 from editors.requests.settings import STANDARD, resolve
 
-LEFT_HALF = np.repeat(np.array([[1, 1, 1, 1, 0.2, 0.2, 0.2, 0.2]], np.float32), 8, axis=0)
+ON_THE_LEFT = np.repeat(np.array([[1, 1, 1, 0.2, 0.2, 0.2, 0.2, 0.2]], np.float32), 8, axis=0)
 """Where its words act."""
 
 
@@ -77,7 +77,7 @@ class NegativeEditor:
             self.closed_early += not finished
         reach = None
         if edit.only is not None:
-            reach = Reach(relevance=LEFT_HALF, original=original.convert("RGB"), everywhere=edited)
+            reach = Reach(relevance=ON_THE_LEFT, original=original.convert("RGB"), everywhere=edited)
             edited = reach.at(edit.only)
         return EditResult(
             edited_image=edited,

@@ -1,23 +1,37 @@
 """The history of the page: what was made comes back, as a picture, as words, and as settings."""
 
+import errno
 import re
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from editors import EditResult, InstructionEdit
+from editors import EditFailed, EditResult, InstructionEdit
+from editors.relevance import WHOLE
 from editors.requests.recipe import read_recipe
 from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.components.history import LIMIT, History, keep, keep_held
+from ui.components.history import LIMIT, History, held_to, keep, keep_held
 from ui.components.lineage import lineage
 from ui.components.reload import Tokens
 from ui.components.strength import Strength
 from ui.components.trail import MOST_STEPS, Moment, Trail
+
+
+def held(entry, only):
+    """An entry held to a region, which is known."""
+    found = held_to(entry, only)
+    assert found is not None
+    return found
+
+
+ASKED = InstructionEdit(original_image=tiny.photo((40, 30)), edit_prompt="x")
 
 
 def result(seed=3, **changes):
@@ -62,18 +76,26 @@ def test_the_oldest_result_goes_with_its_files_when_there_is_no_room(tmp_path):
 
 
 def test_a_result_can_be_held_to_where_its_words_act_as_if_it_had_been_asked_so(tmp_path):
-    editor, asked = NegativeEditor(), InstructionEdit(original_image=tiny.photo((40, 30)), edit_prompt="x")
+    editor, asked = NegativeEditor(), ASKED
     whole = keep(editor.edit(replace(asked, only=0.0)), tmp_path)
-    held = keep_held(whole, 0.6, tmp_path)
+    other = keep_held(whole, held(whole, 0.6), tmp_path)
     wanted = editor.edit(replace(asked, only=0.6))
-    assert held is not None and held.is_held and not held.files & whole.files
-    with Image.open(held.edited) as edited:
+    assert other.is_held and not other.files & whole.files
+    with Image.open(other.edited) as edited:
         assert edited.tobytes() == wanted.edited_image.tobytes()
-    assert read_recipe(held.edited).settings == {**read_recipe(whole.edited).settings, "only": 0.6}
-    assert "only 0.6" in held.caption and "only" not in whole.caption
-    back = keep_held(held, 0.0, tmp_path)
-    assert back is not None and back.edited_reference == whole.edited_reference
-    assert keep_held(keep(result(), tmp_path), 0.5, tmp_path) is None  # made where nobody asked
+    assert read_recipe(other.edited).settings == {**read_recipe(whole.edited).settings, "only": 0.6}
+    assert "only 0.6" in other.caption and "only" not in whole.caption
+    back = keep_held(other, held(other, 0.0), tmp_path)
+    assert back.edited_reference == whole.edited_reference
+    assert held_to(keep(result(), tmp_path), 0.5) is None  # made where nobody asked
+
+
+def test_a_region_of_an_edit_of_the_whole_picture_is_told_when_it_is_held_too(tmp_path):
+    entry = keep(NegativeEditor().edit(replace(ASKED, only=0.0)), tmp_path)
+    assert held(entry, 0.6).notes == ()
+    assert entry.relevance is not None
+    np.save(entry.relevance, np.ones((8, 8), np.float32))
+    assert held(entry, 0.6).notes == (WHOLE,) and held(entry, 0.0).notes == ()
 
 
 def test_a_result_in_the_place_of_another_takes_its_number_and_keeps_few_of_its_files(tmp_path):
@@ -204,3 +226,19 @@ def test_all_steps_can_be_taken_back():
         trail, now = way
         seen.append(now.result)
     assert seen == list(range(MOST_STEPS + 3, 3, -1))
+
+
+def test_a_result_that_cannot_be_kept_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    entry = keep(NegativeEditor().edit(replace(ASKED, only=0.0)), tmp_path)
+    found = held(entry, 0.6)
+    monkeypatch.setattr("ui.components.history._save_small", refuse)
+    for write in (lambda: keep(result(), tmp_path), lambda: keep_held(entry, found, tmp_path)):
+        with pytest.raises(EditFailed, match=r"cannot be kept \(No space left on device\); make room"):
+            write()
+    assert entry.relevance is not None
+    entry.relevance.unlink()
+    with pytest.raises(EditFailed, match="make it again"):
+        held_to(entry, 0.5)

@@ -29,6 +29,7 @@ class _Evaluation:
     """A command.
 
     Attributes:
+        says: What its help says first.
         job: What its options make.
         run: Measures a job; yields shards that are drawn, what is measured, and last the report.
         tables: The report for a terminal.
@@ -36,6 +37,7 @@ class _Evaluation:
         total: How many measurements there will be; None where that is not known before.
     """
 
+    says: str
     job: type[Any]
     run: Callable[[Any], Iterator[Any]]
     tables: Callable[[Any], Sequence[Grid]]
@@ -43,83 +45,75 @@ class _Evaluation:
     total: Callable[[Any], int | None] = lambda job: None
 
 
+def _num(job: Any) -> int:
+    return int(job.num)
+
+
 def _page(report: Any, job: Any) -> list[str]:
     return [str(job.out / "report.md")]
 
 
 _EVALUATIONS = {
-    "pairs": (
-        "Edit pairs, drawn or yours, and compare with the targets, with doing nothing, and with the ceiling.",
-        _Evaluation(
-            job=pairs.EvalJob,
-            run=pairs.evaluate_pairs,
-            tables=pairs.tables,
-            notes=lambda report, job: [pairs.NOTE, *_page(report, job)],
-            total=lambda job: job.num,
-        ),
+    "pairs": _Evaluation(
+        says="Edit pairs, drawn or yours; compare with the targets, with doing nothing, with the ceiling.",
+        job=pairs.EvalJob,
+        run=pairs.evaluate_pairs,
+        tables=pairs.tables,
+        notes=lambda report, job: [pairs.NOTE, *_page(report, job)],
+        total=_num,
     ),
-    "photos": (
-        "Edit photographs and compare, at full size, with the exact night, fog, sketch; writes report.md.",
-        _Evaluation(
-            job=photos.PhotosJob,
-            run=photos.evaluate_photos,
-            tables=photos.tables,
-            notes=_page,
-            total=lambda job: job.num,
-        ),
+    "photos": _Evaluation(
+        says="Edit photographs; compare, at full size, with the exact night, fog, sketch; writes report.md.",
+        job=photos.PhotosJob,
+        run=photos.evaluate_photos,
+        tables=photos.tables,
+        notes=_page,
+        total=_num,
     ),
-    "autoencoder": (
-        "Measure what a model's autoencoder keeps of held-out scenes.",
-        _Evaluation(
-            job=parts.PartsJob,
-            run=parts.evaluate_autoencoder,
-            tables=lambda report: (),
-            notes=lambda report, job: [parts.words(report)],
-            total=lambda job: job.num,
-        ),
+    "autoencoder": _Evaluation(
+        says="Measure what a model's autoencoder keeps of held-out scenes.",
+        job=parts.PartsJob,
+        run=parts.evaluate_autoencoder,
+        tables=lambda report: (),
+        notes=lambda report, job: [parts.words(report)],
+        total=_num,
     ),
-    "judge": (
-        "Measure the judge that measures the others, on held-out scenes.",
-        _Evaluation(
-            job=judge_figures.JudgeJob,
-            run=judge_figures.evaluate_judge,
-            tables=judge_figures.tables,
-            total=lambda job: job.num,
-        ),
+    "judge": _Evaluation(
+        says="Measure the judge that measures the others, on held-out scenes.",
+        job=judge_figures.JudgeJob,
+        run=judge_figures.evaluate_judge,
+        tables=judge_figures.tables,
+        total=_num,
     ),
-    "scorer": (
-        "Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint.",
-        _Evaluation(
-            job=scorer_figures.ScorerJob,
-            run=scorer_figures.evaluate_scorer,
-            tables=scorer_figures.tables,
-            total=lambda job: -(-job.num // scorer_figures.BATCH),
-        ),
+    "scorer": _Evaluation(
+        says="Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint.",
+        job=scorer_figures.ScorerJob,
+        run=scorer_figures.evaluate_scorer,
+        tables=scorer_figures.tables,
+        total=lambda job: -(-job.num // scorer_figures.BATCH),
     ),
-    "scenes": (
-        "Let the judge measure base, Prompt-to-Prompt and edit model on held-out scenes; writes report.md.",
-        _Evaluation(job=ScenesJob, run=evaluate_scenes, tables=report.tables, notes=_page),
+    "scenes": _Evaluation(
+        says="Let the judge measure base, prompt edits and edit model on held-out scenes; writes report.md.",
+        job=ScenesJob,
+        run=evaluate_scenes,
+        tables=report.tables,
+        notes=_page,
     ),
-    "steps": (
-        "Find the fewest denoising steps that draw and edit as well as many.",
-        _Evaluation(
-            job=StepsJob,
-            run=fewest_steps,
-            tables=lambda report: (steps.steps_grid(report),),
-            notes=lambda report, job: [steps.verdict(report)],
-        ),
+    "steps": _Evaluation(
+        says="Find the fewest denoising steps that draw and edit as well as many.",
+        job=StepsJob,
+        run=fewest_steps,
+        tables=lambda report: (steps.steps_grid(report),),
+        notes=lambda report, job: [steps.verdict(report)],
     ),
-    "pie": (
-        "Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png.",
-        _Evaluation(
-            job=pie.PieJob,
-            run=pie.evaluate_pie,
-            tables=pie_report.tables,
-            notes=lambda report, job: [*pie_report.notes(report), *_page(report, job)],
-        ),
+    "pie": _Evaluation(
+        says="Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png.",
+        job=pie.PieJob,
+        run=pie.evaluate_pie,
+        tables=pie_report.tables,
+        notes=lambda report, job: [*pie_report.notes(report), *_page(report, job)],
     ),
 }
-"""Command to what its help says first, and what it does."""
 
 
 def _command(evaluation: _Evaluation) -> Callable[..., None]:
@@ -151,10 +145,8 @@ def _last(steps: Iterator[Any], total: int | None) -> Any:
     return step
 
 
-for name, (sentence, evaluation) in _EVALUATIONS.items():
-    command = _command(evaluation)
-    command.__doc__ = sentence
-    app.command(name)(command)
+for name, evaluation in _EVALUATIONS.items():
+    app.command(name, help=evaluation.says)(_command(evaluation))
 
 
 @app.command("captions")

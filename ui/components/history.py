@@ -6,7 +6,8 @@ earlier one loses neither; and no session is ever told of another's folder.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -202,9 +203,23 @@ def keep(result: EditResult, folder: Path) -> Entry:
     Raises:
         EditFailed: It cannot be written.
     """
+    with _writing():
+        return _kept(result, Path(tempfile.mkdtemp(dir=folder)))
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say what the system refuses in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EditFailed(f"The result cannot be kept ({reason_of(error)}); make room on the disk.") from error
+
+
+def _kept(result: EditResult, place: Path) -> Entry:
+    """Write a result into a folder of its own."""
     edit = result.edit
     assert result.original_image is not None  # both kinds of edit tell it
-    place = Path(tempfile.mkdtemp(dir=folder))
     original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
     thumbnail, mask = place / "thumbnail.png", None
     times = 1
@@ -221,7 +236,10 @@ def keep(result: EditResult, folder: Path) -> Entry:
     if result.reach is not None:
         relevance, everywhere = place / "relevance.npy", place / "everywhere.png"
         np.save(relevance, result.reach.relevance)
-        result.reach.everywhere.save(everywhere, compress_level=1)
+        if result.edited_image is result.reach.everywhere:  # writing it once is enough
+            linked(edited, everywhere)
+        else:
+            result.reach.everywhere.save(everywhere, compress_level=1)
     pictures = ("original_image", "mask")
     names = [name for name in type(edit).__dataclass_fields__ if name not in pictures]
     return Entry(
@@ -244,27 +262,22 @@ def _save_small(picture: Image.Image, place: Path) -> None:
     small.save(place)
 
 
-def keep_held(entry: Entry, only: float, folder: Path) -> Entry | None:
-    """Write a result as it is at another `only`, beside it; None where nobody asked where its words act.
+def keep_held(entry: Entry, result: EditResult, folder: Path) -> Entry:
+    """Write what `held_to` made of an entry; all but the picture is as the entry's.
 
     Raises:
-        InvalidEdit: One of its files is no longer there.
         EditFailed: It cannot be written.
     """
-    result = held_to(entry, only)
-    if result is None:
-        return None
-    try:
+    assert isinstance(result.edit, InstructionEdit)
+    with _writing():
         other = entry.copied(folder)
-        for path in (other.edited, other.thumbnail):  # links to those of the other
+        for path in (other.edited, other.thumbnail):  # links to those of the entry
             path.unlink()
-    except OSError as error:
-        raise EditFailed(f"The picture cannot be kept ({reason_of(error)}); make room on the disk.") from None
-    save_png(result, other.edited)
-    _save_small(result.edited_image, other.thumbnail)
+        save_png(result, other.edited)
+        _save_small(result.edited_image, other.thumbnail)
     return replace(
         other,
-        settings={**entry.settings, "only": only},
+        settings={**entry.settings, "only": result.edit.only},
         edited_reference=reference(result.edited_image),
         is_held=True,
     )
@@ -274,7 +287,7 @@ def held_to(entry: Entry, only: float) -> EditResult | None:
     """Return a result as it would be at another `only`: nothing is drawn; None where nobody asked for that.
 
     Raises:
-        InvalidEdit: One of its files is no longer there.
+        EditorError: One of its files is no longer there, or cannot be read.
     """
     if entry.relevance is None or entry.everywhere is None:
         return None
@@ -283,7 +296,11 @@ def held_to(entry: Entry, only: float) -> EditResult | None:
         read_picture("original_image", path).with_alpha() for path in (entry.original, entry.everywhere)
     )
     mask = None if entry.mask is None else read_mask("mask", entry.mask, original.size)
-    reach = Reach(relevance=np.load(entry.relevance), original=original, everywhere=everywhere, mask=mask)
+    try:
+        relevance = np.load(entry.relevance)
+    except OSError as error:
+        raise EditFailed(f"The result cannot be read ({reason_of(error)}); make it again.") from None
+    reach = Reach(relevance=relevance, original=original, everywhere=everywhere, mask=mask)
     edit = InstructionEdit(**{**entry.settings, "original_image": original, "mask": entry.mask, "only": only})
     assert edit.seed is not None  # that of the result
     return EditResult(
@@ -296,4 +313,5 @@ def held_to(entry: Entry, only: float) -> EditResult | None:
         model=recipe.model,
         scheduler=recipe.scheduler,
         reach=reach,
+        notes=reach.notes(only),
     )

@@ -81,7 +81,6 @@ def edit_tab(
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
     panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
-    wire_choice(grid, panel)
     wire_examples(examples, drawing, panel)
     switch = Switch(
         models=models,
@@ -153,8 +152,14 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
         wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
         wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
     ]
+    is_idle = runs.idle(running)
+    wire_choice(grid, panel, is_idle)
+
+    def hold(request: gr.Request, *values: Any) -> Update:
+        return edits.hold(*values) if is_idle(request) else panel.screen.unchanged
+
     held = form.only.input(
-        edits.hold, [*form.inputs, *edits.states], edits.holding, trigger_mode="always_last", **QUIET
+        hold, [*form.inputs, *edits.states], edits.holding, trigger_mode="always_last", **QUIET
     )
     asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
     wire_steps(panel, [*running, held])
@@ -201,7 +206,7 @@ def _form(
         value=0,
         step=0.05,
         label=LABELS["only"],
-        info="0: everywhere. The higher, the less of the picture changes; also of the result that is shown.",
+        info="0: everything may change. Towards 1: less, and the result beside it follows at once.",
         elem_id="only",
     )
     small = _small_buttons()

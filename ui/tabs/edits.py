@@ -13,8 +13,9 @@ from editors import EditorError, InstructionEdit
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import resolve
 from ui.components.form import LABELS, refusal, request_of
-from ui.components.history import Entry, History, delete, keep_held
+from ui.components.history import Entry, History, delete, held_to, keep_held
 from ui.components.history_panel import Panel
+from ui.components.literal import literal
 from ui.components.screen import told
 from ui.components.strength import Strength
 from ui.tabs.runs import Ending, Runs, Update
@@ -80,18 +81,19 @@ class Edits:
         if entry is None or place is None or folder is None or only == entry.settings.get("only"):
             return screen.unchanged
         try:
-            held = keep_held(entry, only, folder)
+            result = held_to(entry, only)
+            if result is None:  # it was made where nobody asked
+                return screen.unchanged
+            held = keep_held(entry, result, folder)
         except EditorError as error:
             return {screen.status: refusal(error)}
-        if held is None:  # the result was made where nobody asked
-            return screen.unchanged
         if entry.is_held:
             history = now.history.with_other(place, held, but=cells)
         else:
             history, place = now.history.with_entry(held, but=cells), 0
         return {
             **screen.with_new(history, place),
-            screen.status: f"{told(history.entries[place])} {MOVED}",
+            screen.status: " ".join((told(history.entries[place]), MOVED, *map(literal, result.notes))),
             **({} if entry.is_held else {self.panel.before: now.moment.marked()}),
         }
 

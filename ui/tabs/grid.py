@@ -4,6 +4,7 @@ Law: every cell is a whole edit on the same noise, differing in its two scales a
 and puts its scales into the form, and nothing is computed again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +60,13 @@ def lay_out_grid() -> Grid:
     return Grid(button=button, gallery=gallery, cells=gr.State(()))
 
 
-def wire_choice(grid: Grid, panel: Panel) -> None:
-    """Connect a click on a cell."""
+def wire_choice(grid: Grid, panel: Panel, is_idle: Callable[[gr.Request], bool]) -> None:
+    """Connect a click on a cell, which is taken while no edit is under way."""
     screen = panel.screen
 
-    def choose(event: gr.SelectData, *values: Any) -> Update:
+    def choose(event: gr.SelectData, request: gr.Request, *values: Any) -> Update:
+        if not is_idle(request):
+            return {screen.status: "An edit is under way: take a cell when it is done."}
         now, cells = panel.now(values), values[-1]
         cell, history = cells[int(event.index)], now.history
         places = {entry.edited: place for place, entry in enumerate(history.entries)}

@@ -239,6 +239,17 @@ class Runs(Generic[EditT]):
             **QUIET,
         )
 
+    def idle(self, running: Sequence[Any]) -> Callable[[gr.Request], bool]:
+        """Return what says whether no edit of a session waits or runs.
+
+        An edit ends with the history that it began with: what another adds to it in between would be lost.
+
+        Args:
+            running: The events that `wire` has returned.
+        """
+        listeners = frozenset(one["id"] for one in running)
+        return lambda request: not in_hand(self.page, request.session_hash, listeners)
+
     def _ahead(self, request: gr.Request) -> int | None:
         return ahead(self.page, DEVICE_QUEUE["concurrency_id"], request.session_hash)
 
