@@ -7,6 +7,7 @@ its traceback. `--help` loads no torch.
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for library in ("DIFFUSERS", "TRANSFORMERS"):
         # Their advice to programmers is noise beside our one sentence; whoever wants it sets the variable.
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    if not sys.warnoptions:  # or says -W
+        warnings.filterwarnings("ignore", module="diffusers|transformers|huggingface_hub")
     spell_everything()
     try:
         app(args=argv, prog_name="wordbrush")

@@ -6,6 +6,7 @@ script writes no spaces, any run of its letters may be a word.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _APOSTROPHES = "'’‘ʼ＇`´"
 _HYPHENS = "-‐‑"
@@ -41,6 +42,11 @@ def word_places(text: str) -> tuple[tuple[int, int], ...]:
             places.append([place, place + 1])
         last = kind
     return tuple((start, end) for start, end in places)
+
+
+def together(instructions: Sequence[str]) -> str:
+    """Return instructions as one: "make it night, add snow"."""
+    return ", ".join(one.strip().rstrip(",;.!") for one in instructions)
 
 
 def places_of(phrase: str, text: str) -> tuple[tuple[int, int], ...]:

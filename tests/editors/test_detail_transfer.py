@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from editors.model.loading.load import from_pipeline
+from editors.model.photo import Photo
 from editors.pictures.detail_transfer import (
     evened,
     local_map,
@@ -14,7 +17,8 @@ from editors.pictures.detail_transfer import (
     without_drift,
     working_size,
 )
-from editors.pictures.images import to_pixels
+from editors.pictures.images import read_picture, to_pixels
+from editors.requests.recipe import save_picture
 from evaluation.figures import psnr
 from tests import tiny
 
@@ -61,6 +65,20 @@ def test_no_change_gives_the_photograph_back_exactly(size):
     photo = textured(size)
     before = small(photo) * 0.9 + 0.03  # as if the VAE had lost something
     assert np.array_equal(np.asarray(transfer_change(photo, before, before)), np.asarray(photo))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK"])
+def test_ten_edits_that_change_nothing_leave_every_pixel_as_it_was(mode, tmp_path):
+    model = from_pipeline(tiny.pipeline(kind="edit"))
+    first = read_picture("original_image", tiny.photo((61, 83)).convert(mode)).with_alpha()
+    picture = first
+    for number in range(10):
+        place = tmp_path / f"{number}.png"
+        save_picture(picture, place)
+        photo = Photo.read(place, model)
+        lossy = photo.pixels * 0.8 + 0.1  # whatever the autoencoder loses, it loses in both
+        picture = photo.brought_back(lossy, "change", before=partial(np.copy, lossy))
+    assert picture.mode == first.mode and picture.tobytes() == first.tobytes()
 
 
 def test_darkening_keeps_the_detail_and_dims_it():

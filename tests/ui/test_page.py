@@ -574,6 +574,16 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     visit.press("Reuse settings")
     visit.says("As it was asked")
     assert visit.instruction.input_value() == "make it night"
+    visit.press("All at once")
+    visit.says("made in one step")
+    visit.tab.locator("#edit-history button img").first.click()
+    visit.says("“add snow”: follow 7.5")
+    visit.press("All at once")
+    visit.says("2 steps at once, from the first picture")
+    assert visit.instruction.input_value() == "make it night, add snow"
+    visit.go.click()
+    visit.says("seed 7: make it night, add snow")
+    assert editor.edits[-1].original_image.image.tobytes() == first.tobytes()
     assert visit.complaints == []
 
 

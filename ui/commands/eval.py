@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from evaluation import judge_figures, pairs, parts, photos, pie, pie_report, scorer_figures
+from evaluation import chains, judge_figures, pairs, parts, photos, pie, pie_report, scorer_figures
 from evaluation.benchmark import Noted
 from evaluation.report import Grid
 from evaluation.scenes import ScenesJob, StepsJob, evaluate_scenes, fewest_steps, report, steps
@@ -67,6 +67,14 @@ _EVALUATIONS = {
         job=photos.PhotosJob,
         run=photos.evaluate_photos,
         tables=photos.tables,
+        notes=_page,
+        total=_num,
+    ),
+    "chains": _Evaluation(
+        says="Edit held-out scenes many times in a row; compare with the exact pictures; writes report.md.",
+        job=chains.ChainsJob,
+        run=chains.evaluate_chains,
+        tables=chains.tables,
         notes=_page,
         total=_num,
     ),

@@ -177,6 +177,11 @@ class History:
         places = (place for place, entry in enumerate(self.entries) if entry.number == number)
         return next(places, None)
 
+    def line_of(self, entry: Entry) -> tuple[Entry, ...]:
+        """Return what a result came from, step by step, from the first that is kept to itself."""
+        place = self.place(entry.parent)
+        return (entry,) if place is None else (*self.line_of(self.entries[place]), entry)
+
     def copied(self, root: Path) -> "History":
         """Return the same results as another history, with files of its own: links, which take no room."""
         copy = History().opened(root)

@@ -12,6 +12,7 @@ import gradio as gr
 
 from editors import InvalidEdit
 from editors.requests.recipe import read_recipe
+from editors.requests.words import together
 from ui.components.form import DEFAULTS, LABELS, Form, named, wire_problem
 from ui.components.history import Entry, History
 from ui.components.masking import Masking
@@ -146,6 +147,24 @@ class Panel:
         settings = {**entry.settings, "original_image": str(entry.original), "mask": mask}
         return {**self.fill(now, settings), self.screen.status: f"As it was asked: {told(entry)}"}
 
+    def at_once(self, *values: Any) -> Update:
+        """Ask for all that led to the result that is shown at once, of the picture that it began with.
+
+        What is drawn in steps loses a little in each; see `wordbrush eval chains`.
+        """
+        now = self.now(values)
+        if now.entry is None:
+            return self.screen.unchanged
+        line = now.history.line_of(now.entry)
+        if len(line) == 1:
+            return {self.screen.status: "This result was made in one step: there is nothing to put together."}
+        words = together([entry.words for entry in line])
+        settings = {**now.entry.settings, "edit_prompt": words, "original_image": str(line[0].original)}
+        said = f"{len(line)} steps at once, from the first picture: press Edit, or change the words first."
+        if any(entry.mask is not None for entry in line):
+            said += " What was painted is left out: paint again what may change."
+        return {**self.fill(now, settings), self.screen.status: said}
+
     def take_back(self, *values: Any) -> Update:
         """Lead back to where one was before the newest step."""
         now = self.now(values)
@@ -217,11 +236,12 @@ class Panel:
         return nudged
 
 
-def wire_panel(panel: Panel, *, use: Any, reuse: Any) -> None:
+def wire_panel(panel: Panel, *, use: Any, reuse: Any, at_once: Any) -> None:
     """Connect the strip, its buttons, and pictures that are dropped back."""
     form, screen = panel.form, panel.screen
     use.click(panel.use, panel.inputs, panel.outputs, **QUIET)
     reuse.click(panel.reuse, panel.inputs, panel.outputs, **QUIET)
+    at_once.click(panel.at_once, panel.inputs, panel.outputs, **QUIET)
     everything = [*panel.outputs, panel.before, *screen.result]
     panel.undo.click(panel.take_back, panel.inputs, everything, **QUIET)
     panel.redo.click(panel.take_again, panel.inputs, everything, **QUIET)

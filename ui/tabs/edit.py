@@ -76,7 +76,7 @@ def edit_tab(
             grid = lay_out_grid()
         with gr.Column(min_width=300):
             screen = lay_out_screen(
-                buttons.stop, BEGIN, actions=("Use as input", "Reuse settings"), name="edit"
+                buttons.stop, BEGIN, actions=("Use as input", "Reuse settings", "All at once"), name="edit"
             )
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
     panel = _panel(form, screen, buttons, held, problems)
@@ -120,8 +120,8 @@ def _panel(form: Form, screen: Screen, buttons: Buttons, held: Any, problems: Lo
         redo=buttons.redo,
         problem=problems,
     )
-    use, reuse = screen.actions[:2]
-    wire_panel(panel, use=use, reuse=reuse)
+    use, reuse, at_once = screen.actions
+    wire_panel(panel, use=use, reuse=reuse, at_once=at_once)
     return panel
 
 
@@ -150,7 +150,7 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
         wire(edits.one, asked, name="page_edit"),
         *(wire(edits.again, event.success(**strokes)) for event in nudged),
         wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
-        wire(edits.grid, grid.button.click(**strokes), grid.cells, grid.gallery, name="page_grid"),
+        wire(edits.grid, grid.button.click(**strokes), *grid.outputs, name="page_grid"),
     ]
     is_idle = runs.idle(running)
     wire_choice(grid, panel, is_idle)

@@ -16,6 +16,8 @@ from ui.components.screen import QUIET, told
 from ui.components.strength import Strength
 
 COLUMNS = 3
+WHAT = "Nine edits, further down follows the words more, further right keeps more."
+BUSY = "An edit is under way: take a cell when it is done."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -23,26 +25,33 @@ class Grid:
     """The cells, and what choosing one does.
 
     Attributes:
+        words: What the cells are, or why none was taken; the status line would be written over by the edit.
         button: Starts the grid.
         gallery: Shows the cells, row by row.
         cells: State: their entries.
     """
 
+    words: Any
     button: Any
     gallery: Any
     cells: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All that `showing` changes."""
+        return [self.words, self.gallery, self.cells]
 
     def showing(self, cells: tuple[Entry, ...]) -> Update:
         """Return the updates that show the cells there are."""
         pictures = [(cell.thumbnail, cell.scales) for cell in cells]
         gallery = gr.Gallery(value=pictures, visible=bool(cells), selected_index=None)
-        return {self.cells: cells, self.gallery: gallery}
+        return {self.words: WHAT, self.cells: cells, self.gallery: gallery}
 
 
 def lay_out_grid() -> Grid:
     """Lay out the grid, closed."""
     with gr.Accordion("Find the right strength", open=False):
-        gr.Markdown("Nine edits, further down follows the words more, further right keeps more.")
+        words = gr.Markdown(WHAT, elem_classes="spoken")
         button = gr.Button("Draw the grid", size="sm")
         gallery = gr.Gallery(
             label="Strengths",
@@ -57,7 +66,7 @@ def lay_out_grid() -> Grid:
             interactive=False,
             visible=False,
         )
-    return Grid(button=button, gallery=gallery, cells=gr.State(()))
+    return Grid(words=words, button=button, gallery=gallery, cells=gr.State(()))
 
 
 def wire_choice(grid: Grid, panel: Panel, is_idle: Callable[[gr.Request], bool]) -> None:
@@ -66,7 +75,7 @@ def wire_choice(grid: Grid, panel: Panel, is_idle: Callable[[gr.Request], bool])
 
     def choose(event: gr.SelectData, request: gr.Request, *values: Any) -> Update:
         if not is_idle(request):
-            return {screen.status: "An edit is under way: take a cell when it is done."}
+            return {grid.words: BUSY}
         now, cells = panel.now(values), values[-1]
         cell, history = cells[int(event.index)], now.history
         places = {entry.edited: place for place, entry in enumerate(history.entries)}
@@ -77,7 +86,8 @@ def wire_choice(grid: Grid, panel: Panel, is_idle: Callable[[gr.Request], bool])
             **screen.with_new(history, places.get(cell.edited, 0)),
             **panel.adjusted(now, scales),
             screen.status: f"Taken: {told(cell)}",
+            grid.words: WHAT,
         }
 
-    outputs = [*screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
+    outputs = [grid.words, *screen.outputs, *(one for one in panel.outputs if one is not screen.status)]
     grid.gallery.select(choose, [*panel.inputs, grid.cells], outputs, **QUIET)
