@@ -6,9 +6,10 @@ none the wiser. Each result of many edits is that of the one, to rounding.
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Generator, Hashable, Iterator, Sequence
+from collections.abc import Collection, Generator, Hashable, Iterable, Iterator, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from editors.errors import EditorError
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import require_kind
 from editors.requests import rules
@@ -111,6 +112,51 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
             done = run_to_end(self._run([jobs[place] for place in batch], keep=keep))
             results.update(zip(batch, done, strict=True))
         return [results[place] for place in range(len(jobs))]
+
+    def edit_each(
+        self, edits: Iterable[EditT], *, batch_size: int | None = None
+    ) -> Iterator[tuple[int, EditResult | EditorError]]:
+        """Carry out any number of edits; one that fails fails alone, and stops nothing.
+
+        At most two batches of pictures are held in memory. Where a batch fails, its edits are tried one by
+        one.
+
+        Args:
+            edits: Requests, which are asked for as they are needed.
+            batch_size: As of `edit_many`.
+
+        Yields:
+            (place of the request, its result, or why there is none), in the order in which they end.
+        """
+        if batch_size is None:
+            batch_size = self.batch_size
+        rules.whole_number("batch_size", batch_size, 1, MAX_BATCH)
+        waiting: dict[tuple[Hashable, ...], list[tuple[int, JobT]]] = defaultdict(list)
+        for place, edit in enumerate(edits):
+            try:
+                (job,) = self._read_all([edit])
+            except EditorError as error:
+                yield place, error
+                continue
+            waiting[job.batch_key].append((place, job))
+            fullest = max(waiting, key=lambda key: len(waiting[key]))
+            if len(waiting[fullest]) == batch_size or sum(map(len, waiting.values())) == 2 * batch_size:
+                yield from self._run_each(waiting.pop(fullest))
+        for jobs in waiting.values():
+            yield from self._run_each(jobs)
+
+    def _run_each(self, jobs: Sequence[tuple[int, JobT]]) -> Iterator[tuple[int, EditResult | EditorError]]:
+        """Carry out jobs of one `batch_key` together, or one by one where that fails."""
+        try:
+            results = run_to_end(self._run([job for _, job in jobs], keep=()))
+        except EditorError as error:
+            if len(jobs) == 1:
+                yield jobs[0][0], error
+                return
+            for job in jobs:
+                yield from self._run_each([job])
+            return
+        yield from zip((place for place, _ in jobs), results, strict=True)
 
     def _read_all(self, edits: Sequence[EditT]) -> list[JobT]:
         with failures_explained():

@@ -17,7 +17,7 @@ from dataset_builder.errors import DatasetError
 from editors import EditorError
 from editors.files import reason_of
 from trainer.errors import TrainerError
-from ui.commands import edit, page
+from ui.commands import edit, page, prompt_edit
 from ui.errors import UiError
 from ui.options import Commands
 from ui.server.own_command import as_called
@@ -32,7 +32,7 @@ app = Commands(
     help="Edit pictures by saying what to change; make the data and train the model that does it.",
 )
 app.command("edit")(edit.edit)
-app.command("prompt-edit")(edit.prompt_edit)
+app.command("prompt-edit")(prompt_edit.prompt_edit)
 app.command("ui")(page.ui)
 
 

@@ -13,5 +13,9 @@ class NothingMade(UiError):
     """A command came to its end and made nothing: the sentence says why, and what to change."""
 
 
+class PartlyDone(UiError):
+    """A command came to its end, and a part of what it was asked for failed: the sentence says how much."""
+
+
 class UnusablePlace(UiError):
     """A file cannot be written where it should go, or an address cannot be listened on."""

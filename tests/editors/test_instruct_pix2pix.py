@@ -307,6 +307,54 @@ def test_edit_many_is_edit_many_times(editor):
         assert (together.seed, together.num_unet_rows) == (alone.seed, alone.num_unet_rows)
 
 
+def test_each_edit_is_that_of_the_one_and_fails_alone(editor, tmp_path):
+    (tmp_path / "page.png").write_text("<html>")
+    edits = [
+        request(seed=1),
+        request(tmp_path / "page.png"),
+        request(tiny.photo((61, 83)), seed=2),
+        request(edit_prompt="snow " * 200),
+        request(tiny.photo(seed=8), seed=4, edit_prompt="add snow"),
+    ]
+    ended = dict(editor.edit_each(edits, batch_size=1))
+    assert list(ended) == [0, 1, 2, 3, 4] and all(isinstance(ended[place], InvalidEdit) for place in (1, 3))
+    together = dict(editor.edit_each(edits, batch_size=2))
+    for place in (0, 2, 4):
+        alone = editor.edit(edits[place])
+        for other in (ended[place], together[place]):
+            difference = np.asarray(other.edited_image).astype(int) - np.asarray(alone.edited_image)
+            assert np.abs(difference).max() <= 1 and other.seed == alone.seed
+
+
+def test_no_more_than_two_batches_of_pictures_are_held(editor):
+    sizes = [(40 + 16 * number, 64) for number in range(9)]  # no two go through the network together
+    held, most = 0, 0
+
+    def requests():
+        nonlocal held, most
+        for size in sizes:
+            held += 1
+            most = max(most, held)
+            yield request(tiny.photo(size), num_inference_steps=1)
+
+    for _ in editor.edit_each(requests(), batch_size=2):
+        held -= 1
+    assert most == 4 and held == 0
+
+
+def test_where_a_batch_fails_its_edits_are_tried_alone(editor, monkeypatch):
+    run = type(editor)._run
+
+    def small(self, jobs, *, keep):
+        if len(jobs) > 1 or jobs[0].seed == 2:
+            raise EditFailed("The device ran out of memory; choose a smaller picture, or device cpu.")
+        return (yield from run(self, jobs, keep=keep))
+
+    monkeypatch.setattr(type(editor), "_run", small)
+    ended = dict(editor.edit_each([request(seed=seed) for seed in (1, 2, 3)], batch_size=3))
+    assert isinstance(ended[1], EditFailed) and [ended[place].seed for place in (0, 2)] == [1, 3]
+
+
 @pytest.mark.parametrize("text", ["clip", "bert"])
 def test_an_instruction_over_the_window_is_an_error_that_quotes_what_was_cut(text):
     editor = InstructPix2PixEditor.from_pipeline(tiny.pipeline(text=text))

@@ -259,14 +259,14 @@ def test_a_place_that_would_cost_another_file_is_refused_before_the_work(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_photo_comes_through_standard_input(here, photo, models, monkeypatch, capsys):
     os.mkfifo(here / "stdin")
-    monkeypatch.setattr("ui.commands.edit._STANDARD_INPUT", here / "stdin")
+    monkeypatch.setattr("ui.commands.editing._STANDARD_INPUT", here / "stdin")
     content = (here / photo).read_bytes()
     writer = threading.Thread(target=(here / "stdin").write_bytes, args=(content,))
     writer.start()
     assert main(["edit", "-", "make it night", "--model", str(models["edit"]), *QUICK]) == 0
     writer.join()
     assert capsys.readouterr().out == "stdin-edited.png\n"
-    monkeypatch.setattr("ui.commands.edit._STANDARD_INPUT", here / "none")
+    monkeypatch.setattr("ui.commands.editing._STANDARD_INPUT", here / "none")
     assert main(["edit", "-", "make it night"]) == 1
     assert "standard input" in capsys.readouterr().err
 

@@ -14,7 +14,7 @@ from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model, is_edit_model
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
-from ui.commands.edit import Model
+from ui.commands.editing import Model
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.server.late import LateEditor

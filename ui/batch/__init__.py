@@ -1,0 +1,1 @@
+"""Many pictures by one command: what is found, what is claimed, what is done."""

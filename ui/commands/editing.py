@@ -1,0 +1,88 @@
+"""What the two editing commands share: options, where a picture comes from, and how a result is written."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from editors import EditResult
+from editors.model.schedulers import SCHEDULERS
+from editors.requests import rules
+from ui.errors import InvalidOption, UnusablePlace
+from ui.server.outputs import report
+
+_STANDARD_INPUT = Path("/dev/stdin")
+
+Model = Annotated[str, typer.Option("--model", help="pocket, a folder, a single file, or a Hub id.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help=f"{', '.join(SCHEDULERS)}; if not given, the model's own."),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; if not given, the best there is.")
+]
+Mask = Annotated[
+    Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(help="Of many edits, how many go through the network together; if not given, four."),
+]
+
+
+def standard_input(photo: Path) -> Path:
+    """Return a path as it is, and for `-` that of standard input.
+
+    Raises:
+        InvalidOption: This system has no such path.
+    """
+    if str(photo) != "-":
+        return photo
+    if not _STANDARD_INPUT.exists():
+        raise InvalidOption("PHOTO: - is standard input, which has no path on this system; give a file.")
+    return _STANDARD_INPUT
+
+
+def require_kept(photo: Path, place: Path) -> None:
+    """Require that a result does not take the place of the photo that it is made from.
+
+    Raises:
+        UnusablePlace: It does.
+    """
+    if place.exists() and photo.exists() and place.samefile(photo):
+        raise UnusablePlace(
+            f"--out: {str(place)!r} is the photo itself, which would be lost; give another name."
+        )
+
+
+def check_scheduler(name: str | None) -> None:
+    """Refuse a scheduler that there is none of before a model is loaded."""
+    if name is not None:
+        rules.choice("scheduler", name, tuple(SCHEDULERS))
+
+
+def save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
+    """Write the pictures that were asked for and say so."""
+    from editors.requests.recipe import save_picture, save_png
+
+    save_png(result, places["edited_image"])
+    if "original_image" in places and result.original_image is not None:
+        save_picture(result.original_image, places["original_image"])
+    if "attention" in places:
+        from editors.prompt_to_prompt.heat_maps import sheet
+
+        save_picture(sheet(result.edited_image, result.heat_maps or {}), places["attention"])
+    facts = {
+        "seed": result.seed,
+        "seconds": round(result.seconds, 3),
+        "num_unet_rows": result.num_unet_rows,
+        "model": result.model,
+        "edit": json.loads(result.edit.to_json()),
+    }
+    summary = f"Seed {result.seed}, {result.seconds:.1f} s."
+    if result.reconstruction_psnr is not None:
+        facts["reconstruction_psnr"] = round(result.reconstruction_psnr, 2)
+        summary += f" ORIGINAL redraws the photo to {result.reconstruction_psnr:.1f} dB."
+    facts["notes"] = list(result.notes)
+    report(places, facts, as_json=as_json, summary="\n".join((summary, *result.notes)))
