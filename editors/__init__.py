@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from editors.instruct_pix2pix import InstructPix2PixEditor
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
     from editors.requests.edits import InstructionEdit, LocalBlend, PromptEdit
+    from editors.requests.lora import Lora
     from editors.requests.results import EditResult, Step
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "InstructionEdit",
     "InvalidEdit",
     "LocalBlend",
+    "Lora",
     "PromptEdit",
     "PromptToPromptEditor",
     "Step",
@@ -34,6 +36,7 @@ _HOMES = {
         ("AlignmentError", "EditFailed", "EditorError", "IncompatibleModel", "InvalidEdit"), ".errors"
     ),
     **dict.fromkeys(("InstructionEdit", "LocalBlend", "PromptEdit"), ".requests.edits"),
+    "Lora": ".requests.lora",
     **dict.fromkeys(("EditResult", "Step"), ".requests.results"),
     "InstructPix2PixEditor": ".instruct_pix2pix",
     "PromptToPromptEditor": ".prompt_to_prompt.editor",

@@ -36,6 +36,17 @@ def found_below(root: Path | str, marker: str, *, depth: int = DEPTH) -> list[st
     )
 
 
+def files_below(root: Path | str, pattern: str, *, depth: int = DEPTH) -> list[str]:
+    """Return the files at and below a root whose names match a pattern, as `found_below` does folders."""
+    top = user_path(root)
+    return sorted(
+        path.relative_to(top).as_posix()
+        for level in range(depth + 1)
+        for path in top.glob("*/" * level + pattern)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(top).parts)
+    )
+
+
 def folder_below(root: Path | str, name: str | None, is_one: Callable[[Path], bool]) -> Path | None:
     """Return the folder that a name from `found_below` means; None where it is no such name or folder.
 

@@ -11,6 +11,7 @@ else: any scales from 0, and no prediction is computed whose coefficient is zero
 import time
 from collections.abc import Collection, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ from editors.pictures.images import composite, read_mask
 from editors.relevance import Reach, Relevance, Watched
 from editors.requests import taught
 from editors.requests.edits import InstructionEdit
+from editors.requests.lora import Lora
 from editors.requests.results import EditResult, Step
 from editors.requests.settings import ResolvedEdit, Settings
 from editors.running import failures_explained, require_finite
@@ -72,6 +74,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         scheduler: str | None = None,
+        loras: Sequence[Lora | str | PathLike[str]] = (),
     ) -> Self:
         """Load an editor.
 
@@ -80,12 +83,16 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             device: None takes CUDA, else Apple's GPU, else the CPU.
             dtype: Of the whole model; None chooses by device, see `models.load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
+            loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
 
         Raises:
             IncompatibleModel: There is no such model, or none that follows instructions.
-            InvalidEdit: The device, dtype or scheduler is not to be had.
+            InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
         """
-        return cls(load(name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler))
+        model = load(
+            name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+        )
+        return cls(model)
 
     @classmethod
     def from_pipeline(cls, pipe: Any) -> Self:
@@ -167,7 +174,12 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             *taught.notes_on_change(before, edited, job.mask),
         )
         can = f"This model is good at: {', '.join(self.instructions)}."
-        told = (*job.photo.picture.notes, *doubts, *((can,) if doubts and self.instructions else ()))
+        told = (
+            *model.notes,
+            *job.photo.picture.notes,
+            *doubts,
+            *((can,) if doubts and self.instructions else ()),
+        )
         return told if reach is None or job.edit.only is None else (*told, *reach.notes(job.edit.only))
 
     def _finish(

@@ -156,7 +156,8 @@ class InstructPix2PixConfig(ValidatedConfig):
         cache_latents: Encode each view once and keep it, rather than at every look.
         min_snr_gamma: Bounds the signal-to-noise ratio that a timestep weighs as (Hang et al., 2023, arXiv
             2303.09556; 5 there); all weigh alike where none is given.
-        lora_rank: Train attention by products of this rank and the first layer in full; everything in full
+        lora_rank: Train attention by products of this rank, and of a model that is not told a picture yet the
+            first layer in full; of one that is, the products are written as a LoRA, too. Everything in full
             where none is given.
         gradient_checkpointing: Keep less for the way back and compute it again: less memory, more time.
     """

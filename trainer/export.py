@@ -12,12 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from editors.files import replacing_folder
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.layout import RECOMMENDED_KEY, quiet
 
 
-def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, card: dict[str, Any]) -> None:
+def write_pipeline(
+    folder: Path,
+    model: DiffusionModel,
+    pipeline_class: Any,
+    card: dict[str, Any],
+    *,
+    lora: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write a diffusers pipeline folder, whole or not at all.
 
     Args:
@@ -25,6 +34,7 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
         model: Whose parts are written.
         pipeline_class: Of diffusers, for `model_index.json`.
         card: How the model came about, as plain values.
+        lora: What of its weights is products that were learnt, by peft's names, to be written beside it.
     """
     pipeline = pipeline_class(
         **model.pipeline_parts(),
@@ -34,6 +44,8 @@ def write_pipeline(folder: Path, model: DiffusionModel, pipeline_class: Any, car
     )
     with replacing_folder(folder) as partial, quiet():
         pipeline.save_pretrained(partial)
+        if lora is not None:
+            pipeline.save_lora_weights(partial, unet_lora_layers=dict(lora))
         forget_places(partial)
         _recommend(partial / "model_index.json", model)
         (partial / "training.json").write_text(json.dumps(card, indent=1))

@@ -36,6 +36,7 @@ from ui.server.proxies import without_proxies
 from ui.server.sessions import MAX_SESSIONS, wire_sessions
 from ui.tabs.data import Data
 from ui.tabs.edit import edit_tab
+from ui.tabs.many import Many
 from ui.tabs.prompts import Prompts
 from ui.tabs.tab import Frame, Tab
 from ui.tabs.train import Train
@@ -102,7 +103,7 @@ def build_app(
                 panel=panel,
                 switch=switch,
             )
-            for other in _others(prompt_editor, prompt_model, data, runs):
+            for other in (Many(editors=known), *_others(prompt_editor, prompt_model, data, runs)):
                 with _tab(other.name) as tab:
                     other.lay_out(frame, tab)
         page.offer = api.offer_edit(known, edit_thread)

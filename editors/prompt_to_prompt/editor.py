@@ -14,6 +14,7 @@ for bit; without windows each picture is the plain one of its prompt; nothing of
 import time
 from collections.abc import Collection, Generator, Hashable, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +36,7 @@ from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.side_by_side import SideBySide
 from editors.requests import taught
 from editors.requests.edits import PromptEdit
+from editors.requests.lora import Lora
 from editors.requests.results import EditResult, Step
 from editors.requests.settings import ResolvedEdit
 from editors.running import failures_explained, require_finite
@@ -97,6 +99,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         scheduler: str | None = None,
+        loras: Sequence[Lora | str | PathLike[str]] = (),
         cache_bytes: int = CACHE_BYTES,
         trajectories: str | Path | None = None,
     ) -> Self:
@@ -107,14 +110,17 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             device: None takes CUDA, else Apple's GPU, else the CPU.
             dtype: Of the whole model; None chooses by device, see `models.load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
+            loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.
             trajectories: A folder to keep inverted photos in from one run to the next.
 
         Raises:
             IncompatibleModel: There is no such model, or none that draws from prompts.
-            InvalidEdit: The device, dtype or scheduler is not to be had.
+            InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
         """
-        model = load(name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler)
+        model = load(
+            name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+        )
         return cls(model, cache_bytes=cache_bytes, trajectories=trajectories)
 
     @classmethod
@@ -208,6 +214,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             reconstruction_psnr=None if photo is None else self._psnr(photo, original, batch, of),
             heat_maps=None if seen is None else seen.by_word(),
             notes=(
+                *self.model.notes,
                 *(() if photo is None else photo.picture.notes),
                 *self._notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
             ),

@@ -1,16 +1,14 @@
 """Laws: LoRA begins as nothing, trains conv_in and low ranks alone, and is exported as a plain model."""
 
-import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from editors import InstructPix2PixEditor
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
 from trainer.loop import train
 from trainer.runs.checkpoint import newest
 from trainer.tasks import instruct_pix2pix
-
-pytest.importorskip("peft")
 
 
 def inputs(unet):
@@ -43,6 +41,25 @@ def test_the_export_is_a_plain_model_that_says_what_the_trained_one_says(chain, 
         ours, theirs, before = (unet(*inputs(unet)).sample for unet in (task.model, exported, start))
     assert torch.allclose(ours, theirs, atol=1e-5)
     assert not torch.allclose(before, theirs, atol=1e-3)
+
+
+def test_what_an_edit_model_learns_is_a_lora_over_it(chain, tmp_path):
+    before = finish(toy.edit_config(chain, out=tmp_path / "before", steps=2)) / "model"
+    config = toy.edit_config(
+        chain, base=str(before), out=tmp_path / "run", steps=3, lora_rank=2, learning_rate=1e-2
+    )
+    exported = finish(config) / "model"
+    plain, over, whole = (
+        InstructPix2PixEditor.from_pretrained(str(folder), loras=loras).model.unet.state_dict()
+        for folder, loras in (
+            (before, ()),
+            (before, [exported / "pytorch_lora_weights.safetensors"]),
+            (exported, ()),
+        )
+    )
+    assert over.keys() == whole.keys()
+    assert all(torch.allclose(over[name], whole[name], atol=1e-6) for name in whole)
+    assert any(not torch.allclose(plain[name], whole[name], atol=1e-4) for name in whole)
 
 
 def test_lora_goes_on_to_the_same_bytes(chain, tmp_path):

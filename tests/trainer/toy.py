@@ -100,7 +100,7 @@ def edit_config(root: Path, **fields: Any) -> InstructPix2PixConfig:
         "out": root / "edit",
         "steps": 6,
     }
-    if "init" not in fields:
+    if not {"init", "base"} & fields.keys():
         options["base"] = str(root / "base" / "model")
     return InstructPix2PixConfig(**options | fields)
 

@@ -111,8 +111,8 @@ class NegativeOpener:
     def checkpoint(self, run, step):
         return self.model(f"{run}@{step}")
 
-    def model(self, name):
-        self.opened.append(name)
+    def model(self, name, loras=()):
+        self.opened.append(" + ".join([name, *(lora.label for lora in loras)]))
         self.go_on.wait(60)
         if "broken" in name:
             raise IncompatibleModel(f"{name}: lacks its unet; give a whole model.")

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
+from safetensors.torch import save_file
 
 from dataset_builder.build_job import read_build_job
 from dataset_builder.build_scenes import SceneJob
@@ -84,6 +86,28 @@ def test_scheduler_and_device_are_chosen(here, photo, models, command, monkeypat
     assert main([*command, "--model", str(models[kind]), *options]) == 0
     assert type(made[0].model.scheduler).__name__ == "EulerDiscreteScheduler"
     assert made[0].model.device.type == "cpu"
+
+
+def test_a_lora_is_laid_over_the_model_and_named_in_the_recipe(here, photo, models, capsys):
+    low = {
+        f"unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_v.lora_{factor}.weight": one
+        for factor, one in zip("AB", (torch.arange(32.0)[None], torch.ones(32, 1)), strict=True)
+    }
+    save_file(low, here / "ink.safetensors")
+    common = ["--num-inference-steps", "2", "--seed", "1"]
+    for kind, command in (
+        ("edit", ["edit", photo, "make it night"]),
+        ("base", ["prompt-edit", "a cat", "a dog"]),
+    ):
+        asked = [*command, "--model", str(models[kind]), *common]
+        assert main([*asked, "--out", "plain.png"]) == 0, capsys.readouterr().err
+        assert main([*asked, "--out", "ink.png", "--lora", "ink.safetensors=3"]) == 0, capsys.readouterr().err
+        assert read_recipe("ink.png").model.endswith(" + ink=3")
+        assert Image.open("ink.png").tobytes() != Image.open("plain.png").tobytes()
+        capsys.readouterr()
+        for lora, says in (("none.safetensors", "there is no LoRA"), ("ink.safetensors=99", "-10 to 10")):
+            assert main([*asked, "--out", "ink.png", "--lora", lora]) == 1
+            assert says in capsys.readouterr().err
 
 
 def test_edit_again_overwrites_nothing_unasked(here, photo, models):

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from editors import IncompatibleModel, InstructionEdit
+from editors import EditorError, IncompatibleModel, InstructionEdit
 from editors.requests.settings import STANDARD
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
@@ -74,6 +76,64 @@ def test_a_hub_id_is_opened_only_where_nobody_else_comes_in(folder, opener, monk
     assert opener.opened == ["some/hub-id"]
 
 
+@pytest.fixture
+def loras(folder):
+    """Two LoRAs beside the models, and what is none."""
+    for name in ("winter.safetensors", "lines/ink.safetensors"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        save_file({"lora_unet_x.lora_down.weight": torch.zeros(1, 1)}, folder / name)
+    save_file({"conv_in.weight": torch.zeros(1)}, folder / "part.safetensors")
+    (folder / "broken.safetensors").write_bytes(b"\xff" * 100)
+    save_file({"lora_unet_x.lora_down.weight": torch.zeros(1, 1)}, folder.parent / "outside.safetensors")
+    return folder
+
+
+def test_loras_among_the_models_are_laid_over_any_of_them(loras, opener):
+    models = Models("mine", NegativeEditor(), opener, folder=loras)
+    assert list(models.loras()) == ["lines/ink", "winter"]
+    for name in ("pocket + winter=0.8", "styles/winter + lines/ink + winter=-1", "mine + winter"):
+        models(name)
+    assert opener.opened == [
+        "pocket + winter=0.8",
+        f"{loras / 'styles/winter'} + ink=1 + winter=-1",
+        "mine + winter=1",
+    ]
+    assert models.names() == ["mine", "pocket", "broken", "family", "styles/winter"]
+
+
+@pytest.mark.parametrize(
+    "over", ["part", "../outside", "broken", "nothing", "/etc/passwd", "winter=11", "winter=nan", "", "=1"]
+)
+def test_what_is_no_lora_of_the_folder_is_not_opened(loras, opener, over):
+    models = Models("mine", NegativeEditor(), opener, folder=loras)
+    with pytest.raises(EditorError):
+        models(f"pocket + {over}")
+    with pytest.raises(EditorError):
+        models(f"nowhere + {over}")
+    assert opener.opened == []
+
+
+@needs_chromium
+def test_a_person_lays_a_lora_over_the_model(loras, opener, browser, tmp_path):  # noqa: F811
+    photo = tmp_path / "photo.png"
+    tiny.photo((64, 48)).save(photo)
+    page = build_app(NegativeEditor(), model="mine", opener=opener, models=loras)
+    with visiting(browser, page) as visit:
+        tab = visit.tab
+        visit.upload(photo)
+        tab.get_by_role("button", name="LoRA").click()
+        tab.get_by_label("Laid over the model").click()
+        tab.get_by_role("option", name="winter").click()
+        visit.says("mine + winter=1 edits from now on.")
+        assert tab.get_by_label("Model", exact=True).input_value() == "mine"
+        visit.ask("make it night")
+        visit.says("Done in")
+        tab.get_by_label("Laid over the model").click()
+        tab.get_by_role("option", name="none").click()
+        visit.says("mine edits from now on.")
+        assert opener.opened == ["mine + winter=1"] and visit.complaints == []
+
+
 def test_runs_are_models_by_their_name_and_step(tmp_path, opener):
     run = Run(tmp_path / "runs" / "lab")
     models = Models("mine", NegativeEditor(), opener, runs=tmp_path / "runs")
@@ -127,7 +187,8 @@ def test_a_late_editor_that_could_not_be_loaded_tries_again():
 def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder, opener):
     form: Any = SimpleNamespace(filled=dict)
     models = Models("mine", NegativeEditor(), opener, folder=folder)
-    switch = Switch(models=models, choice="choice", model="model", form=form, chips="chips", words="words")
+    parts = ("choice", "model", "chips", "words", "lora", "scale")
+    switch = Switch(models=models, form=form, **{part: part for part in parts})
     *_, first = switch.change("styles/winter", "mine")
     *_, second = switch.change("styles/winter", first["model"])
     assert (second["words"], len(opener.opened)) == (first["words"], 1)

@@ -39,7 +39,7 @@ from trainer.runs.launch import process_state
 from trainer.tasks.conditioning import conditioning_dropout
 from trainer.tasks.diffusion import DiffusionTask, denoise_grid
 from trainer.tasks.grids import Sheet, sheet
-from trainer.tasks.lora import add_lora, merged
+from trainer.tasks.lora import add_lora, merged, products
 from trainer.tasks.text_to_image import load_for_training
 from trainer.tasks.validation import BATCH, MAX_DRAWN, MAX_SAMPLES, STEPS, batches, fixed_loss
 
@@ -160,7 +160,9 @@ class InstructPix2PixTask(DiffusionTask):
     def export(self, folder: Path, card: dict[str, Any]) -> None:
         """Write a folder that diffusers' InstructPix2Pix pipeline loads."""
         card = card | {"data": self.pairs.facts() | {"sizes": [list(size) for size in self.latents.buckets]}}
-        write_pipeline(folder, trained(self.whole, self.config), StableDiffusionInstructPix2PixPipeline, card)
+        lora = None if self.config.lora_rank is None else products(self.whole.network.module)
+        model = trained(self.whole, self.config)
+        write_pipeline(folder, model, StableDiffusionInstructPix2PixPipeline, card, lora=lora)
 
 
 class HeldOutPairs:
@@ -258,7 +260,7 @@ def to_train(base: DiffusionModel, config: InstructPix2PixConfig) -> DiffusionMo
     module = (base.network.module if base.kind == "edit" else widen(base.network.module)).requires_grad_(True)
     if config.lora_rank is not None:
         torch.manual_seed(config.seed)
-        add_lora(module, config.lora_rank)
+        add_lora(module, config.lora_rank, first_layer=base.kind != "edit")
     model = base.with_network(module, name="in training")
     if config.resolution is not None:
         model.work_at(config.resolution)

@@ -1,8 +1,9 @@
-"""Low-rank training of an edit model: little to learn, little to keep, and the first layer in full.
+"""Low-rank training of an edit model: little to learn, little to keep.
 
 Reference: Edward Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021, arXiv 2106.09685).
-The first layer is where the original picture comes in; its weights for it begin at zero, so it is trained
-whole.
+The first layer is where the original picture comes in; of a model that was told none before, its weights for
+it begin at zero, so it is trained whole. Of a model that was, products are all that is trained, and they can
+be taken along as a LoRA.
 
 Law: before the first step the model's output is that without LoRA, bit for bit; what is exported has the
 learnt products added to the weights and is a model like any other.
@@ -13,26 +14,33 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from trainer.errors import InvalidConfig
+from torch import Tensor
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
-def add_lora(network: Any, rank: int) -> None:
-    """Freeze a network but for its first layer, and let its attention learn products of that rank.
+def add_lora(network: Any, rank: int, *, first_layer: bool) -> None:
+    """Freeze a network, and let its attention learn products of a rank.
 
-    Raises:
-        InvalidConfig: The library peft is not installed.
+    Args:
+        network: A UNet.
+        rank: Of the products.
+        first_layer: Whether its first layer is trained, too, in full.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise InvalidConfig(
-            'lora_rank: it needs the library peft; pip install "wordbrush[train]", or train in full.'
-        ) from error
+    from peft import LoraConfig, inject_adapter_in_model
+
     network.requires_grad_(False)
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS)), network)
-    network.conv_in.requires_grad_(True)
+    network.conv_in.requires_grad_(first_layer)
+
+
+def products(network: Any) -> dict[str, Tensor] | None:
+    """Return what a network has learnt, by peft's names; None where that is more than products."""
+    from peft import get_peft_model_state_dict
+
+    if network.conv_in.weight.requires_grad:
+        return None
+    return {name: weight.detach().cpu() for name, weight in get_peft_model_state_dict(network).items()}
 
 
 def merged(network: Any) -> Any:

@@ -132,7 +132,7 @@ def _hopeless(one: Asked[EditT]) -> Ended | None:
     try:
         one.request()
     except EditorError as error:
-        return Ended(label=one.label, places={}, failed=_reason(error))
+        return Ended(label=one.label, places={}, failed=reason_of_failure(error))
     return None
 
 
@@ -153,7 +153,7 @@ def _window(
                 request = one.request()
             except EditorError as error:
                 if one in missing:
-                    failed.append(Ended(label=one.label, places={}, failed=_reason(error)))
+                    failed.append(Ended(label=one.label, places={}, failed=reason_of_failure(error)))
                 continue
             begun.append(one)
             yield request
@@ -164,7 +164,7 @@ def _window(
         if one not in missing:
             continue
         if isinstance(outcome, EditorError):
-            yield Ended(label=one.label, places={}, failed=_reason(outcome))
+            yield Ended(label=one.label, places={}, failed=reason_of_failure(outcome))
         else:
             yield Ended(label=one.label, places=_written(ledger, one.wanted, outcome), notes=outcome.notes)
     yield from _taken(failed)
@@ -187,7 +187,7 @@ def _written(ledger: Ledger, wanted: Wanted, result: EditResult) -> dict[str, Pa
     return places
 
 
-def _reason(error: EditorError) -> str:
+def reason_of_failure(error: EditorError) -> str:
     """Return why an edit failed, the same for all that fail for it: no names, no sizes of one picture."""
     text = error.problem if isinstance(error, InvalidEdit) else str(error)
     text = re.sub(r" ?(?:'(?:[^'\\]|\\.)*'|\"[^\"]*\") ?", " ", text).strip().split("; ")[0]

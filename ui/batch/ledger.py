@@ -7,12 +7,12 @@ done: what is claimed, and there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
 from dataset_builder.shards.storage import append_line, hash_json, read_lines
 from editors.files import named_after
+from ui.batch.names import free_name
 from ui.errors import UnusablePlace
 
 LEDGER: Final = "edits.jsonl"
@@ -121,12 +121,12 @@ class Ledger:
 
     def _free(self, wanted: Wanted) -> str:
         """Return a name that nobody has, on systems too that take capitals for small letters."""
-        numbered = (named_after(wanted.name, f"-{number}") for number in count(2))
-        for name in chain([wanted.name], numbered):
+
+        def is_taken(name: Path) -> bool:
             files = [_marked(name.as_posix(), mark) for mark in wanted.marks]
-            if not any(file.casefold() in self._names or (self.folder / file).exists() for file in files):
-                return name.as_posix()
-        raise AssertionError("numbers do not end")
+            return any(file.casefold() in self._names or (self.folder / file).exists() for file in files)
+
+        return free_name(wanted.name, is_taken).as_posix()
 
 
 def _marked(file: str, mark: str) -> str:

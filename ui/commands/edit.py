@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from editors import InstructionEdit
+from editors import InstructionEdit, Lora
 from editors.files import named_after
 from ui.batch.sources import find, is_one_file, is_there
 from ui.commands.edit_many import edit_folder, folder_place, instructions_of
 from ui.commands.editing import (
     BatchSize,
     Device,
+    Loras,
     Mask,
     Model,
     Scheduler,
@@ -59,6 +60,7 @@ def edit(
         Path | None, typer.Option(metavar="FILE", help="Further ones, a line each.")
     ] = None,
     model: Model = "pocket",
+    lora: Loras = None,
     mask: Mask = None,
     scheduler: Scheduler = None,
     device: Device = None,
@@ -71,18 +73,19 @@ def edit(
     asked = instructions_of(words, instruction or [], instructions)
     template = InstructionEdit(original_image=given[0], edit_prompt=asked[0], mask=mask, **fields)
     check_scheduler(scheduler)
+    loras = [Lora.of(one) for one in lora or []]
 
     def load() -> Any:
         from editors import InstructPix2PixEditor  # torch: only now
 
-        return InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler)
+        return InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler, loras=loras)
 
     if len(given) == len(asked) == 1 and is_one_file(given[0]) and not (out is not None and out.is_dir()):
         _edit_one(template, out, load, as_json=as_json)
         return
     for one in asked[1:]:
         replace(template, edit_prompt=one)
-    made_with = {"model": model, "scheduler": scheduler}
+    made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
     sources, place = find(given), folder_place(out)
     edit_folder(sources, asked, place, template, made_with, load, batch_size=batch_size, as_json=as_json)
 

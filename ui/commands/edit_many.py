@@ -4,7 +4,6 @@ Law: whatever can be refused without a model is refused before one is loaded, an
 """
 
 import json
-import re
 import secrets
 import time
 from collections import Counter
@@ -18,14 +17,14 @@ from typing import Any, Final
 import typer
 
 from dataset_builder.shards.storage import locked, remove_leftovers
-from editors.files import named_after, read_text, reason_of
+from editors.files import read_text, reason_of
 from editors.requests.edits import InstructionEdit, PromptEdit
 from editors.requests.picture import Picture
 from editors.requests.results import EditT
 from editors.requests.rules import NUM_SEEDS
-from editors.requests.words import word_places
 from ui.batch.carry_out import ORIGINAL, Asked, Ended, ManyEdits, Plan, carried_out
 from ui.batch.ledger import Ledger, Wanted
+from ui.batch.names import result_name, slug
 from ui.batch.prompts import prompt_edit_of
 from ui.batch.sources import Source, Sources
 from ui.errors import InvalidOption, PartlyDone, UnusablePlace
@@ -33,8 +32,6 @@ from ui.progress import progress_bar
 from ui.server import terminal
 
 Reader = Callable[[Path], Picture]
-_NAME_LENGTH: Final = 60
-"""Characters of an instruction in the name of a result."""
 _SHOWN: Final = 5
 """Names that are told of pictures that failed for one reason."""
 
@@ -170,7 +167,7 @@ def _drawn(edit: PromptEdit, said: Mapping[str, Any], seed: int) -> Asked[Prompt
     wanted = Wanted(
         of=dict(said),
         state=_state(Path(photo)) if isinstance(photo, str | Path) and is_file else {},
-        name=Path(f"{_slug(edit.edited_prompt)}.png"),
+        name=Path(f"{slug(edit.edited_prompt)}.png"),
         marks=("",) if photo is not None else ("", ORIGINAL),
     )
     request = edit if edit.seed is not None else replace(edit, seed=seed)
@@ -224,7 +221,7 @@ def _edits_of(
         wanted = Wanted(
             of={"photo": str(source.path.resolve()), "edit_prompt": words},
             state=state,
-            name=named_after(source.name, f"-{_slug(words)}", ".png"),
+            name=result_name(source.name, words),
         )
         yield Asked(label=str(source.name), wanted=wanted, request=partial(request, words))
 
@@ -233,13 +230,6 @@ def _state(path: Path) -> dict[str, int]:
     """Return what tells a file from one that was there before under its name."""
     found = path.stat()
     return {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
-
-
-def _slug(words: str) -> str:
-    """Return the words of a text as a part of a name: "make-it-night"."""
-    parts = (words[start:end].lower() for start, end in word_places(words))
-    kept = [part for part in parts if part[0].isalnum()]
-    return re.sub(r"[^\w-]+", "", "-".join(kept))[:_NAME_LENGTH].strip("-") or "edited"
 
 
 def _run(

@@ -22,6 +22,12 @@ Scheduler = Annotated[
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; if not given, the best there is.")
 ]
+Loras = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lora", metavar="FILE[=SCALE]", help="LoRA to lay over the model, how strongly; may be given again."
+    ),
+]
 Mask = Annotated[
     Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
 ]

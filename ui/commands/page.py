@@ -1,6 +1,7 @@
 """`wordbrush ui`: load a model, serve the page."""
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,12 +13,14 @@ import typer
 from editors.files import read_text, user_path
 from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model, is_edit_model
+from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
-from ui.commands.editing import Model
+from ui.commands.editing import Loras, Model
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.server.late import LateEditor
+from ui.server.lora_names import with_loras
 from ui.server.models import Opener
 from ui.server.opener import OneAtATime
 from ui.server.proxies import without_proxies
@@ -66,6 +69,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = LOCAL[0],
     model: Model = "pocket",
+    lora: Loras = None,
     models: Models = None,
     prompt_model: PromptModel = "pocket",
     data: Data = None,
@@ -85,13 +89,14 @@ def ui(
     pictures = _pictures_of_assistants(mcp, alone=alone)
     require_free(host, port)
     opener = OneAtATime()
-    editor = _first(model, opener)
+    loras = [Lora.of(one) for one in lora or []]
+    editor = _first(model, loras, opener)
     with without_proxies():
         from ui.app import build_app, serve  # gradio: not for --help
 
     page = build_app(
         editor,
-        model=model,
+        model=with_loras(model, loras),
         opener=opener,
         models=models,
         hub=alone,
@@ -177,7 +182,7 @@ def _for_assistants(folder: Path, page: "gr.Blocks") -> "Route":
     return Route(PATH, Endpoint(McpTools(folder, lambda: str(page.local_url)).server()))
 
 
-def _first(model: str, opener: Opener) -> InstructionEditor:
+def _first(model: str, loras: Sequence[Lora], opener: Opener) -> InstructionEditor:
     """Return the editor of a model: before the model is loaded, where its files say what the page shows.
 
     Raises:
@@ -186,10 +191,10 @@ def _first(model: str, opener: Opener) -> InstructionEditor:
     place = POCKET if model == "pocket" else find_model(model)
     if not is_edit_model(place):
         typer.echo(f"Loading {model} ...", err=True)
-        return opener.model(model)
+        return opener.model(model, loras)
     recommends, instructions = read_advice(place)
     return LateEditor(
-        open=partial(opener.model, model),
+        open=partial(opener.model, model, loras),
         recommended=recommended_settings("edit", recommends),
         instructions=instructions,
     )

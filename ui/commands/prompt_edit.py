@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from editors import LocalBlend, PromptEdit
+from editors import LocalBlend, Lora, PromptEdit
 from editors.files import named_after
 from editors.requests.edits import StepWindow, WordWindows
 from ui.commands.edit_many import folder_place, prompt_edit_folder
 from ui.commands.editing import (
     BatchSize,
     Device,
+    Loras,
     Mask,
     Model,
     Scheduler,
@@ -118,6 +119,7 @@ def prompt_edit(
     out: Out = None,
     prompts: Prompts = None,
     model: Model = "pocket",
+    lora: Loras = None,
     photo: Described = None,
     weight: Weights = None,
     blend_original: BlendOriginal = "",
@@ -149,6 +151,7 @@ def prompt_edit(
         **fields,
     )
     check_scheduler(scheduler)
+    loras = [Lora.of(one) for one in lora or []]
 
     def load(has_photos: bool) -> Any:
         from editors import PromptToPromptEditor  # torch: only now
@@ -156,11 +159,11 @@ def prompt_edit(
         # An inversion retraces DDIM's steps, whatever the model's folder samples with.
         chosen = scheduler or ("ddim" if has_photos else None)
         return PromptToPromptEditor.from_pretrained(
-            model, device=device, scheduler=chosen, trajectories=trajectories
+            model, device=device, scheduler=chosen, loras=loras, trajectories=trajectories
         )
 
     if prompts is not None:
-        made_with = {"model": model, "scheduler": scheduler}
+        made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
         prompt_edit_folder(
             *(prompts, folder_place(out), request, made_with, load), batch_size=batch_size, as_json=as_json
         )

@@ -8,15 +8,18 @@ import gradio as gr
 
 from editors import EditorError
 from editors.requests.results import InstructionEditor
+from ui.components.dial import Dial
 from ui.components.form import Form, refusal
 from ui.components.literal import literal
 from ui.components.screen import QUIET
+from ui.server.lora_names import taken_apart, with_lora
 from ui.server.models import Models
 
 DEVICE_QUEUE = {"concurrency_id": "models", "concurrency_limit": 1}
 """Loading waits for no edit, and no edit for it."""
 SETTINGS = ("num_inference_steps", "guidance_scale", "image_guidance_scale")
 MOST_CHIPS = 24
+NO_LORA = ""
 Update = dict[Any, Any]
 
 
@@ -31,6 +34,8 @@ class Switch:
         form: Takes what a model recommends.
         chips: What a model says it is good at.
         words: One line of its own: an edit that goes on meanwhile writes to its status.
+        lora: Where a LoRA is chosen that is laid over it, or none.
+        scale: How strongly.
     """
 
     models: Models
@@ -39,11 +44,23 @@ class Switch:
     form: Form
     chips: Any
     words: Any
+    lora: Any
+    scale: Any
 
     @property
     def outputs(self) -> list[Any]:
         """All that another model changes."""
-        return [self.choice, self.model, self.chips, *(getattr(self.form, name) for name in SETTINGS)]
+        return [
+            self.choice,
+            self.model,
+            self.lora,
+            self.chips,
+            *(getattr(self.form, name) for name in SETTINGS),
+        ]
+
+    def lay(self, lora: str | None, scale: float, model: str) -> Iterator[Update]:
+        """Lay a LoRA over the model that edits, in the place of what lies over it."""
+        yield from self.change(with_lora(model, lora, scale), model)
 
     def change(self, name: str, model: str) -> Iterator[Update]:
         """Load a model, then edit with it; where it cannot be, the one before stays."""
@@ -59,10 +76,11 @@ class Switch:
         except EditorError as error:
             yield {
                 self.words: refusal(error, f"{literal(model)} stays."),
-                self.choice: gr.Dropdown(value=model),
+                **self._chosen(model),
             }
             return
-        yield {**self.taken(name, editor), **there}
+        settings = self.taken if taken_apart(name)[0] != taken_apart(model)[0] else self.restored
+        yield {**settings(name, editor), **there}
 
     def taken(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model: what it recommends, and what it is good at."""
@@ -71,12 +89,20 @@ class Switch:
 
     def restored(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model where the form keeps its values."""
-        names = self.models.names()
+        return {self.model: name, **self._chosen(name), self.chips: chips_of(editor.instructions)}
+
+    def _chosen(self, name: str) -> Update:
+        """Return the updates that show which model edits, and what lies over it."""
+        names, (base, over) = self.models.names(), taken_apart(name)
+        shown = name if name in names or len(over) != 1 else base
+        lora = over[0].rpartition("=")[0] if shown != name else None
         return {
-            self.model: name,
-            self.choice: gr.Dropdown(choices=names if name in names else [*names, name], value=name),
-            self.chips: chips_of(editor.instructions),
+            self.choice: gr.Dropdown(choices=names if shown in names else [*names, shown], value=shown),
+            self.lora: gr.Dropdown(choices=self._loras(), value=lora or NO_LORA),
         }
+
+    def _loras(self) -> list[tuple[str, str]]:
+        return [("none", NO_LORA), *((name, name) for name in self.models.loras())]
 
     def wire(self) -> None:
         """Connect the choice."""
@@ -90,6 +116,32 @@ class Switch:
             api_visibility="private",
             **DEVICE_QUEUE,
         )
+        self.lora.focus(lambda: gr.Dropdown(choices=self._loras()), None, self.lora, **QUIET)
+        gr.on(
+            [self.lora.input, self.scale.release],
+            self.lay,
+            [self.lora, self.scale, self.model],
+            [*self.outputs, self.words],
+            show_progress="hidden",
+            trigger_mode="multiple",
+            api_visibility="private",
+            **DEVICE_QUEUE,
+        )
+
+
+def lora_choice(models: Models) -> tuple[Any, Any]:
+    """Lay out where a LoRA is chosen and how strongly it is laid over, hidden where there is none."""
+    names = list(models.loras())
+    with gr.Accordion("LoRA", open=False, visible=bool(names)):
+        lora = gr.Dropdown(
+            [("none", NO_LORA), *((name, name) for name in names)],
+            value=NO_LORA,
+            label="Laid over the model",
+            info="Files of the folder of models. Loading it takes as long as the model.",
+            elem_id="lora",
+        )
+        scale = Dial(0, 2, value=1, step=0.05, label="How strongly", elem_id="lora-scale")
+    return lora, scale
 
 
 def model_choice(models: Models) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ page, a model of the Hub; it never opens a path.
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,6 +15,7 @@ from editors import EditorError, IncompatibleModel
 from editors.below import found_below
 from editors.files import user_path
 from editors.model.loading.kinds import is_edit_model
+from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from trainer.config import InstructPix2PixConfig, read_config
 from trainer.errors import InvalidConfig
@@ -23,6 +24,7 @@ from trainer.runs.folder import finished
 from trainer.watching import runs_below
 from ui.server.late import LateEditor
 from ui.server.loaded_by_name import LoadedByName
+from ui.server.lora_names import listed, loras_below, taken_apart
 
 POCKET: Final = "pocket"
 MOST_REFUSED: Final = 64
@@ -33,8 +35,8 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 class Opener(Protocol):
     """Loads models."""
 
-    def model(self, name: str) -> InstructionEditor:
-        """Load "pocket", a folder, that of a finished run, or a model of the Hub."""
+    def model(self, name: str, loras: Sequence[Lora] = ()) -> InstructionEditor:
+        """Load "pocket", a folder, that of a finished run, or a model of the Hub; lay LoRAs over it."""
         ...
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
@@ -115,12 +117,16 @@ class Models:
         """Return the names of the models there are now, the first one first."""
         return [self.first, *(name for name in self._ways() if name != self.first)]
 
-    def _ways(self) -> dict[str, Callable[[], InstructionEditor]]:
-        """Return how each model that is listed is loaded, besides the first."""
+    def loras(self) -> dict[str, Path]:
+        """Return the LoRAs there are now, by name: those that lie in the folder of models."""
+        return {} if self._opener is None else loras_below(self._folder)
+
+    def _ways(self) -> dict[str, Callable[..., InstructionEditor]]:
+        """Return how each model that is listed is loaded, besides the first; each may take LoRAs."""
         if self._opener is None:
             return {}
         opened = self._opener.model
-        ways: dict[str, Callable[[], InstructionEditor]] = {POCKET: partial(opened, POCKET)}
+        ways: dict[str, Callable[..., InstructionEditor]] = {POCKET: partial(opened, POCKET)}
         if self._folder is not None:
             root = user_path(self._folder)
             found = {*found_below(root, "model_index.json"), *found_below(root, "pocket.json")}
@@ -136,9 +142,15 @@ class Models:
         return ways
 
     def _load(self, name: str) -> InstructionEditor:
-        way = self._ways().get(name)
-        if way is not None:
+        base, over = taken_apart(name)
+        ways = self._ways()
+        if self._opener is not None:
+            ways.setdefault(own := taken_apart(self.first)[0], partial(self._opener.model, own))
+        if (way := ways.get(name)) is not None:
             return way()
+        if over and (way := ways.get(base)) is not None:
+            there = self.loras()
+            return way(loras=[listed(one, there) for one in over])
         if self.hub and self._opener is not None and _HUB_ID.fullmatch(name) and not Path(name).exists():
             return self._opener.model(name)
         choice = ", ".join(self.names())
@@ -146,9 +158,17 @@ class Models:
         raise IncompatibleModel(f"{name!r} is no model of this page (any more); choose from {choice}{more}.")
 
 
-def _of_run(opener: Opener, run: Path) -> InstructionEditor:
-    """Return the editor with what a run has come to: its model, or its newest checkpoint."""
-    return opener.model(str(run)) if finished(run) else opener.checkpoint(run, reached(run))
+def _of_run(opener: Opener, run: Path, loras: Sequence[Lora] = ()) -> InstructionEditor:
+    """Return the editor with what a run has come to: its model, or its newest checkpoint.
+
+    Raises:
+        IncompatibleModel: LoRAs are to be laid over a checkpoint.
+    """
+    if finished(run):
+        return opener.model(str(run), loras) if loras else opener.model(str(run))
+    if loras:
+        raise IncompatibleModel("A LoRA is laid over a finished model; this run is not done yet.")
+    return opener.checkpoint(run, reached(run))
 
 
 def name_of_run(run: Path, name: str) -> str | None:

@@ -4,12 +4,14 @@ Law: two threads never load at once. diffusers and transformers import their par
 and a part that is being imported by another thread is missing to them.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from editors import IncompatibleModel
+from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from trainer.errors import TrainerError
 from ui.server.edit_thread import in_passing
@@ -24,12 +26,12 @@ class OneAtATime:
     def __init__(self) -> None:
         self._alone = Lock()
 
-    def model(self, name: str) -> InstructionEditor:
+    def model(self, name: str, loras: Sequence[Lora] = ()) -> InstructionEditor:
         """Return what edits with a model, as `InstructPix2PixEditor.from_pretrained` does."""
         with self._alone:
             from editors import InstructPix2PixEditor
 
-            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name))
+            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name, loras=loras))
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""

@@ -21,7 +21,7 @@ from ui.components.masking import Masking, lay_out_masking
 from ui.components.photo import Photo
 from ui.components.reload import wire_reload
 from ui.components.screen import QUIET, Screen, lay_out_screen
-from ui.components.switch import MOST_CHIPS, Switch
+from ui.components.switch import MOST_CHIPS, Switch, lora_choice
 from ui.components.trail import Trail
 from ui.server.edit_thread import EditThread
 from ui.server.loaded_by_name import LoadedByName
@@ -73,6 +73,7 @@ def edit_tab(
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             form, buttons, chips, examples, drawing = _form(first.recommended, first.instructions, root)
+            lora, scale = lora_choice(models)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
             screen = lay_out_screen(
@@ -89,6 +90,8 @@ def edit_tab(
         form=form,
         chips=chips,
         words=words,
+        lora=lora,
+        scale=scale,
     )
     switch.wire()
     wire_reload(page, panel, switch, root)

@@ -31,6 +31,8 @@ _FILES = (
     (("conv_first.", "model.0.weight"), f"is an upscaler, which only enlarges; {_WHOLE}"),
 )
 """Beginnings of weights' names, or from a dot on parts of them -> what a file with such a weight is."""
+_LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
+"""Of the header that safetensors files begin with: its length, then JSON."""
 _UNET = "model.diffusion_model."
 _BESIDE_UNET = {
     "its autoencoder": ("first_stage_model.",),
@@ -98,6 +100,18 @@ def _part_alone(keys: Collection[str]) -> str:
     if any("text_model." in key or "transformer.resblocks." in key for key in keys):
         return "is a text encoder alone"
     return f"holds no diffusion model (its first weight is {min(keys, default='missing')})"
+
+
+def holds_lora(file: Path) -> bool:
+    """Tell by the names of a file's weights whether it is a LoRA; no weight is read."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
+            header = json.loads(opened.read(length)) if length <= _LONGEST_HEADER else {}
+    except (OSError, ValueError, RecursionError):
+        return False
+    (parts, _), *_ = _FILES
+    return isinstance(header, dict) and any(part in name for name in header for part in parts)
 
 
 def hint_on_name(name: str) -> str | None:

@@ -4,6 +4,8 @@ Law: a model of the other kind, or one whose parts do not fit, is one sentence t
 """
 
 import copy
+from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ from editors.model.devices import choose_device, overflows, placed
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
+from editors.model.loading.loras import weights_of, with_loras
+from editors.requests.lora import Lora
 from editors.requests.settings import Kind
 
 
@@ -23,6 +27,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     scheduler: str | None = None,
+    loras: Sequence[Lora | str | PathLike[str]] = (),
 ) -> DiffusionModel:
     """Load a model.
 
@@ -34,17 +39,20 @@ def load(
             the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32 on the CPU, and leaves text
             encoders and VAE, whose rounding would be seen, in float32.
         scheduler: Another than the model's own, of `SCHEDULERS`.
+        loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s.
 
     Raises:
-        IncompatibleModel: There is no such model, it cannot be loaded safely, or it is of the other kind.
-        InvalidEdit: The device, dtype or scheduler is not to be had.
+        IncompatibleModel: There is no such model or LoRA, one cannot be loaded safely, the model is of the
+            other kind, or a LoRA was made for another.
+        InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
     """
     target = choose_device(device)
+    over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     with explained(name, "configuration"):
         model = DiffusionModel(**read(name, kind)._asdict(), name=name)
     require_kind(model, kind)
-    model = placed(model, target, dtype)
+    model = placed(with_loras(model, over), target, dtype)
     return model if scheduler is None else model.with_scheduler(scheduler)
 
 

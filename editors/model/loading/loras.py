@@ -1,0 +1,182 @@
+"""Lay LoRAs over a model: their products are added to its weights, once, so that edits cost what they did.
+
+Reference: Edward Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021, arXiv 2106.09685):
+W + s·(α/r)·B·A.
+
+What is read, and which layer each product belongs to, is left to diffusers' own loaders; they know the names
+of diffusers and of kohya's trainers. peft's own folders are brought to diffusers' names here.
+
+Law: at scale 0 the model is the one without, bit for bit; a LoRA of another family is one sentence; and what
+of one fits no layer is told, never passed over.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+from typing import Any, Final
+
+from editors.errors import IncompatibleModel, first_line
+from editors.files import reason_of
+from editors.model.diffusion_model import DiffusionModel
+from editors.requests.lora import Lora
+
+_WEIGHTS: Final = "adapter_model.safetensors"
+_CONFIG: Final = "adapter_config.json"
+_PEFT: Final = "base_model.model."
+_DOWN: Final = ("lora_A.", "lora_down.", "lora.down.", "_lora.down.", "lora_linear_layer.down.")
+"""How the first of the two factors is called: one a layer."""
+_OTHERS: Final = (
+    (("hada_w1", "hada_w2"), "is a LoHa"),
+    (("lokr_w1", "lokr_w2"), "is a LoKr"),
+    (("oft_blocks", "oft_diag"), "is an OFT"),
+    (
+        (
+            "double_blocks",
+            "single_blocks",
+            "transformer_blocks.0.img_",
+            "joint_blocks",
+            "transformer.single_",
+        ),
+        "is a LoRA of a diffusion transformer",
+    ),
+)
+"""Parts of weights' names -> what a file with them is."""
+
+
+Weights = dict[str, Any]
+"""Of a LoRA, by names that diffusers' loaders know."""
+
+
+def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> DiffusionModel:
+    """Return a model with LoRAs laid over it; its parts are changed, so nobody else may hold them.
+
+    Args:
+        model: The model, in the format that its weights were read in.
+        loras: Added up; with what `weights_of` has read of each.
+
+    Raises:
+        IncompatibleModel: One was made for another model.
+    """
+    if not loras:
+        return model
+    pipe = _pipeline(model)
+    notes = [note for lora, weights in loras for note in _laid_over(pipe, model, lora, weights)]
+    name = " + ".join([model.name, *(lora.label for lora, _ in loras)])
+    return replace(model, name=name, notes=(*model.notes, *notes))
+
+
+def _laid_over(pipe: Any, model: DiffusionModel, lora: Lora, weights: Weights) -> tuple[str, ...]:
+    """Add one to the weights of a model; return what people should know of it."""
+    wanted = sum(any(part in key for part in _DOWN) for key in weights)
+    try:
+        pipe.load_lora_weights(weights, adapter_name="lora")
+    except (ValueError, RuntimeError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise IncompatibleModel(
+            f"{lora.path.name}: does not fit {model.name} ({first_line(error)}); give a LoRA that was made "
+            "for this model, or one of its family."
+        ) from None
+    found = _layers(model)
+    try:
+        if not found:
+            raise IncompatibleModel(
+                f"{lora.path.name}: none of its {wanted} layers is one of {model.name}; give a LoRA that was "
+                "made for this model, or one of its family."
+            )
+        if lora.scale != 0:  # 0 times a product is no change: not even of a sign
+            pipe.set_adapters(["lora"], [lora.scale])
+            pipe.fuse_lora(components=_components(model))
+    finally:
+        pipe.unload_lora_weights()
+    left = wanted - len(found)
+    return (
+        (f"{lora.path.name}: {left} of its {wanted} layers fit nothing in this model.",) if left > 0 else ()
+    )
+
+
+def _components(model: DiffusionModel) -> list[str]:
+    return ["unet", "text_encoder", *(["text_encoder_2"] if model.is_xl else [])]
+
+
+def _layers(model: DiffusionModel) -> list[str]:
+    """Return the names of the layers over which something lies."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [
+        f"{place}.{name}"
+        for place, part in enumerate(model.modules)
+        for name, module in part.named_modules()
+        if isinstance(module, BaseTunerLayer)
+    ]
+
+
+def _pipeline(model: DiffusionModel) -> Any:
+    """Return a pipeline of diffusers around a model's parts: its loaders are methods of one."""
+    import diffusers
+
+    parts = {name: getattr(model, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
+    if model.is_xl:
+        return diffusers.StableDiffusionXLPipeline(
+            **parts, text_encoder_2=model.text_encoder_2, tokenizer_2=model.tokenizer_2
+        )
+    return diffusers.StableDiffusionPipeline(
+        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    )
+
+
+def weights_of(path: Path) -> Weights:
+    """Read a LoRA's weights.
+
+    Args:
+        path: Its file, or peft's folder.
+
+    Raises:
+        IncompatibleModel: There is none, or it is something else.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = path / _WEIGHTS if path.is_dir() else path
+    if not file.is_file():
+        raise IncompatibleModel(f"lora: there is no LoRA {str(file)!r}; give its .safetensors file.")
+    if file.suffix.lower() != ".safetensors":
+        raise IncompatibleModel(
+            f"lora: {file.name!r} is no .safetensors file, and others can run code; convert it."
+        )
+    try:
+        weights = dict(load_file(file))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise IncompatibleModel(
+            f"lora: {file.name!r} cannot be read ({reason_of(error)}); download it again."
+        ) from None
+    for parts, what in _OTHERS:
+        if any(part in key for key in weights for part in parts):
+            raise IncompatibleModel(f"{file.name}: {what}, which is not supported; give a LoRA of a UNet.")
+    if not any(part in key for key in weights for part in _DOWN):
+        raise IncompatibleModel(f"{file.name}: is no LoRA: it holds no low-rank weights; give one.")
+    return _from_peft(weights, file) if any(key.startswith(_PEFT) for key in weights) else weights
+
+
+def _from_peft(weights: Weights, file: Path) -> Weights:
+    """Return peft's weights of a UNet under diffusers' names; their factor α/r is multiplied in.
+
+    Raises:
+        IncompatibleModel: What stands beside them cannot be read.
+    """
+    try:
+        config = json.loads((file.parent / _CONFIG).read_text(encoding="utf-8"))
+        rank, alpha = float(config["r"]), float(config["lora_alpha"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IncompatibleModel(
+            f"{file.name}: its {_CONFIG} cannot be read ({reason_of(error)}); peft writes it beside it."
+        ) from None
+    if config.get("rank_pattern") or config.get("alpha_pattern"):
+        raise IncompatibleModel(
+            f"{file.name}: its ranks differ from layer to layer; save it with `pipe.save_lora_weights`."
+        )
+    factor = alpha / (sqrt(rank) if config.get("use_rslora") else rank)
+    return {
+        f"unet.{name.removeprefix(_PEFT)}": weight * factor if ".lora_B." in name else weight
+        for name, weight in weights.items()
+    }
