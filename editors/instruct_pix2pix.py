@@ -27,6 +27,7 @@ from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
+from editors.model.suggest import Suggestions
 from editors.pictures.images import composite, read_mask
 from editors.relevance import Reach, Relevance, Watched
 from editors.requests import taught
@@ -65,6 +66,15 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
 
     kind = "edit"
     batch_size = 4
+
+    def __init__(self, model: DiffusionModel) -> None:
+        """Take a model.
+
+        Raises:
+            IncompatibleModel: It is of another kind.
+        """
+        super().__init__(model)
+        self._suggestions = Suggestions(model.text, model.phrases)
 
     @classmethod
     def from_pretrained(
@@ -107,6 +117,11 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
     def instructions(self) -> tuple[str, ...]:
         """Instructions that the model says it is good at; empty where it says nothing."""
         return self.model.instructions
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Instructions that the model was taught, to be suggested; empty where it says nothing."""
+        return self.model.phrases
 
     def _read(self, resolved: ResolvedEdit[InstructionEdit]) -> _Job:
         edit, model = resolved.edit, self.model
@@ -173,6 +188,9 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             *(model.text.notes_on(prompt) or taught.notes_on(prompt, model.taught)),
             *taught.notes_on_change(before, edited, job.mask),
         )
+        near = self._suggestions.nearest(prompt) if doubts else None
+        if near is not None:
+            doubts = (*doubts, f"Did you mean “{near}”?")
         can = f"This model is good at: {', '.join(self.instructions)}."
         told = (
             *model.notes,

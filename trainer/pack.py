@@ -77,7 +77,7 @@ def pack(
     facts: dict[str, Any] = {"text_encoder": TEXT_ENCODER, "recommended": given or said}
     if (out / "pocket.json").exists():
         kept = json.loads((out / "pocket.json").read_text(encoding="utf-8"))
-        facts |= {name: kept[name] for name in ("instructions", "taught") if name in kept}
+        facts |= {name: kept[name] for name in ("instructions", "taught", "phrases") if name in kept}
     facts["autoencoder"] = _training(autoencoder)
     facts |= {kind: _training(folder) for kind, folder in folders.items()}
     try:

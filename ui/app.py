@@ -22,18 +22,22 @@ from editors.requests.results import InstructionEditor
 from ui import api
 from ui.components.literal import literal
 from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme
+from ui.components.rewriting import Rewrite
 from ui.components.switch import model_choice
 from ui.errors import UnusablePlace
+from ui.images_api.results import Results
+from ui.images_api.routes import ImagesApi
 from ui.server.access import AccessCheck, Hosts
 from ui.server.before_gradio import UPLOADS
 from ui.server.calls import Calls, Offer
 from ui.server.edit_thread import EditThread
-from ui.server.guard import Guard
+from ui.server.guard import Guard, is_password
 from ui.server.late_cancel import LateCancel
 from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models, Opener
 from ui.server.proxies import without_proxies
 from ui.server.sessions import MAX_SESSIONS, wire_sessions
+from ui.server.turns import Turns
 from ui.tabs.data import Data
 from ui.tabs.edit import edit_tab
 from ui.tabs.many import Many
@@ -57,6 +61,7 @@ class Page(gr.Blocks):
 
     offer: Offer
     results: Path
+    images: ImagesApi
 
 
 def build_app(
@@ -70,6 +75,7 @@ def build_app(
     prompt_model: str = "pocket",
     data: Path | None = None,
     runs: Path | None = None,
+    rewriter: Rewrite | None = None,
 ) -> gr.Blocks:
     """Build the page around an editor; `serve` puts it on the network.
 
@@ -83,6 +89,7 @@ def build_app(
         prompt_model: The name of that model.
         data: Folder below which datasets may be looked through; None leaves that tab out.
         runs: Folder below which training runs may be watched; None leaves that tab out.
+        rewriter: Turns a wish into an instruction, of those that a model was taught; None leaves that out.
     """
     results = tempfile.TemporaryDirectory(prefix="wordbrush-")
     # Shown from where they are: else gradio copies each into a folder of its own, and keeps it for a day.
@@ -94,7 +101,7 @@ def build_app(
         choice, words = _heading(known, model)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, words, edit_thread, page.results)
+                panel, switch = edit_tab(page, known, choice, words, edit_thread, page.results, rewriter)
             frame = Frame(
                 page=page,
                 tabs=tabs,
@@ -103,10 +110,12 @@ def build_app(
                 panel=panel,
                 switch=switch,
             )
-            for other in (Many(editors=known), *_others(prompt_editor, prompt_model, data, runs)):
+            drawing = None if prompt_editor is None else LoadedByName(prompt_editor)
+            for other in (Many(editors=known), *_others(drawing, prompt_model, data, runs)):
                 with _tab(other.name) as tab:
                     other.lay_out(frame, tab)
         page.offer = api.offer_edit(known, edit_thread)
+        page.images = _images_api(page, known, edit_thread, drawing, prompt_model)
         page.load(None, js=SPOKEN)
         page.load(None, js=AT_TOP)
         wire_sessions(page)
@@ -115,15 +124,33 @@ def build_app(
     return page
 
 
+def _images_api(
+    page: Page,
+    models: Models,
+    edit_thread: EditThread,
+    drawing: "LoadedByName[PromptToPromptEditor] | None",
+    prompt_model: str,
+) -> ImagesApi:
+    """Offer programs of OpenAI's kind what the page has, inside of it."""
+    return ImagesApi(
+        turns=Turns(page),
+        edit_thread=edit_thread,
+        models=models,
+        drawing=drawing,
+        drawing_model=prompt_model,
+        results=Results(page.results / "images"),
+    )
+
+
 def _others(
-    prompt_editor: "Callable[[str], PromptToPromptEditor] | None",
+    drawing: "LoadedByName[PromptToPromptEditor] | None",
     prompt_model: str,
     data: Path | None,
     runs: Path | None,
 ) -> Iterator[Tab]:
     """Yield the tabs beside the first that are asked for."""
-    if prompt_editor is not None:
-        yield Prompts(editors=LoadedByName(prompt_editor), model=prompt_model)
+    if drawing is not None:
+        yield Prompts(editors=drawing, model=prompt_model)
     if data is not None:
         yield Data(root=data)
     if runs is not None:
@@ -198,8 +225,8 @@ def serve(
                 root_path=root_path or None,
                 app_kwargs={
                     # Before the page's own, which take any path.
-                    "routes": [Route("/health", _health), *routes],
-                    "middleware": _middleware(page, Hosts.of(host, allow_hosts), guarded=bool(auth)),
+                    "routes": [Route("/health", _health), *_images(page), *routes],
+                    "middleware": _middleware(page, Hosts.of(host, allow_hosts), auth or ()),
                 },
                 theme=theme(),
                 css=STYLE,
@@ -211,12 +238,18 @@ def serve(
     return str(url)
 
 
-def _middleware(page: gr.Blocks, hosts: Hosts, *, guarded: bool) -> list[Middleware]:
+def _images(page: gr.Blocks) -> list[Route]:
+    """Return where programs of OpenAI's kind are answered."""
+    return page.images.routes() if isinstance(page, Page) else []
+
+
+def _middleware(page: gr.Blocks, hosts: Hosts, accounts: Sequence[tuple[str, str]]) -> list[Middleware]:
     """List what requests pass through, in order; results are guarded where there are accounts."""
     guards, calls = [], []
-    if guarded:
+    if accounts:
         folders = (Path(UPLOADS.name), *([page.results] if isinstance(page, Page) else []))
-        guards.append(Middleware(Guard, who=partial(_who, page), folders=folders))
+        who, knows = partial(_who, page), partial(is_password, accounts)
+        guards.append(Middleware(Guard, who=who, knows=knows, folders=folders))
     if isinstance(page, Page):
         calls.append(Middleware(Calls, offer=page.offer))
     return [Middleware(AccessCheck, hosts=hosts), *guards, Middleware(LateCancel), *calls]

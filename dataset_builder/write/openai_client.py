@@ -16,11 +16,10 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 from dataset_builder.errors import InvalidJob, WriterStopped
-from dataset_builder.write.job import WriteJob
 from dataset_builder.write.pace import backoff_wait, retry_after, wait_of
 from dataset_builder.write.refusals import Concern, Refusal, concern, refusal_in
 
@@ -50,7 +49,39 @@ class Failure:
     wait: float | None = None
 
 
-def key_of(job: WriteJob) -> str:
+class Settings(Protocol):
+    """How a server is reached; `WriteJob` says what each is."""
+
+    @property
+    def base_url(self) -> str | None:
+        """Its address."""
+
+    @property
+    def model(self) -> str | None:
+        """Name of its model."""
+
+    @property
+    def key_variable(self) -> str:
+        """Name of the environment variable that holds its key, or ""."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds to wait for an answer."""
+
+    @property
+    def max_attempts(self) -> int:
+        """How often to try."""
+
+    @property
+    def backoff(self) -> float:
+        """Seconds before the second time."""
+
+    @property
+    def max_wait(self) -> float:
+        """Most seconds to wait for it."""
+
+
+def key_of(job: Settings) -> str:
     """Return the key for the job's server.
 
     Raises:
@@ -75,7 +106,7 @@ def key_of(job: WriteJob) -> str:
 class Server:
     """A connection to a server; use it as an asynchronous context."""
 
-    def __init__(self, job: WriteJob) -> None:
+    def __init__(self, job: Settings) -> None:
         """Prepare a connection; nothing is sent.
 
         Raises:

@@ -49,6 +49,7 @@ class DiffusionModel:
         recommends: Settings that suit the models of its family, by kind, where its files say so.
         instructions: What it says it is good at, as one would ask for it; for edit models.
         taught: All words of the instructions that it learnt from; empty where nobody says.
+        phrases: Instructions that it learnt, as they may be suggested; empty where nobody says.
         notes: What people should know of it, a sentence each.
         picture_input: How the edited picture reaches the network; None where it does by further channels.
     """
@@ -66,6 +67,7 @@ class DiffusionModel:
     recommends: Recommended = field(default_factory=dict)
     instructions: tuple[str, ...] = ()
     taught: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     picture_input: PictureInput | None = None
 

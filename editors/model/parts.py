@@ -32,6 +32,7 @@ class Parts(NamedTuple):
     recommends: Recommended = MappingProxyType({})
     instructions: tuple[str, ...] = ()
     taught: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
 
 
 def require_latents_that_fit(name: str, unet: Any, latent_channels: int) -> None:

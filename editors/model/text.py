@@ -7,6 +7,7 @@ Law: a token is the same piece of the same word for every encoder; where words m
 refused.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from editors.model.tokens import TokenizedPrompt
 
 _LISTED = 8
 """Unknown words that a sentence names, at most."""
+_AT_ONCE = 64
+"""Sentences that are read together."""
 _MARKS_AT_END = 1  # both families close with one mark, which stays inside the window
 
 
@@ -147,6 +150,26 @@ class TextReader:
         device = outputs[0].hidden_states[-2].device
         pooled: Tensor = outputs[-1][0]  # (B, P)
         return torch.cat([output.hidden_states[-2].to(device) for output in outputs], dim=-1), pooled
+
+    @torch.no_grad()
+    def sentences(self, prompts: Sequence[str]) -> Tensor:
+        """Return each prompt as one direction, (N, D) of length 1: the mean of its words' states.
+
+        Of two encoders it is the first's.
+        """
+        found = []
+        for start in range(0, len(prompts), _AT_ONCE):
+            some = list(prompts[start : start + _AT_ONCE])
+            tokens = self.tokenizers[0](
+                some, padding=True, max_length=self.max_tokens, truncation=True, return_tensors="pt"
+            )
+            encoder = self.text_encoders[0]
+            device = next(encoder.parameters()).device
+            mask = tokens.attention_mask.to(device)
+            states = encoder(tokens.input_ids.to(device), attention_mask=mask)[0].float()
+            mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+            found.append(torch.nn.functional.normalize(mean, dim=-1))
+        return torch.cat(found)
 
     def _ids(self, prompts: list[str], place: int) -> tuple[Tensor, Tensor | None]:
         """Return token ids, (B, T), and 1 where they are no padding, for encoders that want to know."""

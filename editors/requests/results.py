@@ -104,3 +104,8 @@ class InstructionEditor(Editor[InstructionEdit], Protocol):
     def instructions(self) -> tuple[str, ...]:
         """Instructions that its model says it is good at; empty where it says nothing."""
         ...
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Instructions that its model was taught, to be suggested; empty where it says nothing."""
+        ...

@@ -59,6 +59,17 @@ def test_an_edit_is_that_of_diffusers_pipeline(editor: InstructPix2PixEditor, da
     assert (last.latents - theirs).abs().max().item() <= 1e-5
 
 
+def test_a_wish_that_is_not_known_is_answered_with_what_is_near(
+    editor: InstructPix2PixEditor, day: list[Image.Image]
+) -> None:
+    def notes(words: str) -> str:
+        edit = InstructionEdit(original_image=day[0], edit_prompt=words, num_inference_steps=1, seed=1)
+        return " ".join(editor.edit(edit).notes)
+
+    assert "Did you mean “turn it into an oil painting”?" in notes("paint it like van gogh")
+    assert "Did you mean" not in notes("mache es zur Nacht")
+
+
 def test_night_is_darker_and_a_black_and_white_picture_has_less_colour(
     editor: InstructPix2PixEditor, day: list[Image.Image]
 ) -> None:

@@ -26,6 +26,7 @@ class NegativeEditor:
 
     recommended = STANDARD["edit"]
     instructions: tuple[str, ...] = ("make it night", "turn it into its negative")
+    phrases: tuple[str, ...] = ("make it night", "add snow")
 
     def __init__(self, *, seconds_a_step: float = 0.0):
         self.seconds_a_step = seconds_a_step

@@ -9,6 +9,7 @@ import pytest
 from PIL.PngImagePlugin import PngImageFile
 from playwright.sync_api import TimeoutError
 
+from dataset_builder.errors import WriterStopped
 from editors import InstructionEdit
 from editors.pictures.images import read_mask
 from editors.requests.recipe import save_png
@@ -599,6 +600,33 @@ def test_a_picture_that_was_made_here_brings_its_settings_back(visit, editor, tm
     visit.says("Done in")
     again = editor.edits[-1]
     assert (again.guidance_scale, again.image_guidance_scale, again.seed) == (25, 1.5, 11)
+
+
+def test_a_wish_is_said_in_the_models_words_and_nothing_is_edited(browser, editor, photo):
+    asked = []
+
+    def rewrite(wish, phrases):
+        asked.append((wish, phrases))
+        if wish == "???":
+            raise WriterStopped("base_url: no server answers at http://x; start it.")
+        return "make it night"
+
+    with visiting(browser, build_app(editor, model="negative", rewriter=rewrite)) as visit:
+        visit.upload(photo)
+        visit.press("Say it in the model's words")
+        visit.says("Say first what should change")
+        visit.instruction.fill("mache es zur Nacht")
+        visit.press("Say it in the model's words")
+        visit.says("“mache es zur Nacht” became “make it night”.")
+        assert visit.instruction.input_value() == "make it night"
+        visit.tab.locator("#undo").click()
+        visit.says("Undone.")
+        assert visit.instruction.input_value() == "mache es zur Nacht"
+        visit.instruction.fill("???")
+        visit.press("Say it in the model's words")
+        visit.says("Not rewritten. base_url: no server answers")
+        assert visit.instruction.input_value() == "???" and editor.edits == []
+        assert asked[0] == ("mache es zur Nacht", editor.phrases) and visit.complaints == []
 
 
 def test_variations_are_four_noises_and_stronger_keeps_the_noise(visit, editor, photo):

@@ -80,7 +80,7 @@ def test_a_result_can_be_held_to_where_its_words_act_as_if_it_had_been_asked_so(
     whole = keep(editor.edit(replace(asked, only=0.0)), tmp_path)
     other = keep_held(whole, held(whole, 0.6), tmp_path)
     wanted = editor.edit(replace(asked, only=0.6))
-    assert other.is_held and not other.files & whole.files
+    assert other.is_held and whole.files.isdisjoint({other.edited, other.thumbnail})
     with Image.open(other.edited) as edited:
         assert edited.tobytes() == wanted.edited_image.tobytes()
     assert read_recipe(other.edited).settings == {**read_recipe(whole.edited).settings, "only": 0.6}
@@ -215,6 +215,20 @@ def test_redo_after_undo_leads_back_to_where_one_was(steps):
         assert back == (trail, home)
         trail, now = there, then
     assert len(trail.past) <= MOST_STEPS
+
+
+def test_what_a_browser_was_shown_is_there_while_the_slider_goes_on(tmp_path):
+    whole = keep(NegativeEditor().edit(replace(ASKED, only=0.0)), tmp_path)
+    history = History(folder=tmp_path).with_entry(whole)
+    history = history.with_entry(keep_held(whole, held(whole, 0.2), tmp_path))
+    shown = []
+    for number in range(8):
+        entry = history.entries[0]
+        shown.append((entry.original, entry.edited, entry.thumbnail))
+        history = history.with_other(0, keep_held(entry, held(entry, 0.3 + number / 20), tmp_path))
+    assert all(path.is_file() for paths in shown for path in paths)
+    assert len({original for original, *_ in shown}) == 1  # what does not change is fetched once
+    assert whole.original.is_file() and whole.edited.is_file()
 
 
 def test_all_steps_can_be_taken_back():

@@ -17,6 +17,7 @@ from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
 from ui.commands.editing import Loras, Model
+from ui.commands.rewrite import Address, KeyVariable, LanguageModel, rewriter_of
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
 from ui.server.late import LateEditor
@@ -70,6 +71,9 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = LOCAL[0],
     model: Model = "pocket",
     lora: Loras = None,
+    rewriter: Address = None,
+    rewriter_model: LanguageModel = "",
+    key_variable: KeyVariable = "",
     models: Models = None,
     prompt_model: PromptModel = "pocket",
     data: Data = None,
@@ -89,6 +93,7 @@ def ui(
     pictures = _pictures_of_assistants(mcp, alone=alone)
     require_free(host, port)
     opener = OneAtATime()
+    rewrites = rewriter_of(rewriter, rewriter_model, key_variable)
     loras = [Lora.of(one) for one in lora or []]
     editor = _first(model, loras, opener)
     with without_proxies():
@@ -104,6 +109,7 @@ def ui(
         prompt_model=prompt_model,
         data=data,
         runs=runs,
+        rewriter=None if rewrites is None else rewrites.rewritten,
     )
     is_open = Event()
     with page:
@@ -111,20 +117,19 @@ def ui(
     routes = [] if pictures is None else [_for_assistants(pictures, page)]
     try:
         address = serve(
-            page,
-            host=host,
-            port=port,
-            auth=visitors,
-            root_path=root_path,
-            allow_hosts=names,
-            routes=routes,
+            page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names, routes=routes
         )
-        typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
-        for route in routes:
-            typer.echo(f"Assistants find it at {address.rstrip('/')}{route.path}", err=True)
+        _say_where(address, routes)
         until_told_to_end(partial(_load, model, editor, is_open))
     finally:
         page.close(verbose=False)
+
+
+def _say_where(address: str, routes: Sequence["Route"]) -> None:
+    """Say where the page is, and what else answers there."""
+    typer.echo(f"Wordbrush is at {address} (Ctrl-C ends it)", err=True)
+    for route in routes:
+        typer.echo(f"Assistants find it at {address.rstrip('/')}{route.path}", err=True)
 
 
 def _require_accounts(host: str, visitors: list[tuple[str, str]] | None) -> None:
@@ -192,11 +197,12 @@ def _first(model: str, loras: Sequence[Lora], opener: Opener) -> InstructionEdit
     if not is_edit_model(place):
         typer.echo(f"Loading {model} ...", err=True)
         return opener.model(model, loras)
-    recommends, instructions = read_advice(place)
+    recommends, instructions, phrases = read_advice(place)
     return LateEditor(
         open=partial(opener.model, model, loras),
         recommended=recommended_settings("edit", recommends),
         instructions=instructions,
+        phrases=phrases,
     )
 
 

@@ -268,20 +268,24 @@ def _save_small(picture: Image.Image, place: Path) -> None:
 
 
 def keep_held(entry: Entry, result: EditResult, folder: Path) -> Entry:
-    """Write what `held_to` made of an entry; all but the picture is as the entry's.
+    """Write what `held_to` made of an entry; all but the picture is the entry's own, and stays where it is.
+
+    A browser that was shown the one a moment ago is still fetching what both have.
 
     Raises:
         EditFailed: It cannot be written.
     """
     assert isinstance(result.edit, InstructionEdit)
     with _writing():
-        other = entry.copied(folder)
-        for path in (other.edited, other.thumbnail):  # links to those of the entry
-            path.unlink()
-        save_png(result, other.edited)
-        _save_small(result.edited_image, other.thumbnail)
+        place = Path(tempfile.mkdtemp(dir=folder))
+        edited, thumbnail = place / entry.edited.name, place / entry.thumbnail.name
+        save_png(result, edited)
+        _save_small(result.edited_image, thumbnail)
     return replace(
-        other,
+        entry,
+        edited=edited,
+        thumbnail=thumbnail,
+        outdated=(),
         settings={**entry.settings, "only": result.edit.only},
         edited_reference=reference(result.edited_image),
         is_held=True,

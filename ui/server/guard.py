@@ -12,12 +12,14 @@ import os
 import time
 from asyncio import Lock, sleep
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,10 +44,32 @@ _OPEN = (
     "/manifest.json",
     "/robots.txt",
 )
-_OPEN_BELOW = ("/assets/", "/static/", "/svelte/", "/pwa_icon", "/login/", "/custom_component/")
+_OPEN_BELOW = (
+    "/v1/images/results/",
+    "/assets/",
+    "/static/",
+    "/svelte/",
+    "/pwa_icon",
+    "/login/",
+    "/custom_component/",
+)
 _FILES = (f"{_API}/file=", f"{_API}/file/")
 _STARTS = f"{_API}/startup-events"
+_PROGRAMS = "/v1/"
 _log = logging.getLogger(__name__)
+TOO_MANY = "Too many tries; wait a minute."
+WRONG = "The password is wrong or missing; send it as `Authorization: Bearer PASSWORD`, or NAME:PASSWORD."
+
+
+def is_password(accounts: Sequence[tuple[str, str]], token: str) -> bool:
+    """Say whether a token is an account's password, or NAME:PASSWORD; all are compared, in equal time."""
+    given = token.encode()
+    right = [
+        compare_digest(given, known.encode())
+        for name, password in accounts
+        for known in (password, f"{name}:{password}")
+    ]
+    return any(right)
 
 
 @dataclass(slots=True)
@@ -64,13 +88,19 @@ class Guard:
     Args:
         app: The page.
         who: Returns the account that a request's cookies stand for; None for nobody.
+        knows: Says whether a program's bearer token is the password of an account.
         folders: Where pictures lie: what is given out of them is somebody's.
     """
 
     def __init__(
-        self, app: ASGIApp, *, who: Callable[[Mapping[str, str]], str | None], folders: tuple[Path, ...]
+        self,
+        app: ASGIApp,
+        *,
+        who: Callable[[Mapping[str, str]], str | None],
+        knows: Callable[[str], bool],
+        folders: tuple[Path, ...],
     ) -> None:
-        self._app, self._who = app, who
+        self._app, self._who, self._knows = app, who, knows
         self._folders = tuple(Path(os.path.realpath(folder)) for folder in folders)
         self._guesses: OrderedDict[str, Guesses] = OrderedDict()
         self._owners: OrderedDict[str, set[str]] = OrderedDict()
@@ -85,6 +115,9 @@ class Guard:
             await self._log_in(scope, receive, send)
             return
         account = self._who(Request(scope).cookies)
+        if account is None and path.startswith(_PROGRAMS) and not _is_open(path):
+            await self._let_program_in(scope, receive, send)
+            return
         if account is None:
             if _is_open(path) or (path.rstrip("/") == _STARTS and _is_from_here(scope)):
                 await self._app(scope, receive, send)
@@ -100,11 +133,6 @@ class Guard:
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at a guess when its turn has come."""
-        machine = (scope.get("client") or ("?",))[0]
-        guesses = self._guesses.setdefault(machine, Guesses())
-        self._guesses.move_to_end(machine)
-        while len(self._guesses) > MOST_REMEMBERED:
-            self._guesses.popitem(last=False)
         status = 0
 
         async def noted(message: Message) -> None:
@@ -112,9 +140,42 @@ class Guard:
             status = message.get("status", status)
             await send(message)
 
-        if guesses.waiting >= MOST_WAITING:
-            await JSONResponse({"detail": "Too many tries; wait a minute."}, 429)(scope, receive, send)
+        async def look() -> bool:
+            await self._app(scope, receive, noted)
+            return status < 400
+
+        if await self._guessed(scope, look) is None:
+            await JSONResponse({"detail": TOO_MANY}, 429)(scope, receive, send)
+
+    async def _let_program_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a program through that brings a password as its bearer token."""
+        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+
+        async def look() -> bool:
+            return kind.lower() == "bearer" and self._knows(token.strip())
+
+        is_right = await self._guessed(scope, look)
+        if is_right:
+            await self._app(scope, receive, send)
             return
+        sentence = TOO_MANY if is_right is None else WRONG
+        error = {
+            "message": sentence,
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+        await JSONResponse({"error": error}, 429 if is_right is None else 401)(scope, receive, send)
+
+    async def _guessed(self, scope: Scope, look: Callable[[], Awaitable[bool]]) -> bool | None:
+        """Look at a guess when its turn has come; return whether it is right, None where too many wait."""
+        machine = (scope.get("client") or ("?",))[0]
+        guesses = self._guesses.setdefault(machine, Guesses())
+        self._guesses.move_to_end(machine)
+        while len(self._guesses) > MOST_REMEMBERED:
+            self._guesses.popitem(last=False)
+        if guesses.waiting >= MOST_WAITING:
+            return None
         guesses.waiting += 1
         try:
             async with guesses.turn:  # those that come at once wait for each other
@@ -122,11 +183,12 @@ class Guard:
                     guesses.number = 0
                 if (over := guesses.number - FREE_TRIES) >= 0:
                     await sleep(min(FIRST_WAIT * 2 ** min(over, 30), LONGEST_WAIT))
-                await self._app(scope, receive, noted)
+                is_right = await look()
                 guesses.last = time.monotonic()
-                guesses.number = guesses.number + 1 if status >= 400 else 0
-                if status >= 400:
+                guesses.number = 0 if is_right else guesses.number + 1
+                if not is_right:
                     _log.warning("a wrong password came from %s, %d in a row", machine, guesses.number)
+                return is_right
         finally:
             guesses.waiting -= 1
 

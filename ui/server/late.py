@@ -17,11 +17,13 @@ class LateEditor:
         open: Loads it; what it raises is passed on, and the next one who needs it tries again.
         recommended: As the model's files say.
         instructions: As the model's files say.
+        phrases: As the model's files say.
     """
 
     open: Callable[[], InstructionEditor]
     recommended: Settings
     instructions: tuple[str, ...]
+    phrases: tuple[str, ...] = ()
     _loaded: InstructionEditor | None = None
     _loading: Lock = field(default_factory=Lock)
 

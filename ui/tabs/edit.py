@@ -20,6 +20,7 @@ from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_ste
 from ui.components.masking import Masking, lay_out_masking
 from ui.components.photo import Photo
 from ui.components.reload import wire_reload
+from ui.components.rewriting import Rewrite, lay_out_rewriting, wire_rewriting
 from ui.components.screen import QUIET, Screen, lay_out_screen
 from ui.components.switch import MOST_CHIPS, Switch, lora_choice
 from ui.components.trail import Trail
@@ -53,7 +54,13 @@ class Buttons:
 
 
 def edit_tab(
-    page: gr.Blocks, models: Models, choice: Any, words: Any, edit_thread: EditThread, root: Path
+    page: gr.Blocks,
+    models: Models,
+    choice: Any,
+    words: Any,
+    edit_thread: EditThread,
+    root: Path,
+    rewrite: Rewrite | None = None,
 ) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
@@ -64,6 +71,7 @@ def edit_tab(
         words: Where that is answered.
         edit_thread: Where edits are computed.
         root: Folder below which sessions keep their results.
+        rewrite: Says a wish in the model's words; None leaves its button out.
 
     Returns:
         What fills the form from elsewhere, and what changes the model from elsewhere.
@@ -73,6 +81,7 @@ def edit_tab(
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             form, buttons, chips, examples, drawing = _form(first.recommended, first.instructions, root)
+            rewriting = lay_out_rewriting(rewrite)
             lora, scale = lora_choice(models)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
@@ -83,17 +92,11 @@ def edit_tab(
     panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     wire_examples(examples, drawing, panel)
-    switch = Switch(
-        models=models,
-        choice=choice,
-        model=gr.State(models.first),
-        form=form,
-        chips=chips,
-        words=words,
-        lora=lora,
-        scale=scale,
-    )
+    state = gr.State(models.first)
+    parts = {"choice": choice, "model": state, "chips": chips, "words": words, "lora": lora, "scale": scale}
+    switch = Switch(models=models, form=form, **parts)
     switch.wire()
+    wire_rewriting(rewriting, rewrite, panel, models, switch.model)
     wire_reload(page, panel, switch, root)
     runs = Runs(
         page=page,

@@ -20,6 +20,7 @@ from editors.model.loading.kinds import (
 )
 from editors.model.loading.layout import (
     INSTRUCTIONS_KEY,
+    PHRASES_KEY,
     PICKLES,
     RECOMMENDED_KEY,
     REMEDY,
@@ -153,6 +154,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
         recommends=recommended_of(facts, "recommended", name),
         instructions=instructions_of(facts, "instructions", name),
         taught=instructions_of(said if isinstance(said, dict) else {kind: said}, kind, name),
+        phrases=instructions_of(facts, "phrases", name),
     )
 
 
@@ -185,24 +187,26 @@ def _read_folder(path: Path, name: str) -> Parts:
         recommends=recommended_of(facts, RECOMMENDED_KEY, name),
         instructions=instructions_of(facts, INSTRUCTIONS_KEY, name),
         taught=instructions_of(facts, TAUGHT_KEY, name),
+        phrases=instructions_of(facts, PHRASES_KEY, name),
     )
 
 
-def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...]]:
-    """Return what a folder of models recommends, and what it says it is good at: no weight is read.
+def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...], tuple[str, ...]]:
+    """Return what a folder of models recommends, is good at, and was taught: no weight is read.
 
     Raises:
         IncompatibleModel: The first are no settings, or the second no words.
     """
-    for file, settings, words in (
-        ("pocket.json", "recommended", "instructions"),
-        ("model_index.json", RECOMMENDED_KEY, INSTRUCTIONS_KEY),
+    for file, settings, words, phrases in (
+        ("pocket.json", "recommended", "instructions", "phrases"),
+        ("model_index.json", RECOMMENDED_KEY, INSTRUCTIONS_KEY, PHRASES_KEY),
     ):
         if (path / file).is_file():
             name = str(path)
             facts = read_object(path / file, name)
-            return recommended_of(facts, settings, name), instructions_of(facts, words, name)
-    return {}, ()
+            good_at, taught = (instructions_of(facts, key, name) for key in (words, phrases))
+            return recommended_of(facts, settings, name), good_at, taught
+    return {}, (), ()
 
 
 def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:

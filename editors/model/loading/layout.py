@@ -24,6 +24,8 @@ INSTRUCTIONS_KEY = "_instructions"
 """Where it keeps what an edit model says it is good at."""
 TAUGHT_KEY = "_taught"
 """Where it keeps all words of the instructions that an edit model learnt from."""
+PHRASES_KEY = "_phrases"
+"""Where it keeps instructions that may be suggested."""
 
 
 def parts_of(pipe: Any, name: str) -> Parts:
@@ -46,6 +48,7 @@ def parts_of(pipe: Any, name: str) -> Parts:
         recommends=recommended_of(pipe.config, RECOMMENDED_KEY, name),
         instructions=instructions_of(pipe.config, INSTRUCTIONS_KEY, name),
         taught=instructions_of(pipe.config, TAUGHT_KEY, name),
+        phrases=instructions_of(pipe.config, PHRASES_KEY, name),
     )
 
 
