@@ -131,6 +131,7 @@ class McpTools:
         image_guidance_scale: float | None = None,
         num_inference_steps: int | None = None,
         model: str | None = None,
+        only: float | None = None,
     ) -> list[Any]:
         """Edit a picture by an instruction such as "make it night"; write the result beside it.
 
@@ -142,6 +143,7 @@ class McpTools:
             image_guidance_scale: How much to keep of the picture: raise it if too much changes.
             num_inference_steps: More takes longer. These three are the model's own if left out.
             model: One of the page's other models.
+            only: From 0 to 1, keeps more and more of what the words do not act on as it was, byte for byte.
 
         Returns:
             The name of the new picture and how it was made, and the picture itself, small.
@@ -168,6 +170,7 @@ class McpTools:
                     num_inference_steps=num_inference_steps,
                     seed=seed,
                     model=model,
+                    only=only,
                     api_name="/edit",
                 )
             except AppError as error:

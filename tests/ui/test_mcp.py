@@ -99,6 +99,7 @@ def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(fo
     [
         ({"instruction": " "}, "edit_prompt: is empty"),
         ({"seed": -1}, "seed: -1 is not allowed"),
+        ({"only": 2}, "only: 2.0 is not allowed"),
         ({"picture": "notes.txt"}, "no picture"),
         ({"model": "another"}, "choose from negative"),
         ({"sed": 7}, "sed: is none; the fields of edit_picture are picture, instruction, seed"),

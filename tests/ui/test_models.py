@@ -102,7 +102,20 @@ def test_loras_among_the_models_are_laid_over_any_of_them(loras, opener):
 
 
 @pytest.mark.parametrize(
-    "over", ["part", "../outside", "broken", "nothing", "/etc/passwd", "winter=11", "winter=nan", "", "=1"]
+    "over",
+    [
+        "part",
+        "../outside",
+        "broken",
+        "nothing",
+        "/etc/passwd",
+        "winter=11",
+        "winter=nan",
+        "winter=x",
+        "a\0b",
+        "",
+        "=1",
+    ],
 )
 def test_what_is_no_lora_of_the_folder_is_not_opened(loras, opener, over):
     models = Models("mine", NegativeEditor(), opener, folder=loras)

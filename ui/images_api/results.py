@@ -6,7 +6,11 @@ Law: who does not know the name gets nothing, and neither does who comes too lat
 import secrets
 import time
 from pathlib import Path
+from threading import Lock
 from typing import Final
+
+from editors import EditFailed
+from editors.files import reason_of
 
 KEPT_SECONDS: Final = 3600.0
 MOST: Final = 500
@@ -22,19 +26,29 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._since = folder, dict[str, float]()
+        self._keeping = Lock()
 
     def keep(self, content: bytes) -> str:
-        """Keep a PNG; return its name. The oldest, and those whose hour is over, go."""
-        now = time.monotonic()
-        over = [name for name, since in self._since.items() if now - since > KEPT_SECONDS]
-        over += list(self._since)[: max(0, len(self._since) - len(over) + 1 - MOST)] if not over else []
-        for name in over:
-            self._since.pop(name, None)
-            (self._folder / name).unlink(missing_ok=True)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{secrets.token_urlsafe(32)}{SUFFIX}"
-        (self._folder / name).write_bytes(content)
-        self._since[name] = now
+        """Keep a PNG; return its name. The oldest, and those whose hour is over, go.
+
+        Raises:
+            EditFailed: It cannot be written.
+        """
+        name, now = f"{secrets.token_urlsafe(32)}{SUFFIX}", time.monotonic()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / name).write_bytes(content)
+        except OSError as error:
+            raise EditFailed(f"The result cannot be kept ({reason_of(error)}); make room.") from None
+        with self._keeping:
+            self._since[name] = now
+            over = [one for one, since in self._since.items() if now - since > KEPT_SECONDS]
+            young = [one for one in self._since if one not in over]
+            over += young[: max(0, len(young) - MOST)]
+            for one in over:
+                del self._since[one]
+        for one in over:
+            (self._folder / one).unlink(missing_ok=True)
         return name
 
     def place(self, name: str) -> Path | None:

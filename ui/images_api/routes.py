@@ -98,7 +98,7 @@ class ImagesApi:
             editor = self.models.prepared(name)
             return [finish(self._carried_out(editor, edit, gone)) for edit in edits]
 
-        return self._answer(request, asked, await self._in_turn(request, work))
+        return await self._answer(request, asked, await self._in_turn(request, work))
 
     async def draw(self, request: Request) -> Response:
         """Draw pictures from a prompt."""
@@ -120,7 +120,7 @@ class ImagesApi:
             return [finish(self._carried_out(editor, edit, gone)) for edit in edits]
 
         assert first.seed is not None
-        return self._answer(request, asked, await self._in_turn(request, work))
+        return await self._answer(request, asked, await self._in_turn(request, work))
 
     async def list_models(self, request: Request) -> Response:
         """List what edits and what draws."""
@@ -171,17 +171,16 @@ class ImagesApi:
         except LineFull:
             raise FULL from None
 
-    def _answer(self, request: Request, asked: Parameters, results: Sequence[EditResult]) -> Response:
-        """Return the pictures as they were asked for."""
-        data = []
-        for result in results:
+    async def _answer(self, request: Request, asked: Parameters, results: Sequence[EditResult]) -> Response:
+        """Return the pictures as they were asked for; packing a large one takes seconds, and nobody waits."""
+
+        def packed(result: EditResult) -> dict[str, Any]:
             content = _png(result)
-            told: dict[str, Any] = {"seed": result.seed}
             if asked.response_format == "url":
-                told["url"] = _address(request, self.results.keep(content))
-            else:
-                told["b64_json"] = base64.b64encode(content).decode()
-            data.append(told)
+                return {"seed": result.seed, "url": _address(request, self.results.keep(content))}
+            return {"seed": result.seed, "b64_json": base64.b64encode(content).decode()}
+
+        data = [await run_in_threadpool(packed, result) for result in results]
         notes = [f"{name}: has no effect here." for name in asked.without_effect]
         notes += dict.fromkeys(note for result in results for note in result.notes)
         body: dict[str, Any] = {"created": int(time.time()), "data": data, "output_format": "png"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from editors.below import files_below
-from editors.errors import IncompatibleModel
+from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.loading.kinds import holds_lora
 from editors.requests.lora import Lora
 
@@ -48,9 +48,13 @@ def listed(given: str, there: dict[str, Path]) -> Lora:
     Raises:
         IncompatibleModel: It means none.
     """
-    asked = Lora.of(given)
-    name = given if given in there else asked.path.as_posix()
-    if name not in there:
+    name, _, scale = (given, "=", "1") if given in there else given.rpartition("=")
+    try:
+        return Lora(path=there[name], scale=float(scale))
+    except KeyError:
         choice = ", ".join(there) or "there are none"
-        raise IncompatibleModel(f"{given!r} is no LoRA of this page; choose from {choice}.")
-    return Lora(path=there[name], scale=1.0 if given in there else asked.scale)
+        raise IncompatibleModel(f"{given!r} is no LoRA of this page; choose from {choice}.") from None
+    except InvalidEdit:
+        raise
+    except ValueError:
+        raise IncompatibleModel(f"{given!r} has no scale behind its =; write it like {name}=0.8.") from None

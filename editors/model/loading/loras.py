@@ -17,7 +17,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
-from editors.errors import IncompatibleModel, first_line
+from editors.errors import IncompatibleModel, told_as
 from editors.files import reason_of
 from editors.model.diffusion_model import DiffusionModel
 from editors.requests.lora import Lora
@@ -70,13 +70,13 @@ def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> 
 def _laid_over(pipe: Any, model: DiffusionModel, lora: Lora, weights: Weights) -> tuple[str, ...]:
     """Add one to the weights of a model; return what people should know of it."""
     wanted = sum(any(part in key for part in _DOWN) for key in weights)
-    try:
+    with told_as(
+        lambda said: IncompatibleModel(
+            f"{lora.path.name}: does not fit {model.name} ({said}); give a LoRA that was made for this "
+            "model, or one of its family."
+        )
+    ):
         pipe.load_lora_weights(weights, adapter_name="lora")
-    except (ValueError, RuntimeError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise IncompatibleModel(
-            f"{lora.path.name}: does not fit {model.name} ({first_line(error)}); give a LoRA that was made "
-            "for this model, or one of its family."
-        ) from None
     found = _layers(model)
     try:
         if not found:
@@ -134,7 +134,6 @@ def weights_of(path: Path) -> Weights:
     Raises:
         IncompatibleModel: There is none, or it is something else.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     file = path / _WEIGHTS if path.is_dir() else path
@@ -144,12 +143,10 @@ def weights_of(path: Path) -> Weights:
         raise IncompatibleModel(
             f"lora: {file.name!r} is no .safetensors file, and others can run code; convert it."
         )
-    try:
+    with told_as(
+        lambda said: IncompatibleModel(f"lora: {file.name!r} cannot be read ({said}); download it again.")
+    ):
         weights = dict(load_file(file))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise IncompatibleModel(
-            f"lora: {file.name!r} cannot be read ({reason_of(error)}); download it again."
-        ) from None
     for parts, what in _OTHERS:
         if any(part in key for key in weights for part in parts):
             raise IncompatibleModel(f"{file.name}: {what}, which is not supported; give a LoRA of a UNet.")
