@@ -113,13 +113,12 @@ class ImagesApi:
                 code="model_not_found",
             )
         editor = await run_in_threadpool(drawing, self.drawing_model)
-        first, *_ = edits = _drawings_of(asked, editor)
+        edits = _drawings_of(asked, editor)
         finish = _sized(asked.size) if asked.size else _large
 
         def work(gone: Event) -> list[EditResult]:
             return [finish(self._carried_out(editor, edit, gone)) for edit in edits]
 
-        assert first.seed is not None
         return await self._answer(request, asked, await self._in_turn(request, work))
 
     async def list_models(self, request: Request) -> Response:
