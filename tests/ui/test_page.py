@@ -711,6 +711,7 @@ def test_what_is_shown_is_what_is_acted_on(visit, editor, photo):
 
 @pytest.mark.parametrize("size", [(123, 61), (1600, 1100)])
 def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path, size):
+    editor.seconds_a_step = 0.0
     photo = tmp_path / "photo.png"
     tiny.photo(size).save(photo)
     visit.upload(photo)
@@ -720,12 +721,22 @@ def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path
     visit.says("Done in")
     mask = read_mask("mask", editor.edits[-1].mask, size)
     assert 0 < (mask == 255).mean() < 0.9
+
+
+def test_a_mask_is_inverted_and_cleared(visit, editor, photo):
+    editor.seconds_a_step = 0.0
+    visit.upload(photo)
+    visit.tab.get_by_text("Paint where it may change").click()
+    visit.paint()
+    visit.ask("make it night")
+    visit.says("Done in")
+    mask = read_mask("mask", editor.edits[-1].mask, (123, 61))
     visit.says("Paint where it may change: a mask is active")
     visit.tab.locator("#mask-overlay img").wait_for()
     visit.tab.get_by_label("Invert").check()
     visit.ask("make it night again")
     visit.says("seed 7: make it night again")
-    other = read_mask("mask", editor.edits[-1].mask, size)
+    other = read_mask("mask", editor.edits[-1].mask, (123, 61))
     assert abs(mask.mean() + other.mean() - 255) < 5
     visit.press("Clear")
     visit.tab.locator("#mask-overlay img").wait_for(state="hidden")
