@@ -427,6 +427,7 @@ def test_an_edit_that_a_reload_drops_is_told(visit, editor, photo):
     visit.says("seed 7.")
     visit.tab.reload()
     visit.says("Here is where you were.")
+    visit.tab.wait_for_function("window.wordbrushIsBack")  # from then on the page notes what is under way
     assert visit.tab.get_by_text("dropped").count() == 0
     editor.held = True
     visit.ask("add snow")
