@@ -28,7 +28,7 @@ from dataset_builder.scenes import WORLDS, Scene, SceneEdit, render_scene, sampl
 from dataset_builder.scenes.chains import opposite_of, sample_chain
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards.checks import CHECKS
-from dataset_builder.shards.storage import locked, make_folder, remove_leftovers, require_own
+from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
 from editors.files import user_path
 from editors.requests.rules import NUM_SEEDS
@@ -170,7 +170,6 @@ def evaluate_chains(job: ChainsJob, editor: InstructPix2PixEditor | None = None)
     job = sized(job, editor.model)
     benchmark = ChainsBenchmark(job, editor)
     require_own(job.out, "grid.png", "report.md", "report.json")
-    make_folder(job.out)
     with locked(job.out):
         remove_leftovers(job.out)
         rows = yield from measured(benchmark, job.out)
@@ -206,12 +205,13 @@ class ChainsBenchmark:
         row = partial(self._row, chain)
         rows, in_a_row, made = [], first, []
         for place, (edit, target) in enumerate(zip(chain.edits, targets, strict=True)):
-            before = targets[place - 1] if place else first
             in_a_row = self._edited(chain, in_a_row, edit.edit_prompt, place)
             made.append(in_a_row)
+            # The first edit in the row is a single one.
+            single = self._edited(chain, targets[place - 1], edit.edit_prompt, place) if place else in_a_row
             rows += [
                 row(IN_A_ROW, place, psnr(in_a_row, target)),
-                row(SINGLE, place, psnr(self._edited(chain, before, edit.edit_prompt, place), target)),
+                row(SINGLE, place, psnr(single, target)),
                 row(UNCHANGED, place, psnr(first, target)),
                 row(CEILING, place, psnr(through_autoencoder(self.editor.model, target), target)),
             ]

@@ -73,7 +73,10 @@ class Rewriter:
         Raises:
             WriterStopped: The server cannot be reached, or gave no instruction.
         """
-        return asyncio.run(self._ask(wish, phrases))
+        try:
+            return asyncio.run(self._ask(wish, phrases))
+        except WriterStopped as error:  # nobody who asks has a field of that name before him
+            raise WriterStopped(str(error).removeprefix("base_url: ")) from None
 
     async def _ask(self, wish: str, phrases: Sequence[str]) -> str:
         talk = [

@@ -113,6 +113,12 @@ def resolve(edit: EditT, model: Recommending) -> ResolvedEdit[EditT]:
     return ResolvedEdit(edit=whole, seed=seed, settings=settings)
 
 
+def on_several_noises(edit: EditT, number: int) -> list[EditT]:
+    """Return a request with as many seeds in a row, from its own or a drawn one."""
+    first = secrets.randbelow(rules.NUM_SEEDS) if edit.seed is None else int(edit.seed)
+    return [replace(edit, seed=(first + index) % rules.NUM_SEEDS) for index in range(number)]
+
+
 def recommended_settings(kind: Kind, family: Recommended) -> Settings:
     """Return what a model of some kind is best used with, by what its family's files say."""
     return replace(STANDARD[kind], **family.get(kind, {}))

@@ -97,7 +97,7 @@ def test_what_a_model_thinks_aloud_is_no_instruction():
 
 def test_no_server_is_one_sentence():
     rewriter = Rewriter(base_url="http://127.0.0.1:9/v1", model="m", max_attempts=1, backoff=0.001)
-    with pytest.raises(WriterStopped, match="no server answers"):
+    with pytest.raises(WriterStopped, match=r"^no server answers"):
         rewriter.rewritten("night")
 
 

@@ -1,11 +1,15 @@
 """Laws: LoRA begins as nothing, trains conv_in and low ranks alone, and is exported as a plain model."""
 
+import json
+
+import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
 from editors import InstructPix2PixEditor
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
+from trainer.errors import ConfigChanged
 from trainer.loop import train
 from trainer.runs.checkpoint import newest
 from trainer.tasks import instruct_pix2pix
@@ -60,6 +64,22 @@ def test_what_an_edit_model_learns_is_a_lora_over_it(chain, tmp_path):
     assert over.keys() == whole.keys()
     assert all(torch.allclose(over[name], whole[name], atol=1e-6) for name in whole)
     assert any(not torch.allclose(plain[name], whole[name], atol=1e-4) for name in whole)
+
+
+def test_a_run_that_an_earlier_version_began_over_an_edit_model_is_refused_by_name(chain, tmp_path):
+    before = finish(toy.edit_config(chain, out=tmp_path / "before", steps=2)) / "model"
+    options = {"steps": 4, "checkpoint_every": 1, "lora_rank": 2}
+    config = toy.edit_config(chain, base=str(before), out=tmp_path / "run", **options)
+    steps = train(config)
+    for _ in range(3):
+        next(steps)
+    steps.close()
+    place = config.out / "fingerprint.json"
+    told = json.loads(place.read_text())
+    del told["lora"]
+    place.write_text(json.dumps(told))
+    with pytest.raises(ConfigChanged, match="began with other inputs: lora"):
+        next(train(config))
 
 
 def test_lora_goes_on_to_the_same_bytes(chain, tmp_path):

@@ -34,24 +34,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def photo(here):
     tiny.photo((61, 83)).save(here / "photo.png")
     return "photo.png"
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """Folders of toy models as their pipelines save them, by kind."""
-    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("edit", "base")}
-    for kind, folder in folders.items():
-        tiny.pipeline(kind=kind).save_pretrained(folder)
-    return folders
 
 
 def written(here):
@@ -264,6 +249,13 @@ def test_a_second_picture_takes_nobodys_place(here, models, capsys):
         ),
         (["edit", "photo.png", "make it night", "--out", "photo.png"], "--out: .* the photo itself"),
         (["edit", "photo.png", "make it night", "--out", "./nowhere/../photo.png"], "--out"),
+        (["edit", "~/photo.png", "make it night", "--out", "photo.png"], "--out: .* the photo itself"),
+        (
+            ["rewrite", "night", "--rewriter", "127.0.0.1", "--rewriter-model", "m"],
+            "--rewriter: .* an address",
+        ),
+        (["rewrite", "night", "--rewriter", "http://127.0.0.1:9/v1"], "--rewriter-model: name"),
+        (["rewrite", "night"], "--rewriter: give"),
         (["prompt-edit", "a cat", "a dog", "--photo", "photo.png", "--out", "photo.png"], "the photo itself"),
         (["data", "stats", ".", "--report", "o.png", "--grid", "o.png"], "--grid: .* --report"),
         (["data", "calibrate", ".", "--out", "nowhere/limits.json"], "no folder 'nowhere'"),
@@ -271,8 +263,10 @@ def test_a_second_picture_takes_nobodys_place(here, models, capsys):
     ],
 )
 def test_a_place_that_would_cost_another_file_is_refused_before_the_work(
-    here, photo, capsys, arguments, says
+    here, photo, capsys, monkeypatch, arguments, says
 ):
+    monkeypatch.setenv("HOME", str(here))
+    monkeypatch.setenv("USERPROFILE", str(here))
     before = (here / photo).read_bytes()
     assert main(arguments) == 1
     said = capsys.readouterr().err

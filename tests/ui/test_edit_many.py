@@ -19,21 +19,6 @@ NIGHT, SNOW = "make it night", "add snow"
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """Folders of toy models as their pipelines save them, by kind."""
-    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("edit", "base")}
-    for kind, folder in folders.items():
-        tiny.pipeline(kind=kind).save_pretrained(folder)
-    return folders
-
-
-@pytest.fixture
 def photos(here):
     """Three pictures, one of them in a folder below, beside what is none."""
     for number, name in enumerate(("one.png", "two.jpg", "below/one.png")):

@@ -77,6 +77,9 @@ class InstructPix2PixTask(DiffusionTask):
             "text_encoder": state_hash(base.text_encoder),
             "data": self.pairs.data_hash,
         }
+        if config.lora_rank is not None and base.kind == "edit":
+            # Earlier versions trained the first layer, too: their optimizer knows other weights.
+            self.fingerprint["lora"] = "no conv_in"
         device = process_state(config).device
         base.vae.to(device)
         base.text_encoder.to(device)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from dataset_builder.shards.storage import append_line, hash_json, read_lines
 from editors.files import named_after
-from ui.batch.names import free_name
 from ui.errors import UnusablePlace
+from ui.server.outputs import free_name
 
 LEDGER: Final = "edits.jsonl"
 _VERSION: Final = 1

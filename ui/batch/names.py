@@ -1,8 +1,6 @@
 """Names of results: of the picture and of what was asked for."""
 
 import re
-from collections.abc import Callable
-from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +21,3 @@ def slug(words: str) -> str:
     parts = (words[start:end].lower() for start, end in word_places(words))
     kept = [part for part in parts if part[0].isalnum()]
     return re.sub(r"[^\w-]+", "", "-".join(kept))[:_LENGTH].strip("-") or "edited"
-
-
-def free_name(name: Path, is_taken: Callable[[Path], bool]) -> Path:
-    """Return a name, or the first of those with a number behind it that is not taken."""
-    numbered = (named_after(name, f"-{number}") for number in count(2))
-    return next(one for one in chain([name], numbered) if not is_taken(one))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from editors import InstructionEdit, Lora
-from editors.files import named_after
+from editors.files import named_after, user_path
 from ui.batch.sources import find, is_one_file, is_there
 from ui.commands.edit_many import edit_folder, folder_place, instructions_of
 from ui.commands.editing import (
@@ -116,7 +116,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _edit_one(template: InstructionEdit, out: Path | None, load: Callable[[], Any], *, as_json: bool) -> None:
     """Edit one picture."""
-    photo = standard_input(Path(str(template.original_image)))
+    photo = standard_input(user_path(str(template.original_image)))
     place = png_place(out or free_name(named_after(Path(photo.name), "-edited", ".png")))
     require_kept(photo, place)
     result = watch(load().stream(replace(template, original_image=photo)), label="Editing")

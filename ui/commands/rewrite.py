@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dataset_builder.errors import InvalidJob
 from editors.model.loading.checkpoints import POCKET, read_advice
 from editors.model.loading.kinds import find_model
 from ui.commands.editing import Model
@@ -32,8 +33,7 @@ def rewriter_of(address: str | None, model: str, key_variable: str) -> "Rewriter
     """Return what rewrites, or None where nobody asks for it.
 
     Raises:
-        InvalidOption: The model is missing.
-        InvalidJob: The address is none.
+        InvalidOption: The model is missing, or the address is none.
     """
     if address is None:
         return None
@@ -41,7 +41,10 @@ def rewriter_of(address: str | None, model: str, key_variable: str) -> "Rewriter
         raise InvalidOption("--rewriter-model: name the language model that the rewriter is to use.")
     from dataset_builder.write.rewrite import Rewriter  # numpy: not for --help
 
-    return Rewriter(base_url=address, model=model, key_variable=key_variable)
+    try:
+        return Rewriter(base_url=address, model=model, key_variable=key_variable)
+    except InvalidJob as error:
+        raise InvalidOption(f"--rewriter: {str(error).removeprefix('base_url: ')}") from None
 
 
 def rewrite(

@@ -221,15 +221,19 @@ def _writing() -> Iterator[None]:
         raise EditFailed(f"The result cannot be kept ({reason_of(error)}); make room on the disk.") from error
 
 
+def enlargement(result: EditResult) -> int:
+    """Return the whole number that a result is enlarged by: what was drawn is, and by small models small."""
+    is_drawn = isinstance(result.edit, PromptEdit) and result.edit.original_image is None
+    return max(1, DRAWN_SIDE // max(result.edited_image.size)) if is_drawn else 1
+
+
 def _kept(result: EditResult, place: Path) -> Entry:
     """Write a result into a folder of its own."""
     edit = result.edit
     assert result.original_image is not None  # both kinds of edit tell it
     original, edited = place / "original.png", place / f"wordbrush-{result.seed}.png"
     thumbnail, mask = place / "thumbnail.png", None
-    times = 1
-    if isinstance(edit, PromptEdit) and edit.original_image is None:  # drawn, and by small models small
-        times = max(1, DRAWN_SIDE // max(result.edited_image.size))
+    times = enlargement(result)
     enlarged(result.original_image, times).save(original, compress_level=1)
     source = result.original_image if edit.original_image is None else edit.original_image
     save_png(result, edited, times=times)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from editors.requests.rules import SEED
 from ui.images_api.errors import ApiError
 
 MOST: Final = 10
@@ -109,10 +108,6 @@ class Parameters:
             settings={name: _setting(name, told[name]) for name in settings if name in told},
             without_effect=tuple(sorted(_WITHOUT_EFFECT & told.keys())),
         )
-
-    def seeds(self, first: int) -> tuple[int, ...]:
-        """Return a seed for each picture, in a row."""
-        return tuple((first + place) % (SEED[1] + 1) for place in range(self.n))
 
 
 def _setting(name: str, value: Any) -> Any:

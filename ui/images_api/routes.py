@@ -9,7 +9,6 @@ person, is refused for the same reasons in the same words, and gets what the edi
 """
 
 import base64
-import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,9 +26,9 @@ from starlette.routing import Route
 from editors import EditorError, EditResult, InstructionEdit, PromptEdit
 from editors.pictures.images import read_picture
 from editors.requests.picture import Picture
-from editors.requests.recipe import enlarged, save_png
-from editors.requests.rules import NUM_SEEDS
-from ui.components.history import DRAWN_SIDE
+from editors.requests.recipe import save_png
+from editors.requests.settings import on_several_noises
+from ui.components.history import enlargement
 from ui.images_api.errors import FULL, ApiError, of_editor
 from ui.images_api.fields import Parameters
 from ui.images_api.forms import read_form, read_object, transparent
@@ -114,7 +113,7 @@ class ImagesApi:
             )
         editor = await run_in_threadpool(drawing, self.drawing_model)
         edits = _drawings_of(asked, editor)
-        finish = _sized(asked.size) if asked.size else _large
+        finish = _sized(asked.size)
 
         def work(gone: Event) -> list[EditResult]:
             return [finish(self._carried_out(editor, edit, gone)) for edit in edits]
@@ -174,7 +173,7 @@ class ImagesApi:
         """Return the pictures as they were asked for; packing a large one takes seconds, and nobody waits."""
 
         def packed(result: EditResult) -> dict[str, Any]:
-            content = _png(result)
+            content = _png(result, asked.size)
             if asked.response_format == "url":
                 return {"seed": result.seed, "url": _address(request, self.results.keep(content))}
             return {"seed": result.seed, "b64_json": base64.b64encode(content).decode()}
@@ -220,15 +219,15 @@ def _edits_of(images: Sequence[bytes], mask: bytes | None, asked: Parameters) ->
     first = InstructionEdit(
         original_image=Image.new("RGB", (64, 64)), edit_prompt=asked.prompt, **asked.settings
     )
-    seeds = asked.seeds(_seed(first.seed))
+    noises = on_several_noises(first, asked.n)
     pictures = [_picture("original_image", content) for content in images]
     painted = None if mask is None else transparent(_picture("mask", mask))
     for picture in pictures:
         _require_shape(picture.size, asked.size)
     return [
-        replace(first, original_image=picture, mask=painted if place == 0 else None, seed=seed)
+        replace(one, original_image=picture, mask=painted if place == 0 else None)
         for place, picture in enumerate(pictures)
-        for seed in seeds
+        for one in noises
     ]
 
 
@@ -246,11 +245,7 @@ def _drawings_of(asked: Parameters, editor: "PromptToPromptEditor") -> list[Prom
         height=height,
         **asked.settings,
     )
-    return [replace(first, seed=seed) for seed in asked.seeds(_seed(first.seed))]
-
-
-def _seed(given: int | None) -> int:
-    return secrets.randbelow(NUM_SEEDS) if given is None else given
+    return on_several_noises(first, asked.n)
 
 
 def _picture(name: str, content: bytes) -> Picture:
@@ -288,17 +283,11 @@ def _sized(size: tuple[int, int] | None) -> Finish:
     return sized
 
 
-def _large(result: EditResult) -> EditResult:
-    """Enlarge what a small model drew, by a whole number, as the page does."""
-    times = max(1, DRAWN_SIDE // max(result.edited_image.size))
-    return replace(result, edited_image=enlarged(result.edited_image, times))
-
-
-def _png(result: EditResult) -> bytes:
-    """Return a result as PNG with its recipe."""
+def _png(result: EditResult, size: tuple[int, int] | None) -> bytes:
+    """Return a result as PNG with its recipe; what was drawn small, and for no size, comes as the page's."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.png"
-        save_png(result, path)
+        save_png(result, path, times=1 if size else enlargement(result))
         return path.read_bytes()
 
 

@@ -4,7 +4,7 @@ Law: nothing is computed for a place that cannot be written to, and an unasked n
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,10 +65,10 @@ def require_apart(places: Mapping[str, Path]) -> None:
             raise UnusablePlace(f"{option}: {str(place)!r} is that of {other}, too; give another name.")
 
 
-def free_name(wanted: Path) -> Path:
+def free_name(wanted: Path, is_taken: Callable[[Path], bool] = os.path.lexists) -> Path:
     """Return `wanted`, or the first of `wanted-2`, `wanted-3`, ... that is not taken."""
     numbered = (named_after(wanted, f"-{index}") for index in count(2))
-    return next(path for path in chain([wanted], numbered) if not os.path.lexists(path))
+    return next(path for path in chain([wanted], numbered) if not is_taken(path))
 
 
 def report(paths: Mapping[str, Path], facts: Mapping[str, Any], *, as_json: bool, summary: str) -> None:

@@ -4,14 +4,14 @@ Law: all of them are made of the same whole edits, one after the other; what was
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from editors import EditorError, InstructionEdit
 from editors.requests.rules import NUM_SEEDS
-from editors.requests.settings import resolve
+from editors.requests.settings import on_several_noises, resolve
 from ui.components.form import LABELS, refusal, request_of
 from ui.components.history import Entry, History, delete, held_to, keep_held
 from ui.components.history_panel import Panel
@@ -117,7 +117,7 @@ class Edits:
     def _several(
         self, model: str, request: InstructionEdit, history: History, cells: tuple[Entry, ...], number: int
     ) -> Ending:
-        requests = [request] if number == 1 else _on_several_noises(request, number)
+        requests = [request] if number == 1 else on_several_noises(request, number)
         for index, one in enumerate(requests):
             prefix = f"Variation {index + 1} of {number}. " if number > 1 else ""
             result = yield from self.runs.watched(model, one, prefix)
@@ -144,9 +144,3 @@ class Edits:
             made = (*made, (yield from self.runs.kept(result, history)))
             yield self.show_cells(made)
         return "Click the cell you like best: it is shown large, and its strength is taken.", result
-
-
-def _on_several_noises(request: InstructionEdit, number: int) -> Sequence[InstructionEdit]:
-    """Return the request with as many seeds in a row, from its own or a drawn one."""
-    first = secrets.randbelow(NUM_SEEDS) if request.seed is None else request.seed
-    return [replace(request, seed=(first + index) % NUM_SEEDS) for index in range(number)]

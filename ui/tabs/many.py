@@ -19,12 +19,14 @@ from editors import EditFailed, EditorError, InstructionEdit
 from editors.files import linked, reason_of
 from editors.pictures.images import read_picture
 from ui.batch.carry_out import reason_of_failure
-from ui.batch.names import free_name, result_name
+from ui.batch.names import result_name
 from ui.components.form import VALID, plain, verdict
 from ui.components.history import History
 from ui.components.literal import literal
 from ui.components.photos import Photos
 from ui.components.screen import QUIET, lay_out_screen
+from ui.server.models import Models
+from ui.server.outputs import free_name
 from ui.server.watch import duration
 from ui.tabs.runs import Ending, Runs, Update
 from ui.tabs.tab import Frame
@@ -80,7 +82,7 @@ def check(*values: Any) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ManyEdits:
+class ManyPictures:
     """The handlers; their inputs are pictures, instructions, the fields of `SHARED`, then the states.
 
     Attributes:
@@ -158,7 +160,7 @@ class ManyEdits:
 def _put_aside(result: Path, folder: Path, name: Path) -> None:
     """Keep a result for the end of the run: the history forgets the oldest."""
     try:
-        linked(result, folder / free_name(name, lambda one: (folder / one).exists()))
+        linked(result, free_name(folder / name))
     except OSError as error:
         raise EditFailed(f"The result cannot be kept ({reason_of(error)}); make room on the disk.") from error
 
@@ -171,7 +173,7 @@ class Many:
         editors: Give what edits, by the name of its model.
     """
 
-    editors: Any
+    editors: Models
     name: str = "Many"
 
     def lay_out(self, frame: Frame, tab: gr.Tab) -> None:
@@ -202,7 +204,7 @@ class Many:
             screen=screen,
             check=check,
         )
-        many = ManyEdits(runs=runs, packed=gr.State(None), download=download)
+        many = ManyPictures(runs=runs, packed=gr.State(None), download=download)
         shared = [getattr(frame.panel.form, name) for name in SHARED]
         running = runs.wire(
             many.all,
