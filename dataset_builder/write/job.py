@@ -27,6 +27,7 @@ from editors.requests.rules import SEED
 
 WriterName = Literal["scenes", "openai"]
 Transport = Literal["chat", "responses", "batch"]
+Check = Literal["meaning", "words"]
 OPEN_NUMBERS: Final = frozenset(
     {
         "num",
@@ -83,6 +84,9 @@ class WriteJob:
         max_tokens: Longest answer, in tokens.
         shots: Examples that stand before each request, drawn anew for every prompt.
         examples: File of triplets to draw them from; None takes those that come with Wordbrush.
+        check: How to see whether an instruction tells what it changes: by the "meaning" of English words, as
+            a sentence encoder reads them, or by the "words" alone, for other languages, and for large models,
+            whose captions say more than their instructions.
         moderate: Ask the server's moderation about every prompt and every answer.
         concurrency: Requests under way at a time.
         requests_per_minute: Most requests a minute.
@@ -114,6 +118,7 @@ class WriteJob:
     max_tokens: int = 256
     shots: int = 4
     examples: Path | None = None
+    check: Check = "meaning"
     moderate: bool = False
     concurrency: int = 8
     requests_per_minute: float | None = None
@@ -179,6 +184,7 @@ class WriteJob:
             return config
         return {
             **config,
+            "check": self.check,
             "examples": hash_json([asdict(example) for example in self.read_examples()]),
             "instructions": hash_json([SYSTEM, TripletAnswer.model_json_schema()]),
             "max_attempts": self.max_attempts,
@@ -215,8 +221,8 @@ class WriteJob:
 
 def _check_choices(job: WriteJob) -> None:
     """Refuse unknown names, and a writer that cannot write from the prompts."""
-    for field, allowed in (("writer", get_args(WriterName)), ("transport", get_args(Transport))):
-        CHECKS.choice(field, getattr(job, field), allowed)
+    for field, choices in (("writer", WriterName), ("transport", Transport), ("check", Check)):
+        CHECKS.choice(field, getattr(job, field), get_args(choices))
     if job.writer == "scenes":
         asked = next((name for name in _OF_SERVERS if getattr(job, name) not in (None, False)), None)
         if asked is not None:

@@ -6,7 +6,8 @@ case and the final stop), and those that a general chat model needs besides: one
 caption's length, that is no caption itself.
 
 `rejection` asks about the form and goes for every writer. `doubt` asks whether the edit keeps to its caption,
-changes it, and says what it changes: a language model may write well-formed nonsense, and small ones do.
+changes it, and says what it changes: a language model may write well-formed nonsense, and small ones do. The
+last of these is asked of what words mean, by a sentence encoder (`meaning.py`), or of the words alone.
 
 Law: both are pure functions of the three texts; what they return is None or exactly one reason.
 """
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 MAX_CAPTION: Final = 320
 """Letters in a caption: what the 77 tokens of a CLIP text encoder hold."""
@@ -31,10 +33,14 @@ REASONS: Final = (
 """Every reason of `rejection`, in the order in which the rules are asked."""
 
 DOUBTS: Final = (
-    "same_words",
     "repeats_itself",
+    "same_words",
     "another_picture",
     "instruction_in_caption",
+    "restates",
+    "undone",
+    "untold",
+    "lost",
     "unrelated",
 )
 """Every reason of `doubt`, in the order in which the rules are asked."""
@@ -84,7 +90,7 @@ def rejection(original_prompt: str, edit_prompt: str, edited_prompt: str) -> str
     return None
 
 
-_FUNCTION_WORDS: Final = frozenset(
+FUNCTION_WORDS: Final = frozenset(
     (
         *("a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "or"),
         *("to", "as", "into", "from", "for", "out", "up", "front", "left", "right"),
@@ -92,8 +98,7 @@ _FUNCTION_WORDS: Final = frozenset(
         *("his", "her", "their", "him", "them", "he", "she", "they"),
     )
 )
-_ENDINGS: Final = ("s", "es", "d", "ed", "n", "en", "er", "y", "gy", "ny", "ly", "ing", "ish")
-_ORDERS: Final = frozenset(
+ORDERS: Final = frozenset(
     (
         *("add", "build", "change", "create", "cut", "draw", "erase"),
         *("exchange", "give", "have", "let", "make", "move"),
@@ -101,60 +106,112 @@ _ORDERS: Final = frozenset(
         *("show", "swap", "take", "throw", "transform", "turn"),
     )
 )
-_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+MEDIUM: Final = frozenset(("picture", "photo", "photograph", "image"))
+"""Words of a caption that show nothing."""
+_REMOVALS: Final = frozenset(("remove", "delete", "erase"))
+_ADDITIONS: Final = frozenset(("add", "build", "create", "draw", "give", "paint"))
+_ENDINGS: Final = ("s", "es", "d", "ed", "n", "en", "er", "y", "gy", "ny", "ly", "ing", "ish")
+_WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
-def doubt(original_prompt: str, edit_prompt: str, edited_prompt: str) -> str | None:
+class Meaning(Protocol):
+    """Whatever knows what words mean."""
+
+    def doubt(self, original_prompt: str, edit_prompt: str, edited_prompt: str) -> str | None:
+        """Return why an instruction is not believed to tell captions apart, or None if it is."""
+
+
+def doubt(
+    original_prompt: str, edit_prompt: str, edited_prompt: str, meaning: Meaning | None = None
+) -> str | None:
     """Return why a well-formed answer is not believed, or None if it is.
 
-    The rules look at words, so captions of fewer than two of them (other scripts write none apart) pass. Of
-    edits that are exact they doubt one in twenty: what is said without a word of what changes ("make it dark
-    outside", "at night") is lost.
+    The rules look at words, so captions of fewer than two of them (other scripts write none apart) pass.
 
     Args:
         original_prompt: The caption that was given.
         edit_prompt: The instruction that came back.
         edited_prompt: The caption that came back.
+        meaning: Says whether the instruction tells what changed; None asks for a word of what changed in it,
+            which loses what is said in other words ("make it dark outside", "at night").
     """
-    original, edit, edited = (_content(text) for text in (original_prompt, edit_prompt, edited_prompt))
+    original, edit, edited = map(content_words, (original_prompt, edit_prompt, edited_prompt))
     if len(original) < 2:
         return None
-    changed = [word for word in original if not _among(word, edited)]
-    kept = len(set(original)) - len(set(changed))
-    changed += [word for word in edited if not _among(word, original)]
-    # A word more or less of the same kind is a change, too: a second thing turns blue like the first.
-    changed += [word for word in edited if original.count(word) != edited.count(word)]
-    if not changed:
-        return "same_words"
-    if _repeats(edited_prompt) and not _repeats(original_prompt):
+    gone = [word for word in original if not among(word, edited)]
+    come = [word for word in edited if not among(word, original)]
+    if (_repeats(edited_prompt) and not _repeats(original_prompt)) or _doubles(original, edit, edited):
         return "repeats_itself"
-    if kept < LEAST_KEPT * len(set(original)):
+    if not gone and not come:
+        return "same_words"
+    adds = not MEDIUM.issuperset(come)
+    takes_away = not adds and any(among(word, edit) for word in gone)
+    kept = len(set(original)) - len(set(gone))
+    if kept < LEAST_KEPT * len(set(original)) and not takes_away:
         return "another_picture"
-    begins = [same_words(text).split()[0] for text in (original_prompt, edit_prompt, edited_prompt)]
-    if begins[1] == begins[2] != begins[0] and begins[1] in _ORDERS:
+    if _begins_with_instruction(original_prompt, edit_prompt, edited_prompt):
         return "instruction_in_caption"
-    return None if any(_among(word, changed) for word in edit) else "unrelated"
+    if _restates(original, edit, edited):
+        return "restates"
+    if edit and edit[0] in _REMOVALS and any(among(word, edit) for word in come):
+        return "undone"
+    if edit and edit[0] in _ADDITIONS and not adds:
+        return "undone"
+    if meaning is not None:
+        return meaning.doubt(original_prompt, edit_prompt, edited_prompt)
+    # A word more or less of the same kind is a change, too: a second thing turns blue like the first.
+    changed = gone + come + [word for word in edited if original.count(word) != edited.count(word)]
+    return None if any(among(word, changed) for word in edit) else "unrelated"
 
 
-def _content(text: str) -> list[str]:
+def all_words(text: str) -> list[str]:
+    """Return the words of a text, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def content_words(text: str) -> list[str]:
     """Return the words of a text that name something."""
-    return [word for word in _WORD.findall(text.lower()) if word not in _FUNCTION_WORDS]
+    return [word for word in all_words(text) if word not in FUNCTION_WORDS]
 
 
-def _among(word: str, others: list[str]) -> bool:
+def among(word: str, others: Sequence[str]) -> bool:
     """Say whether a word is among others, whatever its ending: gold and golden, fog and foggy."""
-    return any(_alike(*sorted((word, other), key=len)) for other in others)
+    return any(_alike(word, other) for other in others)
 
 
-def _alike(short: str, long: str) -> bool:
+def _alike(one: str, other: str) -> bool:
     """Say whether two words are one but for an ending."""
+    short, long = sorted((one, other), key=len)
     endings = {short + ending for ending in _ENDINGS} | {short.removesuffix("e") + "ing"}
     return short == long or (len(short) >= 3 and long in endings)
+
+
+def _begins_with_instruction(original_prompt: str, edit_prompt: str, edited_prompt: str) -> bool:
+    """Say whether an edited caption begins with an order, or with the verb of the instruction."""
+    begins = [(all_words(text) or [""])[0] for text in (original_prompt, edit_prompt, edited_prompt)]
+    if begins[2] in FUNCTION_WORDS or begins[0] == begins[2]:
+        return False
+    return begins[2] in ORDERS or (begins[1] != begins[0] and _alike(begins[1], begins[2]))
+
+
+def _restates(original: Sequence[str], edit: Sequence[str], edited: Sequence[str]) -> bool:
+    """Say whether an instruction is a caption over again: it names most of one, changed or not."""
+    named = [word for word in set(original) if among(word, edit)]
+    if len(named) >= 3 and 2 * len(named) >= len(set(original)):
+        return True
+    left = [word for word in named if among(word, edited)]
+    return len(left) >= 2 and all(among(word, edit) for word in edited)
+
+
+def _doubles(original: list[str], edit: list[str], edited: list[str]) -> bool:
+    """Say whether a thing stands in the edited caption once more, but for one more that was to be added."""
+    added = edit[1] if edit[:1] == ["add"] and len(edit) > 1 and edit[1] in original else None
+    return any(edited.count(word) > max(1, original.count(word)) for word in set(edited) if word != added)
 
 
 def _repeats(text: str) -> bool:
     """Say whether three words that name something stand in a text twice, one after the other."""
     words = text.lower().split()
     runs = [words[place : place + 3] for place in range(len(words) - 2)]
-    telling = [tuple(run) for run in runs if not _FUNCTION_WORDS.issuperset(run)]
+    telling = [tuple(run) for run in runs if not FUNCTION_WORDS.issuperset(run)]
     return len(set(telling)) < len(telling)

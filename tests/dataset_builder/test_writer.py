@@ -116,6 +116,7 @@ def test_a_damaged_ledger_is_one_sentence(tmp_path: Path) -> None:
             {"num": 5, "writer": "openai", "model": "m", "transport": "pigeon"},
             "transport: 'pigeon' is not",
         ),
+        ({"num": 5, "writer": "openai", "model": "m", "check": "feelings"}, "check: 'feelings' is not"),
         ({"num": 5, "writer": "openai", "model": "m", "base_url": "localhost:8000"}, "base_url must be"),
         ({"num": 5, "writer": "openai", "model": "m", "base_url": "http://u:p@host/v1"}, "base_url must be"),
         ({"num": 5, "writer": "openai", "model": "m", "temperature": float("nan")}, "temperature: NaN"),

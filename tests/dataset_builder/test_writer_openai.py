@@ -60,6 +60,7 @@ def job_of(folder: Path, chaos: Chaos, *, num: int = 40, **fields) -> WriteJob:
         "model": "m",
         "base_url": chaos.url,
         "key_variable": "TEST_WRITER_KEY",
+        "check": "words",
         "backoff": 0.001,
         "concurrency": 4,
     }
@@ -438,6 +439,24 @@ def test_speed_and_address_may_change_between_runs(tmp_path: Path, calm: Chaos) 
     finish(job)
     other = replace(job, concurrency=1, timeout=5.0, base_url="http://127.0.0.1:9/v1", transport="responses")
     assert finish(other).requests_now == 0
+
+
+def test_what_the_check_makes_of_an_answer_stands_in_the_ledger_and_the_job(tmp_path, calm):
+    reply = Reply(
+        outcome="answer",
+        answer=TripletAnswer(
+            edit_prompt="make it a knight", edited_prompt="a knight in a forest with a balloon"
+        ),
+    )
+    jobs = {check: job_of(tmp_path, calm, check=check) for check in ("words", "meaning")}
+    found = {}
+    for check, job in jobs.items():
+        requests = Requests(job, ["a robot in a forest"], Ledger(tmp_path / check))
+        found[check] = requests.line(requests.next(0), reply).outcome
+    assert found == {"words": "accepted", "meaning": "untold"}
+    finish(replace(jobs["meaning"], num=2))
+    with pytest.raises(ConfigChanged, match="check was meaning, is words"):
+        finish(replace(jobs["words"], num=2))
 
 
 def test_a_server_on_this_machine_is_asked_without_a_proxy(tmp_path, monkeypatch):

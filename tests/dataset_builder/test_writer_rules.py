@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.scenes import WORLDS, caption, sample_edit, sample_scene
+from dataset_builder.write.meaning import SentenceMeaning
 from dataset_builder.write.messages import (
     TripletAnswer,
     chat_format,
@@ -19,6 +22,8 @@ from dataset_builder.write.messages import (
     read_text,
 )
 from dataset_builder.write.rules import DOUBTS, REASONS, doubt, rejection
+from editors.model.loading.checkpoints import load_text_encoder
+from editors.model.text import TextReader
 
 ORIGINAL = "a cat in the snow"
 GOOD = {"edit_prompt": "make it a dog", "edited_prompt": "a dog in the snow"}
@@ -75,24 +80,95 @@ def test_each_doubt_has_its_name(edit_prompt, edited_prompt, reason):
     assert reason is None or reason in DOUBTS
 
 
-def test_exact_edits_are_seldom_doubted():
+@pytest.fixture(scope="module")
+def meaning() -> SentenceMeaning:
+    tokenizer, encoder = load_text_encoder()
+    return SentenceMeaning(TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,)).sentences)
+
+
+@pytest.mark.parametrize(
+    ("original_prompt", "edit_prompt", "edited_prompt", "reason"),
+    [
+        ("a tree on a beach", "make it dark outside", "a tree on a beach at night", None),
+        ("a lake in the rain", "make the weather clear", "a lake", None),
+        ("a house by a lake at night", "I would like it in daylight", "a house by a lake", None),
+        (
+            "a dog in a red hat in a city street",
+            "what if he was a pirate?",
+            "a pirate in a city street",
+            None,
+        ),
+        ("a castle made of ice in a forest", "remove the castle", "a picture of a forest", None),
+        ("a robot in a forest at night", "make it a knight", "a knight in a forest with a balloon", "untold"),
+        ("a tree by a lake in fog", "turn it into a rocket", "a rocket", "another_picture"),
+        ("a red tree by a lake", "make it a blue tree", "a blue tree", "lost"),
+        ("a cat on a chair", "make it snow on the chair", "a cat on a chair at sunset", "untold"),
+        ("a boat on a beach in the rain", "make it snow in the rain", "a boat in the rain", "undone"),
+        ("a cat in the snow", "a cat in the snow in a hat", "a cat in a hat in snow", "restates"),
+        ("a house in a meadow", "remove the statue", "a house in a meadow with a statue", "undone"),
+    ],
+)
+def test_meaning_finds_what_no_word_tells(original_prompt, edit_prompt, edited_prompt, reason, meaning):
+    assert rejection(original_prompt, edit_prompt, edited_prompt) is None
+    assert doubt(original_prompt, edit_prompt, edited_prompt, meaning) == reason
+
+
+def test_exact_edits_are_seldom_doubted(meaning):
     told = []
     for seed in range(400):
         scene = sample_scene(seed, world=WORLDS["pocket"], split="train")
         edit = sample_edit(scene, seed)
         if edit is not None:
             told.append((caption(edit.original), edit.edit_prompt, caption(edit.edited)))
-    assert sum(doubt(*texts) is not None for texts in told) < 0.1 * len(told)
+    by_words, by_meaning = (sum(doubt(*texts, how) is not None for texts in told) for how in (None, meaning))
+    assert by_words < 0.1 * len(told)
+    assert by_meaning < 0.03 * len(told)
 
 
-def test_scripts_that_write_no_words_apart_are_not_doubted():
+def test_an_edit_of_one_scene_is_not_believed_of_another(meaning):
+    edits = []
+    for seed in range(120):
+        edit = sample_edit(sample_scene(seed, world=WORLDS["pocket"], split="train"), seed)
+        if edit is not None:
+            edits.append((caption(edit.original), edit.edit_prompt, caption(edit.edited)))
+    crossed = [
+        (original, other, edited)
+        for (original, said, edited), (_, other, _) in pairwise(edits)
+        if said != other
+    ]
+    assert sum(doubt(*texts, meaning) is not None for texts in crossed) > 0.8 * len(crossed)
+
+
+def test_scripts_that_write_no_words_apart_are_not_doubted(meaning):
     assert doubt("雪の中の猫", "犬にして", "雪の中の犬") is None
+    assert doubt("雪の中の猫", "犬にして", "雪の中の犬", meaning) is None
+
+
+def test_words_that_both_texts_share_are_told_whatever_the_encoder_makes_of_them():
+    nothing_is_near = SentenceMeaning(lambda texts: torch.zeros(len(texts), 4))
+    texts = ("eine Katze im Schnee", "mach aus der Katze einen Hund", "ein Hund im Schnee")
+    assert doubt(*texts, nothing_is_near) is None
 
 
 @given(st.text(), st.text(), st.text())
 def test_doubting_never_fails(original, edit, edited):
     if rejection(original, edit, edited) is None:
         assert doubt(original, edit, edited) in (None, *DOUBTS)
+
+
+WORDS = st.lists(
+    st.sampled_from(("a", "cat", "on", "the", "moon", "at", "night", "with", "red", "picture", "of")),
+    max_size=9,
+)
+
+
+@given(*(WORDS.map(" ".join) for _ in range(3)))
+def test_doubting_of_meaning_never_fails(original, edit, edited):
+    def anywhere(texts):
+        return torch.stack([torch.randn(4, generator=torch.Generator().manual_seed(len(t))) for t in texts])
+
+    if rejection(original, edit, edited) is None:
+        assert doubt(original, edit, edited, SentenceMeaning(anywhere)) in (None, *DOUBTS)
 
 
 @pytest.mark.parametrize(
