@@ -23,6 +23,7 @@ from ui import api
 from ui.components.literal import literal
 from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme
 from ui.components.rewriting import Rewrite
+from ui.components.shortcuts import EDITING, minding
 from ui.components.switch import model_choice
 from ui.errors import UnusablePlace
 from ui.images_api.results import Results
@@ -118,6 +119,7 @@ def build_app(
         page.images = _images_api(page, known, edit_thread, drawing, prompt_model)
         page.load(None, js=SPOKEN)
         page.load(None, js=AT_TOP)
+        page.load(None, js=minding(EDITING))
         wire_sessions(page)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
@@ -183,7 +185,6 @@ def serve(
     *,
     host: str,
     port: int | None,
-    head: str | None = None,
     auth: Sequence[tuple[str, str]] | None = None,
     root_path: str = "",
     allow_hosts: Collection[str] = (),
@@ -195,7 +196,6 @@ def serve(
         page: From `build_app`.
         host: Address to listen on.
         port: Port to listen on; None takes the first free one from 7860 on.
-        head: HTML for the page's head.
         auth: Names and passwords, of which visitors must give one; None lets everyone in who can reach the
             address.
         root_path: Path under which a web server in front shows the page, such as /wordbrush.
@@ -220,7 +220,6 @@ def serve(
                 _frontend=False,
                 max_file_size=MAX_UPLOAD,
                 state_session_capacity=MAX_SESSIONS,
-                head=head,
                 auth=list(auth) if auth else None,
                 root_path=root_path or None,
                 app_kwargs={

@@ -106,9 +106,11 @@ class SentenceMeaning:
             return "another_picture"
         if self._undone(original, edit, edited, gone, come):
             return "undone"
-        adds = not MEDIUM.issuperset(come)
+        adds = not (MEDIUM | _LIGHT).issuperset(come)
         if not adds and any(among(word, edit) for word in gone):
             return None  # taken away by name, with whatever hung on it
+        if not adds and any(among(word, edited) for word in edit):
+            return "undone"  # it asks for what is there, and something else went
         nearest = 0.0
         for went, came in changes:
             new = [self._told(phrase, edit_prompt, come) for phrase in _phrases(came, come)]

@@ -1,7 +1,6 @@
 """Looking through pairs: what is shown follows the choice, and a verdict is written where exports read it."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from dataset_builder.pairs.browse import ORDERS, Catalogue
 from dataset_builder.pairs.overlay import read_overlay
 from dataset_builder.shards.fill import Running, cut, fill_folder
 from dataset_builder.shards.shards import Sample, png_bytes
-from ui.components.browse_page import HEAD, build_browser
+from ui.components.browse_page import build_browser
 from ui.components.pair_words import order_choices
+from ui.components.shortcuts import BROWSING
 
 DIRECTIONS = {"a": 0.2, "b": 0.5, "c": 0.1}
 
@@ -97,11 +97,9 @@ def test_buttons_decide_and_go_on(folder):
 
 def test_every_key_presses_a_button_that_is_there(folder):
     page = build_browser(Catalogue(folder))
-    names = {getattr(block, "elem_id", None) for block in page.blocks.values()}
-    pressed = re.search(r"pressed = \{(.*)\}", HEAD)
-    assert pressed
-    keys = dict(re.findall(r"(\w+): '([\w-]+)'", pressed[1]))
-    assert len(keys) == 5 and set(keys.values()) <= names
+    names = {f"#{getattr(block, 'elem_id', None)}" for block in page.blocks.values()}
+    keys = [key.selector for key in BROWSING if key.selector]
+    assert len(keys) == 5 and set(keys) <= names
 
 
 def test_every_order_has_its_words():

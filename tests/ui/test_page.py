@@ -589,6 +589,53 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     assert visit.complaints == []
 
 
+def test_keys_do_what_buttons_do_and_nothing_while_one_types(visit, photo, tmp_path):
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("Done in")
+    visit.ask("f s u")  # letters, as long as one types
+    visit.says("seed 7: f s u")
+    tab, press = visit.tab, visit.tab.keyboard.press
+    tab.get_by_role("heading", name="Wordbrush").click()
+    press("f")
+    visit.says("A favourite: it stays")
+    tab.locator("#edit-history").get_by_text("★ 2").wait_for()
+    press("s")
+    tab.locator(".compare.beside").wait_for()
+    press("ArrowLeft")
+    visit.says("“make it night”: follow 7.5")
+    press("ArrowRight")
+    visit.says("“f s u”: follow 7.5")
+    press("?")
+    tab.get_by_text("Single keys act").click()
+    tab.get_by_role("button", name="Close").click()
+    press("ArrowLeft")  # single keys are off
+    press("/")
+    tab.get_by_role("button", name="Keyboard shortcuts").click()
+    tab.get_by_text("Single keys act").click()
+    press("Escape")
+    visit.says("“f s u”: follow 7.5")
+    press("/")
+    assert tab.evaluate("document.activeElement.closest('#instruction') !== null")
+    assert visit.complaints == []
+
+
+def test_results_of_two_shapes_stand_side_by_side(visit, photo, tmp_path):
+    visit.upload(photo)
+    visit.ask("make it night")
+    visit.says("Done in")
+    tiny.photo((60, 90)).save(tmp_path / "upright.png")
+    visit.upload(tmp_path / "upright.png")
+    visit.ask("add snow")
+    visit.says("Done in")
+    assert visit.tab.locator(".compare.beside").count() == 0
+    visit.tab.get_by_label("Compare with").click()
+    visit.tab.get_by_role("option", name=f"1: {CAPTION}").click()
+    visit.tab.locator(".compare.beside").get_by_text("Result 1").wait_for()
+    assert visit.compared() == [[123, 61], [60, 90]]
+    assert visit.complaints == []
+
+
 def test_a_picture_that_was_made_here_brings_its_settings_back(visit, editor, tmp_path):
     asked = InstructionEdit(
         original_image=tiny.photo((64, 48)), edit_prompt="make it red", guidance_scale=25, seed=11

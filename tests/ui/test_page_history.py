@@ -17,7 +17,7 @@ from editors.requests.recipe import read_recipe
 from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.components.history import LIMIT, History, held_to, keep, keep_held
+from ui.components.history import LIMIT, MOST_FAVOURITES, History, held_to, keep, keep_held
 from ui.components.lineage import lineage
 from ui.components.reload import Tokens
 from ui.components.strength import Strength
@@ -73,6 +73,31 @@ def test_the_oldest_result_goes_with_its_files_when_there_is_no_room(tmp_path):
     assert [entry.settings["seed"] for entry in history.entries] == list(range(LIMIT, 0, -1))
     assert not any(path.exists() for path in entries[0].files)
     assert all(path.exists() for entry in history.entries for path in entry.files)
+
+
+def test_favourites_stay_however_many_results_come_and_are_not_all_there_is(tmp_path):
+    history = History().opened(tmp_path)
+    folder = history.folder
+    assert folder is not None
+    for seed in range(MOST_FAVOURITES + 1):
+        history = history.with_entry(keep(result(seed), folder))
+    for place in range(MOST_FAVOURITES):
+        chosen = history.with_favourite(place)
+        assert chosen is not None
+        history = chosen
+    assert history.with_favourite(MOST_FAVOURITES) is None  # one more than there may be
+    favourites = [entry.number for entry in history.entries if entry.is_favourite]
+    for seed in range(LIMIT):
+        history = history.with_entry(keep(result(100 + seed), folder))
+    assert len(history.entries) == LIMIT
+    assert [entry.number for entry in history.entries if entry.is_favourite] == favourites
+    assert all(path.exists() for entry in history.entries for path in entry.files)
+    assert history.entries[-1].label.startswith("★ 2: ")
+    assert history.copied(tmp_path).entries[-1].is_favourite
+    held = history.with_other(LIMIT - 1, keep(result(7), folder))
+    assert held.entries[-1].is_favourite
+    undone = history.with_favourite(LIMIT - 1)
+    assert undone is not None and not undone.entries[-1].is_favourite
 
 
 def test_a_result_can_be_held_to_where_its_words_act_as_if_it_had_been_asked_so(tmp_path):

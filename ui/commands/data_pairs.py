@@ -192,13 +192,13 @@ def browse(
     names, catalogue = host_names(allow_host), Catalogue(folder)
     with without_proxies():
         from ui.app import serve  # gradio: not before the folder is known to hold pairs
-        from ui.components.browse_page import HEAD, build_browser
+        from ui.components.browse_page import build_browser
 
     if host not in LOCAL:
         typer.echo(f"The page will be open to everyone who can reach {host}; it has no password.", err=True)
     page = build_browser(catalogue)
     try:
-        address = serve(page, host=host, port=port, head=HEAD, allow_hosts=names)
+        address = serve(page, host=host, port=port, allow_hosts=names)
         typer.echo(f"The pairs are at {address} (Ctrl-C ends it)", err=True)
         until_told_to_end()
     finally:

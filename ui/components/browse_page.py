@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 from dataset_builder import records
 from dataset_builder.pairs.browse import AS_WRITTEN, Catalogue
 from dataset_builder.pairs.overlay import Verdict
-from ui.components.elements import asset
 from ui.components.pair_words import order_choices
+from ui.components.shortcuts import BROWSING, minding
 
 SHOWN = ("all", "open", "keep", "reject")
 SIDE = 384
 """Pixels that small pictures are enlarged to, by a whole number."""
-HEAD = f"<script>{asset('keys.js')}</script>"
-"""For the page's head: keys press buttons, except while somebody types."""
 
 
 def build_browser(catalogue: Catalogue) -> gr.Blocks:
     """Build the page around a dataset; `app.serve` puts it on the network."""
     with gr.Blocks(title="Wordbrush: pairs", analytics_enabled=False) as page:
         gr.Markdown("# Pairs\nKeep (K), reject (R), take back (U), arrows to go on and back.")
+        page.load(None, js=minding(BROWSING))
         with gr.Row():
             order = gr.Dropdown(order_choices(), value=AS_WRITTEN, label="Sort by")
             descending = gr.Checkbox(value=False, label="Highest first")

@@ -1,4 +1,4 @@
-"""The comparison of the page: two pictures, one over the other, and a divider that mouse and keys move.
+"""The comparison of the page: two pictures, one over the other or beside it, and a divider between them.
 
 gradio's own slider has no alternative texts and no keys, and copies each picture that it shows into a folder,
 where it stays for a day. Here what is in memory travels in the message itself, and files are shown from where
@@ -23,9 +23,10 @@ SCRIPT = asset("compare.js")
 
 
 class Compare(gr.HTML):
-    """Shows two pictures of one size, told as (before, after) or (before, after, words for who cannot see).
+    """Shows two pictures: (before, after), then words for who cannot see, then what the two are called.
 
-    Pictures are files below a static path, or in memory.
+    They lie one over the other, or side by side: as one likes, and always where their shapes differ. Pictures
+    are files below a static path, or in memory.
     """
 
     is_template = True  # shown by gradio's own front end
@@ -43,9 +44,14 @@ class Compare(gr.HTML):
         return None if value is None else told(*value)
 
 
-def told(before: Path | Image.Image, after: Path | Image.Image, words: str = "") -> Mapping[str, str]:
+def told(
+    before: Path | Image.Image,
+    after: Path | Image.Image,
+    words: str = "",
+    names: tuple[str, str] = ("Before", "After"),
+) -> Mapping[str, Any]:
     """Return a pair as `SCRIPT` takes it."""
-    return {"before": _address(before), "after": _address(after), "words": words}
+    return {"before": _address(before), "after": _address(after), "words": words, "names": names}
 
 
 def _address(picture: Path | Image.Image) -> str:

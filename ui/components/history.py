@@ -23,7 +23,8 @@ from editors.requests.recipe import enlarged, read_recipe, save_png
 from editors.requests.rules import reference
 
 LIMIT = 24
-"""Results that are kept; the oldest goes when another comes."""
+"""Results that are kept; the oldest that is no favourite goes when another comes."""
+MOST_FAVOURITES = 16
 MOST_OUTDATED = 24
 """Files of results that others have taken the place of."""
 DRAWN_SIDE = 512
@@ -50,6 +51,7 @@ class Entry:
         number: Which of the session's results it is, from 1; 0 where it is none of them yet.
         parent: Number of the result that it was made from; None where that is a picture from elsewhere.
         is_held: Whether it is another one that was held to where its words act, and may be held otherwise.
+        is_favourite: Whether it stays, however many results come.
         outdated: Files of what stood in its place before, which a browser may still be asking for.
     """
 
@@ -66,6 +68,7 @@ class Entry:
     number: int = 0
     parent: int | None = None
     is_held: bool = False
+    is_favourite: bool = False
     outdated: tuple[Path, ...] = ()
 
     @property
@@ -80,9 +83,9 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """Its caption with its number, and that of the result it was made from."""
+        """Its caption with its number, that of the result it was made from, and the star of a favourite."""
         origin = "" if self.parent is None else f" from {self.parent}"
-        return f"{self.number}{origin}: {self.caption}"
+        return f"{'★ ' if self.is_favourite else ''}{self.number}{origin}: {self.caption}"
 
     @property
     def scales(self) -> str:
@@ -151,8 +154,19 @@ class History:
             but: Results that are in use elsewhere; their files stay.
         """
         entries = (self._placed(entry), *self.entries)
-        delete(entries[LIMIT:], but=(*entries[:LIMIT], *but))
-        return replace(self, entries=entries[:LIMIT])
+        going = [one for one in reversed(entries) if not one.is_favourite][: max(0, len(entries) - LIMIT)]
+        staying = tuple(one for one in entries if one not in going)
+        delete(going, but=(*staying, *but))
+        return replace(self, entries=staying)
+
+    def with_favourite(self, place: int) -> "History | None":
+        """Return the history with a result made a favourite, or none any more; None if there are too many."""
+        entry = self.entries[place]
+        others = sum(one.is_favourite for one in self.entries if one is not entry)
+        if not entry.is_favourite and others >= MOST_FAVOURITES:
+            return None
+        changed = replace(entry, is_favourite=not entry.is_favourite)
+        return replace(self, entries=(*self.entries[:place], changed, *self.entries[place + 1 :]))
 
     def with_other(self, place: int, entry: Entry, *, but: Iterable[Entry] = ()) -> "History":
         """Return the history with another result in the place of one, as `with_entry` says.
@@ -161,7 +175,9 @@ class History:
         """
         old = self.entries[place]
         outdated = (*old.outdated, old.edited, old.thumbnail)[-MOST_OUTDATED:]
-        new = replace(entry, number=old.number, parent=old.parent, outdated=outdated)
+        new = replace(
+            entry, number=old.number, parent=old.parent, outdated=outdated, is_favourite=old.is_favourite
+        )
         entries = (*self.entries[:place], new, *self.entries[place + 1 :])
         delete([old], but=(*entries, *but))
         return replace(self, entries=entries)

@@ -75,7 +75,7 @@ def request_of(values: tuple[Any, ...]) -> PromptEdit:
 def lay_out_prompts() -> tuple[PromptForm, Any, Any, Any, Any]:
     """Lay out the left column; return the form, Draw, Stop, the button for another picture, the examples."""
     prompts = [
-        gr.Textbox(label=PROMPT_LABELS[name], placeholder=words, lines=1, max_lines=1)
+        gr.Textbox(label=PROMPT_LABELS[name], placeholder=words, lines=1, max_lines=1, elem_classes="asks")
         for name, words in zip(VALID, EXAMPLES[0], strict=True)
     ]
     examples = gr.Dataset(
@@ -88,7 +88,7 @@ def lay_out_prompts() -> tuple[PromptForm, Any, Any, Any, Any]:
     )
     with gr.Row():
         go = gr.Button("Draw", variant="primary", min_width=100)
-        stop = gr.Button("Stop", variant="stop", interactive=False, min_width=100)
+        stop = gr.Button("Stop", elem_classes="does-stop", variant="stop", interactive=False, min_width=100)
     another = gr.Button("Another picture", size="sm")
     words = board(
         BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0, 0.4), steps=50)  # until it is known

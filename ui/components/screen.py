@@ -6,16 +6,19 @@ browser.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from ui.components.compare import Compare
-from ui.components.history import Entry, History
+from ui.components.history import MOST_FAVOURITES, Entry, History
 from ui.components.lineage import STYLE, lineage
 from ui.components.literal import literal
 
 ITS_ORIGINAL = "its original"
+FAVOURITE = "★ Favourite"
+NO_FAVOURITE = "☆ Favourite"
 QUIET: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """Of events that are over at once."""
 
@@ -33,6 +36,9 @@ class Screen:
         strip: Earlier results, small.
         tree: What came from what.
         versus: With what the shown result is compared.
+        favourite: Keeps the result that is shown, however many come.
+        earlier: Shows the result before.
+        later: Shows the result after.
         actions: Buttons that make sense once there is a result.
         history: State: the session's `History`.
         shown: State: place of the result that is shown in the history, or None.
@@ -47,6 +53,9 @@ class Screen:
     strip: Any
     tree: Any
     versus: Any
+    favourite: Any
+    earlier: Any
+    later: Any
     actions: tuple[Any, ...]
     history: Any
     shown: Any
@@ -64,6 +73,7 @@ class Screen:
             self.strip,
             self.tree,
             self.versus,
+            *self.moves,
         ]
         return [*parts, *self.actions, self.history, self.shown, self.halted]
 
@@ -71,7 +81,12 @@ class Screen:
     def result(self) -> list[Any]:
         """What is shown, and what acts on it."""
         parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.versus]
-        return [*parts, *self.actions]
+        return [*parts, *self.moves, *self.actions]
+
+    @property
+    def moves(self) -> list[Any]:
+        """Buttons that keep a result, and go from one to the next."""
+        return [self.favourite, self.earlier, self.later]
 
     @property
     def unchanged(self) -> dict[Any, Any]:
@@ -95,6 +110,7 @@ class Screen:
         return {
             self.download: gr.DownloadButton(interactive=False),
             self.versus: gr.Dropdown(visible=False),
+            self.favourite: gr.Button(NO_FAVOURITE, interactive=False),
             **{button: gr.Button(interactive=False) for button in self.actions},
         }
 
@@ -119,6 +135,7 @@ class Screen:
         """Return the updates for a new picture: an earlier result beside it would pass for its own."""
         return {
             **self._without_result(),
+            **self._ways(history, None),
             self.tree: lineage(history, None),
             self.compare: gr.update(value=None),
             self.shown: None,
@@ -137,19 +154,44 @@ class Screen:
         """Return the updates that show one result beside its original."""
         entry = history.entries[place]
         others = [(ITS_ORIGINAL, -1)]
-        others += [
-            (other.label, there)
-            for there, other in enumerate(history.entries)
-            if there != place and other.size == entry.size
-        ]
+        others += [(other.label, there) for there, other in enumerate(history.entries) if there != place]
         return {
             self.shown: place,
             self.compare: (entry.original, entry.edited, entry.caption),
             self.download: gr.DownloadButton(value=entry.edited, interactive=True),
             self.tree: lineage(history, place),
             self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
+            self.favourite: gr.Button(FAVOURITE if entry.is_favourite else NO_FAVOURITE, interactive=True),
+            **self._ways(history, place),
             **{button: gr.Button(interactive=True) for button in self.actions},
         }
+
+    def _ways(self, history: History, place: int | None) -> dict[Any, Any]:
+        """Return the updates of the buttons that go on from a place: earlier results stand further behind."""
+        last = len(history.entries) - 1
+        return {
+            self.earlier: gr.Button(interactive=last >= 0 and place != last),
+            self.later: gr.Button(interactive=place is not None and place > 0),
+        }
+
+    def step(self, history: History, shown: int | None, further: int) -> dict[Any, Any]:
+        """Show the result before the one that is shown, or after it."""
+        place = 0 if shown is None else shown + further
+        if not 0 <= place < len(history.entries):
+            return self.unchanged
+        return {**self.showing(history, place), self.status: told(history.entries[place])}
+
+    def favour(self, history: History, shown: int | None) -> dict[Any, Any]:
+        """Make the result that is shown a favourite, or none any more."""
+        if shown is None:
+            return self.unchanged
+        changed = history.with_favourite(shown)
+        if changed is None:
+            words = f"{MOST_FAVOURITES} favourites are kept at most: take the star from another one first."
+            return {self.status: words}
+        is_one = changed.entries[shown].is_favourite
+        words = "A favourite: it stays, however many results come." if is_one else "No favourite any more."
+        return {self.history: changed, **self.settled(changed, shown), self.status: words}
 
     def choose(self, history: History, event: gr.SelectData) -> dict[Any, Any]:
         """Show an earlier result."""
@@ -161,8 +203,15 @@ class Screen:
         if shown is None or versus is None:
             return gr.skip()
         entry = history.entries[shown]
-        other = entry.original if versus < 0 else history.entries[versus].edited
-        return (other, entry.edited, entry.caption)
+        if versus < 0:
+            return (entry.original, entry.edited, entry.caption)
+        other = history.entries[versus]
+        return (
+            other.edited,
+            entry.edited,
+            entry.caption,
+            (f"Result {other.number}", f"Result {entry.number}"),
+        )
 
 
 def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) -> Screen:
@@ -178,8 +227,12 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
     status = gr.Markdown(begin, elem_id=f"{name}-status", elem_classes="status", latex_delimiters=[])
     versus = gr.Dropdown(label="Compare with", visible=False)
     with gr.Row():
-        buttons = [gr.Button(one, size="sm", interactive=False, min_width=100) for one in actions]
-        download = gr.DownloadButton("Download PNG", size="sm", interactive=False, min_width=100)
+        buttons = [_button(one, 100) for one in actions]
+        download = gr.DownloadButton(
+            "Download PNG", size="sm", interactive=False, min_width=100, elem_classes="does-download"
+        )
+    with gr.Row(visible=bool(actions)):
+        earlier, later, favourite = (_button(one, 60) for one in ("Earlier", "Later", NO_FAVOURITE))
     tree = gr.HTML(lineage(History(), None), css_template=STYLE, elem_id=f"{name}-tree")
     strip = gr.Gallery(
         label="History",
@@ -204,14 +257,26 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
         strip=strip,
         tree=tree,
         versus=versus,
+        favourite=favourite,
+        earlier=earlier,
+        later=later,
         actions=tuple(buttons),
         history=gr.State(History(), delete_callback=History.discard),
         shown=gr.State(None),
         halted=gr.State(None),
     )
     screen.strip.select(screen.choose, screen.history, screen.outputs, **QUIET)
+    for button, further in ((earlier, 1), (later, -1)):
+        step = partial(screen.step, further=further)
+        button.click(step, [screen.history, screen.shown], screen.outputs, **QUIET)
     screen.versus.input(screen.against, [screen.history, screen.shown, screen.versus], compare, **QUIET)
     return screen
+
+
+def _button(words: str, width: int) -> Any:
+    """Lay out a small button that a key can find by its words."""
+    name = "favourite" if words == NO_FAVOURITE else words.lower().replace(" ", "-")
+    return gr.Button(words, size="sm", interactive=False, min_width=width, elem_classes=f"does-{name}")
 
 
 def told(entry: Entry) -> str:

@@ -197,7 +197,9 @@ def _form(
     )
     with gr.Row():
         go = gr.Button("Edit", variant="primary", min_width=120)
-        stop = gr.Button("Stop", elem_id="stop", variant="stop", interactive=False, min_width=120)
+        stop = gr.Button(
+            "Stop", elem_id="stop", elem_classes="does-stop", variant="stop", interactive=False, min_width=120
+        )
     chips = _chips(instruction, instructions)
     examples, drawing = lay_out_examples(root)
     sliders = {
@@ -232,11 +234,20 @@ def _small_buttons() -> dict[str, Any]:
     """Lay out the buttons that go on from an edit, by their names in `Buttons`."""
     with gr.Row():
         return {
-            "weaker": gr.Button("Weaker", size="sm", min_width=90),
-            "stronger": gr.Button("Stronger", size="sm", min_width=90),
-            "vary": gr.Button("Four variations", size="sm", min_width=120),
-            "undo": gr.Button("Undo", elem_id="undo", size="sm", interactive=False, min_width=70),
-            "redo": gr.Button("Redo", elem_id="redo", size="sm", interactive=False, min_width=70),
+            "weaker": gr.Button("Weaker", elem_classes="does-weaker", size="sm", min_width=90),
+            "stronger": gr.Button("Stronger", elem_classes="does-stronger", size="sm", min_width=90),
+            "vary": gr.Button("Four variations", elem_classes="does-vary", size="sm", min_width=120),
+            **{
+                name: gr.Button(
+                    name.title(),
+                    elem_id=name,
+                    elem_classes=f"does-{name}",
+                    size="sm",
+                    interactive=False,
+                    min_width=70,
+                )
+                for name in ("undo", "redo")
+            },
         }
 
 

@@ -189,7 +189,9 @@ class Many:
                 )
                 with gr.Row():
                     go = gr.Button("Edit all", variant="primary", min_width=100)
-                    stop = gr.Button("Stop", variant="stop", interactive=False, min_width=100)
+                    stop = gr.Button(
+                        "Stop", elem_classes="does-stop", variant="stop", interactive=False, min_width=100
+                    )
                 gr.Markdown(
                     "Each picture is edited by each instruction; model and settings are the Edit tab's."
                 )

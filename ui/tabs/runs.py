@@ -202,7 +202,7 @@ class Runs(Generic[EditT]):
         return edit
 
     def wire_ends(self, starts: list[Any], running: list[Any]) -> None:
-        """Connect Stop, the clock, and that who asks again wants the new one.
+        """Connect Stop, the clock, favourites, and that who asks again wants the new one.
 
         Args:
             starts: The listeners that begin an edit.
@@ -211,6 +211,12 @@ class Runs(Generic[EditT]):
         screen = self.screen
         screen.clock.tick(self.tell_place, None, screen.status, **QUIET)
         gr.on(starts, None, cancels=running)
+        is_idle = self.idle(running)
+
+        def favour(history: History, shown: int | None, request: gr.Request) -> Update:
+            return screen.favour(history, shown) if is_idle(request) else {screen.status: gr.skip()}
+
+        screen.favourite.click(favour, [screen.history, screen.shown], screen.outputs, **QUIET)
         listeners = frozenset(one["id"] for one in running)
 
         def halt(request: gr.Request) -> Update:
