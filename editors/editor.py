@@ -12,7 +12,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from editors.errors import EditorError
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import require_kind
+from editors.model.things import Things
 from editors.requests import rules
+from editors.requests.edits import PictureSource
 from editors.requests.request import Request
 from editors.requests.results import EditResult, Step
 from editors.requests.settings import Kind, ResolvedEdit, Settings, resolve
@@ -65,6 +67,21 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
     def recommended(self) -> Settings:
         """Settings that a request takes where it names none."""
         return self.model.recommended
+
+    def things(self, picture: PictureSource, *, resolution: int | None = None) -> Things:
+        """Look at a picture, so that things in it can be selected by pointing at them; see `Things.at`.
+
+        Args:
+            picture: The picture.
+            resolution: As in an edit.
+
+        Raises:
+            InvalidEdit: It is no picture that can be used.
+            IncompatibleModel: The model's attention cannot be seen.
+            EditFailed: Memory ran out.
+        """
+        with failures_explained():
+            return Things.of(self.model, picture, resolution=resolution)
 
     def edit(self, edit: EditT) -> EditResult:
         """Carry out an edit.

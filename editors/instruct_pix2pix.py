@@ -238,11 +238,10 @@ def guided(
     if relevance is not None:
         guidance = Watched(guidance, relevance.see)
     empty = model.unconditional(size=(height, width)).expand(len(prompts))
-    # Models are told unscaled latents of the picture (all but one), and zeros for none.
-    picture = model.scaled(image_latents) if model.is_cosxl_edit else image_latents
+    picture = model.beside(image_latents)
     rows_of = {
         "image": Rows(conditioning=empty, picture=picture),
-        "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),
+        "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),  # no picture
     }
     if "full" in guidance.conditions:
         rows_of["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)

@@ -22,6 +22,7 @@ from editors.requests.results import InstructionEditor
 from ui import api
 from ui.components.literal import literal
 from ui.components.looks import AT_TOP, SPOKEN, STYLE, theme
+from ui.components.pointing import Pointing
 from ui.components.rewriting import Rewrite
 from ui.components.shortcuts import EDITING, minding
 from ui.components.switch import model_choice
@@ -99,10 +100,13 @@ def build_app(
         page.results = Path(results.name)
         edit_thread = EditThread()
         known = Models(model, editor, opener, folder=models, runs=runs, hub=hub)
+        drawing = None if prompt_editor is None else LoadedByName(prompt_editor)
         choice, words = _heading(known, model)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                panel, switch = edit_tab(page, known, choice, words, edit_thread, page.results, rewriter)
+                points = _pointing(drawing, prompt_model, edit_thread)
+                shared = (page, known, choice, words, edit_thread, page.results)
+                panel, switch = edit_tab(*shared, rewriter, points)
             frame = Frame(
                 page=page,
                 tabs=tabs,
@@ -111,19 +115,26 @@ def build_app(
                 panel=panel,
                 switch=switch,
             )
-            drawing = None if prompt_editor is None else LoadedByName(prompt_editor)
             for other in (Many(editors=known), *_others(drawing, prompt_model, data, runs)):
                 with _tab(other.name) as tab:
                     other.lay_out(frame, tab)
         page.offer = api.offer_edit(known, edit_thread)
         page.images = _images_api(page, known, edit_thread, drawing, prompt_model)
-        page.load(None, js=SPOKEN)
-        page.load(None, js=AT_TOP)
-        page.load(None, js=minding(EDITING))
+        for script in (SPOKEN, AT_TOP, minding(EDITING)):
+            page.load(None, js=script)
         wire_sessions(page)
     finalize(page, results.cleanup)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def _pointing(
+    drawing: "LoadedByName[PromptToPromptEditor] | None", model: str, edit_thread: EditThread
+) -> Pointing | None:
+    """Return what finds things: the model that draws, which tells them apart better than one that edits."""
+    if drawing is None:
+        return None
+    return Pointing.by(lambda photo: drawing(model).things(photo), edit_thread)
 
 
 def _images_api(

@@ -292,6 +292,10 @@ class DiffusionModel:
         mean, std = self._latent_statistics(latents)
         return (latents - mean) * self.vae.config.scaling_factor / std
 
+    def beside(self, image_latents: Tensor) -> Tensor:
+        """Return a picture's unscaled latents, (B, C, h, w), as the network of an edit model is told them."""
+        return self.scaled(image_latents) if self.is_cosxl_edit else image_latents
+
     def unscaled(self, latents: Tensor) -> Tensor:
         """Bring the UNet's latents, (B, C, h, w), back to the posterior's scale."""
         mean, std = self._latent_statistics(latents)

@@ -21,6 +21,8 @@ NUM_SEEDS = 2**32
 SEED = (0, NUM_SEEDS - 1)
 SCALE = (0, 100)
 WEIGHT = (-100, 100)
+REACH = (0.05, 1)
+"""Of the longer side of a picture, within which a thing is looked for."""
 MAX_CHARACTERS = 1000
 """Of a prompt: more than any text encoder reads, little enough to show."""
 

@@ -24,6 +24,9 @@ EditT = TypeVar("EditT", bound=Request)
 Kind = Literal["base", "edit"]
 """A "base" model makes pictures from words; an "edit" model is told a picture too, in twice the channels."""
 
+REACH = 0.35
+"""How far from a place a thing is looked for, as a share of the picture's longer side, where nobody says."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:

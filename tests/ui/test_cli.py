@@ -95,6 +95,25 @@ def test_a_lora_is_laid_over_the_model_and_named_in_the_recipe(here, photo, mode
             assert says in capsys.readouterr().err
 
 
+def test_a_thing_is_selected_as_a_mask_that_an_edit_takes(here, photo, models, capsys):
+    asked = ["select", photo, "30", "40", "--model", str(models["base"])]
+    assert main(asked) == 0, capsys.readouterr().err
+    with Image.open(here / "mask.png") as mask:
+        assert mask.size == (61, 83) and mask.getpixel((30, 40)) == 255
+    assert main([*asked, "--json"]) == 0  # another name: nothing is overwritten unasked
+    assert (here / "mask-2.png").exists()
+    edited = ["edit", photo, "make it night", "--model", str(models["edit"]), "--num-inference-steps", "1"]
+    assert main([*edited, "--mask", "mask.png"]) == 0
+    capsys.readouterr()
+    for wrong, says in (
+        (["61", "40"], "x: 61.0 is not allowed; give a number from 0 to 60"),
+        (["30", "40", "--reach", "0"], "reach: 0.0 is not allowed"),
+        (["30", "40", "--out", photo], "the photo itself"),
+    ):
+        assert main(["select", photo, *wrong, "--model", str(models["base"])]) == 1
+        assert says in capsys.readouterr().err
+
+
 def test_edit_again_overwrites_nothing_unasked(here, photo, models):
     arguments = ["edit", photo, "make it night", "--model", str(models["edit"]), "--num-inference-steps", "1"]
     assert [main(arguments), main(arguments)] == [0, 0]

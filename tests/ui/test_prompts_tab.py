@@ -3,10 +3,13 @@
 import itertools
 from threading import Event
 
+import numpy as np
 import pytest
 
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
+from editors.pictures.images import read_mask
 from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_mapper, word_links
+from tests import tiny
 from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
@@ -80,6 +83,34 @@ def visit(browser, pocket):  # noqa: F811
     page = build_app(NegativeEditor(), model="negative", prompt_editor=LoadedByName(lambda _: pocket))
     with visiting(browser, page) as visit:
         yield visit
+
+
+@needs_chromium
+def test_a_click_on_a_thing_lets_only_it_change_and_another_takes_it_back(browser, pocket, tmp_path):  # noqa: F811
+    editor = NegativeEditor()
+    page = build_app(editor, model="negative", prompt_editor=LoadedByName(lambda _: pocket))
+    with visiting(browser, page) as visit:
+        tiny.photo((96, 64)).save(tmp_path / "photo.png")
+        visit.upload(tmp_path / "photo.png")
+        visit.tab.get_by_role("button", name="Paint where it may change").click()
+        pointer = visit.tab.locator("#pointer img")
+        pointer.click()  # in its middle
+        visit.says("Selected: what is bright may change.")
+        visit.tab.get_by_text("a mask is active").wait_for()
+        visit.ask("make it night")
+        visit.says("Done in")
+        found = pocket.things(tmp_path / "photo.png").at(47.5, 31.5)
+        asked = editor.edits[-1].mask
+        assert asked is not None
+        mask = np.asarray(read_mask("mask", asked, (96, 64)))
+        assert mask[31, 47] == 255 and (mask == found).mean() > 0.95 and (mask == 0).any()
+        pointer.click()
+        visit.says("No longer selected.")
+        visit.tab.get_by_text("a mask is active").wait_for(state="detached")
+        visit.ask("add snow")
+        visit.says(": add snow")
+        assert editor.edits[-1].mask is None
+        assert visit.complaints == []
 
 
 @needs_chromium

@@ -13,7 +13,7 @@ import gradio as gr
 from PIL import Image
 
 from editors import InvalidEdit
-from editors.pictures.images import Picture, read_picture
+from editors.pictures.images import read_picture
 from editors.requests.edits import PictureSource
 
 BRUSH = "#ffffff"
@@ -47,9 +47,22 @@ def surface(photo: str | None, mask: PictureSource | None = None) -> Any:
     try:
         background = read_picture("original_image", photo).with_alpha()
         background.thumbnail((SIDE, SIDE))
-        layers = [] if mask is None else [_strokes(read_picture("mask", mask), background.size)]
+        strokes = None
+        if mask is not None:
+            found = read_picture("mask", mask)
+            strokes = (found.alpha or found.image.convert("L")).resize(background.size)
     except InvalidEdit:  # whoever edits it is told why
         return None
+    return painting(background, strokes)
+
+
+def painting(background: Image.Image, strokes: Image.Image | None) -> dict[str, Any]:
+    """Return the painter's value for a picture, and white paint as thick as `strokes` of its size say."""
+    layers = []
+    if strokes is not None:
+        white = Image.new("RGBA", background.size, BRUSH)
+        white.putalpha(strokes)
+        layers.append(white)
     return {"background": background, "layers": layers, "composite": None}
 
 
@@ -60,10 +73,3 @@ def painted(value: Mapping[str, Any] | None) -> Image.Image | None:
         return None
     alpha: Image.Image = layers[0].getchannel("A")
     return alpha if alpha.getbbox() else None
-
-
-def _strokes(mask: Picture, size: tuple[int, int]) -> Image.Image:
-    """Return the white paint, transparent elsewhere, that a mask stands for."""
-    white = Image.new("RGBA", size, BRUSH)
-    white.putalpha((mask.alpha or mask.image.convert("L")).resize(size))
-    return white

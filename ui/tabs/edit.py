@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from editors.requests.results import InstructionEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
 from ui.components.dial import Dial
@@ -19,6 +20,7 @@ from ui.components.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, pict
 from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_steps
 from ui.components.masking import Masking, lay_out_masking
 from ui.components.photo import Photo
+from ui.components.pointing import Pointing, wire_pointing
 from ui.components.reload import wire_reload
 from ui.components.rewriting import Rewrite, lay_out_rewriting, wire_rewriting
 from ui.components.screen import QUIET, Screen, lay_out_screen
@@ -35,6 +37,7 @@ from ui.tabs.runs import Runs, Update
 PHOTO_HEIGHT = 260
 """Pixels: with it the button below stands on a screen of 768."""
 FOCUSED = "() => document.querySelector('#instruction :is(textarea, input)')?.focus({preventScroll: true})"
+ACTIONS = ("Use as input", "Reuse settings", "All at once")
 BEGIN = "Drop a picture, say what should change, press Enter."
 
 
@@ -61,6 +64,7 @@ def edit_tab(
     edit_thread: EditThread,
     root: Path,
     rewrite: Rewrite | None = None,
+    pointing: Pointing | None = None,
 ) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
@@ -72,6 +76,7 @@ def edit_tab(
         edit_thread: Where edits are computed.
         root: Folder below which sessions keep their results.
         rewrite: Says a wish in the model's words; None leaves its button out.
+        pointing: Finds the thing at a place of the picture; None leaves that out.
 
     Returns:
         What fills the form from elsewhere, and what changes the model from elsewhere.
@@ -80,14 +85,12 @@ def edit_tab(
     held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            form, buttons, chips, examples, drawing = _form(first.recommended, first.instructions, root)
+            form, buttons, chips, examples, drawing = _form(first, root, points=pointing is not None)
             rewriting = lay_out_rewriting(rewrite)
             lora, scale = lora_choice(models)
             grid = lay_out_grid()
         with gr.Column(min_width=300):
-            screen = lay_out_screen(
-                buttons.stop, BEGIN, actions=("Use as input", "Reuse settings", "All at once"), name="edit"
-            )
+            screen = lay_out_screen(buttons.stop, BEGIN, actions=ACTIONS, name="edit")
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
     panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
@@ -110,6 +113,8 @@ def edit_tab(
         runs=runs, held=held, cells=grid.cells, model=switch.model, show_cells=grid.showing, panel=panel
     )
     _wire_edits(edits, buttons, grid)
+    if pointing is not None:
+        wire_pointing(panel.masking, pointing, form.original_image, screen.status)
     return panel, switch
 
 
@@ -172,14 +177,13 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
     runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
 
 
-def _form(
-    recommended: Settings, instructions: Sequence[str], root: Path
-) -> tuple[Form, Buttons, Any, Any, Path]:
+def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form, Buttons, Any, Any, Path]:
     """Lay out the left column: what an edit needs is seen on a laptop without scrolling.
 
     Returns:
         The form, the buttons, the chips, the examples and the drawing that they start from.
     """
+    recommended = editor.recommended
     photo = Photo(
         label=LABELS["original_image"],
         type="filepath",
@@ -187,7 +191,7 @@ def _form(
         sources=["upload", "clipboard", "webcam"],
         height=PHOTO_HEIGHT,
     )
-    masking = lay_out_masking()
+    masking = lay_out_masking(points=points)
     instruction = gr.Textbox(
         label=LABELS["edit_prompt"],
         placeholder="make it sunset",
@@ -200,7 +204,7 @@ def _form(
         stop = gr.Button(
             "Stop", elem_id="stop", elem_classes="does-stop", variant="stop", interactive=False, min_width=120
         )
-    chips = _chips(instruction, instructions)
+    chips = _chips(instruction, editor.instructions)
     examples, drawing = lay_out_examples(root)
     sliders = {
         name: Dial(*SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info)
