@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
+from functools import cache
 from typing import Any, Final
 
 from dataset_builder.write.rules import FUNCTION_WORDS, MEDIUM, ORDERS, all_words, among, content_words
@@ -69,6 +70,21 @@ _PARTS: Final = frozenset(
     )
 )
 """Words that another part of the scene begins with."""
+
+
+@cache
+def _packaged() -> Sentences:
+    # Imported on use: torch is heavy, and where nothing is asked it is not needed.
+    from editors.model.loading.checkpoints import load_text_encoder
+    from editors.model.text import TextReader
+
+    tokenizer, encoder = load_text_encoder()
+    return TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,)).sentences
+
+
+def packaged_sentences(texts: Sequence[str]) -> Any:
+    """Read texts with the encoder that pocket reads with, which is loaded when it is first asked."""
+    return _packaged()(texts)
 
 
 class SentenceMeaning:

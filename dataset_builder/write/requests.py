@@ -18,6 +18,7 @@ from typing import Any, Final
 from dataset_builder.shards.storage import hash_json
 from dataset_builder.write.job import WriteJob
 from dataset_builder.write.ledger import ACCEPTED, Ledger, Line
+from dataset_builder.write.meaning import SentenceMeaning, packaged_sentences
 from dataset_builder.write.messages import (
     LEVELS,
     Level,
@@ -31,7 +32,7 @@ from dataset_builder.write.messages import (
 )
 from dataset_builder.write.pace import guessed_tokens
 from dataset_builder.write.refusals import SYSTEM_ROLE
-from dataset_builder.write.rules import Meaning, doubt, plain, rejection
+from dataset_builder.write.rules import doubt, plain, rejection
 
 FAILED: Final = frozenset(
     {"rate_limited", "server_error", "timeout", "connection_lost", "not_an_answer", "missing"}
@@ -77,17 +78,6 @@ class Request:
     heard: int
 
 
-def _meaning() -> Meaning:
-    """Return what knows what English words mean: the text encoder that pocket reads with."""
-    # Imported on use: torch is heavy, and nothing else here needs it.
-    from dataset_builder.write.meaning import SentenceMeaning
-    from editors.model.loading.checkpoints import load_text_encoder
-    from editors.model.text import TextReader
-
-    tokenizer, encoder = load_text_encoder()
-    return SentenceMeaning(TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,)).sentences)
-
-
 class Requests:
     """The requests of a job: which comes next for a prompt, and which line its answer makes."""
 
@@ -96,7 +86,7 @@ class Requests:
         self._prompts = prompts
         self._ledger = ledger
         self._examples = job.read_examples()
-        self._meaning = _meaning() if job.check == "meaning" else None
+        self._meaning = SentenceMeaning(packaged_sentences) if job.check == "meaning" else None
         self._name = hash_json([job.config(), list(prompts)])[:12]
         self._tokens_per_guess = 1.0
         self._refused: set[str] = set()

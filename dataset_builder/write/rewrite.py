@@ -1,7 +1,8 @@
 """Say a wish in a model's words: a language model turns it into an instruction as the model was taught it.
 
-"mache es zur Nacht" becomes "make it night", "could it be a bit more gloomy?" perhaps "make it cloudy". Law:
-what comes back is one line that a person sees, and may change, before anything is done with it.
+"mache es zur Nacht" becomes "make it night", "could it be a bit more gloomy?" perhaps "make it cloudy". Laws:
+what comes back is one line that a person sees, and may change, before anything is done with it; and where it
+is like nothing that the model was taught, it is no instruction, and the person's own words stay.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ from urllib.parse import urlsplit
 
 from dataset_builder.errors import WriterStopped
 from dataset_builder.shards.checks import CHECKS
+from dataset_builder.write.meaning import Sentences, packaged_sentences
 from dataset_builder.write.messages import read_chat, said_aloud
 from dataset_builder.write.openai_client import Failure, Server
+from editors.checks import shortened
 
 LONGEST: Final = 200
 """Characters of an instruction."""
+NEAR: Final = 0.45
+"""Cosine to the nearest instruction that a model was taught, from which an answer is one.
+
+Of 16 pieces of nonsense, half of them SmolLM2-135M's, 11 are below 0.43; "make it a gloomy evening" is at
+0.68 of "make it daytime", "make her hair red" at 0.55 of "make the dog red", for pocket.
+"""
 _SYSTEM: Final = (
     "A program edits pictures by short English instructions, and understands only such as these:\n{phrases}\n"
     "The user says in any language what should change. Answer with the one instruction that comes nearest to "
@@ -42,6 +51,7 @@ class Rewriter:
         max_attempts: How often to try to reach it.
         backoff: Seconds before the second time.
         max_wait: Seconds that it may ask to wait.
+        sentences: Tells how near texts are; see `meaning.Sentences`.
     """
 
     base_url: str
@@ -51,6 +61,7 @@ class Rewriter:
     max_attempts: int = 2
     backoff: float = 0.5
     max_wait: float = 10.0
+    sentences: Sentences = packaged_sentences
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -91,11 +102,23 @@ class Rewriter:
                 raise WriterStopped(f"{server.address} gave no instruction ({found.outcome}: {found.said}).")
             reply = read_chat(found)
             said = instruction_in(said_aloud(reply.said))
+            if said and phrases and not self._is_taught(said, phrases):
+                raise WriterStopped(
+                    f"{server.address} answered “{shortened(said)}”, which is like nothing that the model "
+                    "was taught; your own words stay."
+                )
             if not said:
                 raise WriterStopped(
                     f"{server.address} gave no instruction ({reply.outcome}); say it otherwise."
                 )
             return said
+
+    def _is_taught(self, said: str, phrases: Sequence[str]) -> bool:
+        """Say whether an answer is near to an instruction that the model was taught."""
+        if said.lower() in phrases:
+            return True
+        (direction,), taught = self.sentences([said]), self.sentences(phrases)
+        return max(float(direction @ one) for one in taught) >= NEAR
 
 
 def instruction_in(text: str) -> str:

@@ -95,6 +95,23 @@ def test_what_a_model_thinks_aloud_is_no_instruction():
         assert Rewriter(base_url=url, model="m").rewritten("night") == "make it night"
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    ["Yes", "I'm sorry for your trouble. Could you please give me a favor?", "in any form and words"],
+)
+def test_what_is_like_nothing_that_the_model_was_taught_is_no_instruction(nonsense):
+    *_, taught = read_advice(POCKET)
+    with answering(nonsense) as (url, _), pytest.raises(WriterStopped, match="your own words stay"):
+        Rewriter(base_url=url, model="m").rewritten("mache es zur Nacht", taught)
+
+
+@pytest.mark.parametrize("said", ["make it a gloomy evening", "make the cup blue", "add a hat to the cat"])
+def test_what_is_near_to_what_the_model_was_taught_is_an_instruction(said):
+    *_, taught = read_advice(POCKET)
+    with answering(said) as (url, _):
+        assert Rewriter(base_url=url, model="m").rewritten("mach mal", taught) == said
+
+
 def test_no_server_is_one_sentence():
     rewriter = Rewriter(base_url="http://127.0.0.1:9/v1", model="m", max_attempts=1, backoff=0.001)
     with pytest.raises(WriterStopped, match=r"^no server answers"):

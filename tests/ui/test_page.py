@@ -389,6 +389,7 @@ def test_the_result_is_held_to_where_the_words_act_and_nothing_is_drawn_again(vi
         visit.tab.keyboard.press("ArrowRight")
     visit.says("only 0.6, ")
     assert strip.count() == 2 and len(editor.edits) == 1
+    visit.tab.get_by_text("Bright: where the words act").wait_for()
     visit.tab.locator("#undo").click()
     visit.says("Undone. Shown: “make it night”: follow 7.5, keep 1.5, 20 steps")
     visit.tab.locator("#redo").click()

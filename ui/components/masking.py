@@ -178,15 +178,7 @@ def lay_out_masking(*, points: bool) -> Masking:
         feather = Dial(
             0, MOST_FEATHER, value=0, step=0.5, label="Soft edge", info="In percent of the longer side."
         )
-    overlay = gr.Image(
-        label="Only the bright part may change",
-        format="png",
-        interactive=False,
-        buttons=[],
-        height=180,
-        visible=False,
-        elem_id="mask-overlay",
-    )
+    overlay = overlay_picture("Only the bright part may change", "mask-overlay")
     return Masking(
         panel=panel,
         pointer=pointer,
@@ -199,6 +191,13 @@ def lay_out_masking(*, points: bool) -> Masking:
         strokes=gr.State(None),
         selected=gr.State(None),
         mask=gr.State(None),
+    )
+
+
+def overlay_picture(label: str, name: str) -> Any:
+    """Lay out a small picture for what is `shaded`; hidden at first."""
+    return gr.Image(
+        label=label, format="png", interactive=False, buttons=[], height=180, visible=False, elem_id=name
     )
 
 

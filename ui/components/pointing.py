@@ -71,16 +71,17 @@ def wire_pointing(masking: Masking, pointing: Pointing, photo: Any, status: Any)
         background = (surface(path) or {}).get("background")
         if path is None or background is None:
             return
-        right, down = event.index
+        # A click on the very edge may be told as the pixel behind the last.
+        pixel = tuple(min(int(at), side - 1) for at, side in zip(event.index, background.size, strict=True))
         yield {status: "Looking at the picture ..."}
         try:
-            place = (right / background.width, down / background.height)
+            place = tuple((at + 0.5) / side for at, side in zip(pixel, background.size, strict=True))
             found = Image.fromarray(pointing.at(path, place, reach)).resize(background.size)
         except EditorError as error:
             yield {status: refusal(error)}
             return
-        things = _with(selected, found, (right, down))
-        is_in = things is not None and things.getpixel((right, down))
+        things = _with(selected, found, pixel)
+        is_in = things is not None and things.getpixel(pixel)
         yield {
             masking.selected: things,
             **masking.chosen(background, strokes, things, feather, invert),

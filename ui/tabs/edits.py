@@ -9,19 +9,33 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from editors import EditorError, InstructionEdit
+import gradio as gr
+from PIL import Image
+
+from editors import EditorError, EditResult, InstructionEdit
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import on_several_noises, resolve
 from ui.components.form import LABELS, refusal, request_of
 from ui.components.history import Entry, History, delete, held_to, keep_held
 from ui.components.history_panel import Panel
 from ui.components.literal import literal
+from ui.components.masking import OVERLAY_SIDE, shaded
 from ui.components.screen import told
 from ui.components.strength import Strength
 from ui.tabs.runs import Ending, Runs, Update
 
 VARIATIONS = 4
 MOVED = "Nothing was drawn again; the rest is the picture as it was."
+
+
+def region_of(result: EditResult) -> Any:
+    """Return the update that shows the picture with all in shade that an edit was held away from."""
+    reach, only = result.reach, getattr(result.edit, "only", None)
+    if reach is None or not only:
+        return gr.Image(visible=False)
+    small = reach.original.convert("RGB")
+    small.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
+    return gr.Image(value=shaded(small, Image.fromarray(reach.share(only))), visible=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -35,6 +49,7 @@ class Edits:
         model: State: the name of the model.
         show_cells: Returns the updates that show cells.
         panel: What remembers where one was.
+        where: Shows where the words of the result act that was held to it.
     """
 
     runs: Runs[InstructionEdit]
@@ -43,6 +58,7 @@ class Edits:
     model: Any
     show_cells: Callable[[tuple[Entry, ...]], Update]
     panel: Panel
+    where: Any
 
     @property
     def states(self) -> list[Any]:
@@ -68,7 +84,7 @@ class Edits:
     @property
     def holding(self) -> list[Any]:
         """What `hold` changes."""
-        return [*self.runs.screen.outputs, self.panel.before]
+        return [*self.runs.screen.outputs, self.panel.before, self.where]
 
     def hold(self, *values: Any) -> Update:
         """Hold the result that is shown to where its words act; nothing is drawn again.
@@ -95,6 +111,7 @@ class Edits:
             **screen.with_new(history, place),
             screen.status: " ".join((told(history.entries[place]), MOVED, *map(literal, result.notes))),
             **({} if entry.is_held else {self.panel.before: now.moment.marked()}),
+            self.where: region_of(result),
         }
 
     def _run(
@@ -109,7 +126,8 @@ class Edits:
 
         def begun(history: History) -> Ending:
             request = request_of(values, seed=held)
-            yield {self.held: None, self.panel.before: now.moment.marked() if is_step else None}
+            before = now.moment.marked() if is_step else None
+            yield {self.held: None, self.panel.before: before, self.where: gr.Image(visible=False)}
             return (yield from run(model, request, history, cells))
 
         yield from self.runs.guarded(begun, now.history, now.shown)

@@ -30,7 +30,7 @@ _DOWN: Final = ("lora_A.", "lora_down.", "lora.down.", "_lora.down.", "lora_line
 _OTHERS: Final = (
     (("hada_w1", "hada_w2"), "is a LoHa"),
     (("lokr_w1", "lokr_w2"), "is a LoKr"),
-    (("oft_blocks", "oft_diag"), "is an OFT"),
+    (("oft_blocks", "oft_diag", "oft_R", "boft_"), "is an OFT"),
     (
         (
             "double_blocks",
