@@ -37,6 +37,8 @@ MEDIUM_ALIKE: Final = 0.64
 """Cosine of "a … of a cat" and "a picture of a cat" from which the word names a kind of picture."""
 MOST_CHANGES: Final = 2
 """Places in which a caption changes."""
+MOST_READ: Final = 20_000
+"""Texts whose directions are kept: 30 MB of MiniLM's."""
 WANTED: Final = 0.5
 """Cosine to what stayed from which a word of the instruction names something for the picture."""
 
@@ -45,21 +47,9 @@ _LIGHT: Final = frozenset(("made", "wearing", "while", "falling", "standing", "s
 """Words that join what is told to the rest."""
 _POLITE: Final = frozenset(
     (
-        *("i", "you", "would", "could", "should", "can", "like", "want", "wish", "please", "get", "place"),
-        *(
-            "what",
-            "if",
-            "not",
-            "but",
-            "rather",
-            "than",
-            "instead",
-            "where",
-            "there",
-            "outside",
-            "all",
-            "scene",
-        ),
+        *("i", "you", "would", "could", "should", "can", "like", "want", "wish", "please", "get"),
+        *("what", "if", "not", "but", "rather", "than", "instead", "all", "scene"),
+        *("place", "where", "there", "outside"),
     )
 )
 """Words of an instruction that ask for nothing."""
@@ -88,7 +78,7 @@ def packaged_sentences(texts: Sequence[str]) -> Any:
 
 
 class SentenceMeaning:
-    """Compares texts by the directions that an encoder gives them; each is read once.
+    """Compares texts by the directions that an encoder gives them; those read last are kept.
 
     Args:
         sentences: The encoder.
@@ -187,6 +177,8 @@ class SentenceMeaning:
 
     def _cosines(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
         """Return the cosine of each text and each other one, one after the other."""
+        if len(self._read) > MOST_READ:  # a job may go on for days
+            self._read.clear()
         new = [text for text in dict.fromkeys([*texts, *others]) if text not in self._read]
         if new:
             self._read.update(zip(new, self._sentences(new), strict=True))

@@ -590,6 +590,29 @@ def test_what_was_made_can_be_gone_on_from_taken_back_and_compared(visit, editor
     assert visit.complaints == []
 
 
+def test_a_picture_is_cropped_to_a_shape_and_undo_brings_it_back(visit, photo, tmp_path):
+    visit.upload(photo)
+    visit.tab.get_by_role("button", name="Crop", exact=False).first.click()
+    visit.press("Crop the picture")
+    visit.says("Select or paint what is to stay, or choose a shape.")
+    visit.tab.get_by_label("Shape").click()
+    visit.tab.get_by_role("option", name="1:1").click()
+    visit.press("Crop the picture")
+    visit.says("Cropped to 61 × 61.")
+    visit.ask("make it night")
+    visit.says("Done in")
+    assert visit.compared() == [[61, 61], [61, 61]]
+    undo = visit.tab.locator("#undo")
+    undo.click()
+    visit.says("Undone.")
+    undo.click()
+    visit.until(undo.is_disabled)
+    visit.ask("add snow")
+    visit.says("seed 7: add snow")
+    assert visit.compared() == [[123, 61], [123, 61]]
+    assert visit.complaints == []
+
+
 def test_keys_do_what_buttons_do_and_nothing_while_one_types(visit, photo, tmp_path):
     visit.upload(photo)
     visit.ask("make it night")

@@ -91,15 +91,7 @@ def wire_pointing(masking: Masking, pointing: Pointing, photo: Any, status: Any)
     masking.pointer.select(
         point,
         [photo, masking.selected, masking.strokes, masking.feather, masking.invert, masking.reach],
-        [
-            masking.mask,
-            masking.strokes,
-            masking.selected,
-            masking.panel,
-            masking.pointer,
-            masking.overlay,
-            status,
-        ],
+        [masking.mask, *masking.outputs, status],
         trigger_mode="once",
         **{**QUIET, "queue": True, **DEVICE_QUEUE},
     )

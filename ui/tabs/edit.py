@@ -16,6 +16,7 @@ from editors import InstructionEdit
 from editors.requests.results import InstructionEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
+from ui.components.cropping import lay_out_cropping, wire_cropping
 from ui.components.dial import Dial
 from ui.components.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_steps
@@ -55,6 +56,7 @@ class Buttons:
     undo: Any
     redo: Any
     masking: Masking
+    cropping: tuple[Any, Any]
     where: Any
 
 
@@ -97,6 +99,7 @@ def edit_tab(
     panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     wire_examples(examples, drawing, panel)
+    wire_cropping(panel, *buttons.cropping, root)
     state = gr.State(models.first)
     parts = {"choice": choice, "model": state, "chips": chips, "words": words, "lora": lora, "scale": scale}
     switch = Switch(models=models, form=form, **parts)
@@ -203,7 +206,7 @@ def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form,
         sources=["upload", "clipboard", "webcam"],
         height=PHOTO_HEIGHT,
     )
-    masking = lay_out_masking(points=points)
+    masking, cropping = lay_out_masking(points=points), lay_out_cropping()
     instruction = gr.Textbox(
         label=LABELS["edit_prompt"],
         placeholder="make it sunset",
@@ -235,15 +238,10 @@ def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form,
     )
     small = _small_buttons()
     steps, seed, roll = _fine_tune(recommended)
-    form = Form(
-        original_image=photo,
-        edit_prompt=instruction,
-        num_inference_steps=steps,
-        seed=seed,
-        mask=masking.mask,
-        **sliders,
-    )
-    return form, Buttons(go=go, stop=stop, roll=roll, masking=masking, **small), chips, examples, drawing
+    tuned = {"num_inference_steps": steps, "seed": seed, "mask": masking.mask, **sliders}
+    form = Form(original_image=photo, edit_prompt=instruction, **tuned)
+    buttons = Buttons(go=go, stop=stop, roll=roll, masking=masking, cropping=cropping, **small)
+    return form, buttons, chips, examples, drawing
 
 
 def _small_buttons() -> dict[str, Any]:
