@@ -16,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dataset_builder.write.rules import FUNCTION_WORDS, MEDIUM, ORDERS, all_words, among, content_words
+
+if TYPE_CHECKING:
+    from editors.model.text import TextReader
 
 Sentences = Callable[[Sequence[str]], Any]
 """Texts to directions of length 1, (N, D): `TextReader.sentences`."""
@@ -63,18 +66,19 @@ _PARTS: Final = frozenset(
 
 
 @cache
-def _packaged() -> Sentences:
+def packaged_reader() -> TextReader:
+    """Return the reader that pocket reads with; it is loaded when it is first asked for."""
     # Imported on use: torch is heavy, and where nothing is asked it is not needed.
     from editors.model.loading.checkpoints import load_text_encoder
     from editors.model.text import TextReader
 
     tokenizer, encoder = load_text_encoder()
-    return TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,)).sentences
+    return TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,))
 
 
 def packaged_sentences(texts: Sequence[str]) -> Any:
-    """Read texts with the encoder that pocket reads with, which is loaded when it is first asked."""
-    return _packaged()(texts)
+    """Return texts as directions, as that reader reads them."""
+    return packaged_reader().sentences(texts)
 
 
 class SentenceMeaning:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dataset_builder.errors import WriterStopped
 from dataset_builder.shards.checks import CHECKS
-from dataset_builder.write.meaning import Sentences, packaged_sentences
+from dataset_builder.write.meaning import packaged_reader
 from dataset_builder.write.messages import read_chat, said_aloud
 from dataset_builder.write.openai_client import Failure, Server
 from editors.checks import shortened
@@ -51,7 +51,6 @@ class Rewriter:
         max_attempts: How often to try to reach it.
         backoff: Seconds before the second time.
         max_wait: Seconds that it may ask to wait.
-        sentences: Tells how near texts are; see `meaning.Sentences`.
     """
 
     base_url: str
@@ -61,7 +60,6 @@ class Rewriter:
     max_attempts: int = 2
     backoff: float = 0.5
     max_wait: float = 10.0
-    sentences: Sentences = packaged_sentences
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -102,23 +100,25 @@ class Rewriter:
                 raise WriterStopped(f"{server.address} gave no instruction ({found.outcome}: {found.said}).")
             reply = read_chat(found)
             said = instruction_in(said_aloud(reply.said))
-            if said and phrases and not self._is_taught(said, phrases):
-                raise WriterStopped(
-                    f"{server.address} answered “{shortened(said)}”, which is like nothing that the model "
-                    "was taught; your own words stay."
-                )
             if not said:
                 raise WriterStopped(
                     f"{server.address} gave no instruction ({reply.outcome}); say it otherwise."
                 )
+            if phrases and not _is_taught(said, phrases):
+                raise WriterStopped(
+                    f"{server.address} answered “{shortened(said)}”, which is like nothing that the model "
+                    "was taught; your own words stay."
+                )
             return said
 
-    def _is_taught(self, said: str, phrases: Sequence[str]) -> bool:
-        """Say whether an answer is near to an instruction that the model was taught."""
-        if said.lower() in phrases:
-            return True
-        (direction,), taught = self.sentences([said]), self.sentences(phrases)
-        return max(float(direction @ one) for one in taught) >= NEAR
+
+def _is_taught(said: str, phrases: Sequence[str]) -> bool:
+    """Say whether an answer is near to an instruction that the model was taught."""
+    if said.lower() in phrases:
+        return True
+    from editors.model.suggest import Suggestions  # torch: only now
+
+    return Suggestions(packaged_reader(), phrases).near(said)[1] >= NEAR
 
 
 def instruction_in(text: str) -> str:

@@ -30,8 +30,13 @@ class Suggestions:
         """Return the instruction that is nearest to a wish; None where none is near, or it is one itself."""
         if not self._phrases or wish.strip().lower() in self._phrases:
             return None
+        phrase, cosine = self.near(wish)
+        return phrase if cosine >= NEAR else None
+
+    def near(self, wish: str) -> tuple[str, float]:
+        """Return the instruction that is nearest to a wish, of one at least, and the cosine between them."""
         if self._read is None:
             self._read = self._text.sentences(self._phrases)  # (N, D)
         (near,) = self._text.sentences([wish]) @ self._read.T  # (N,)
         best = int(near.argmax())
-        return self._phrases[best] if float(near[best]) >= NEAR else None
+        return self._phrases[best], float(near[best])

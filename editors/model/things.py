@@ -26,7 +26,7 @@ from torch.nn.functional import interpolate, max_pool2d, normalize
 from editors.errors import IncompatibleModel
 from editors.model.attention import AttentionSite, attend, install
 from editors.model.diffusion_model import DiffusionModel
-from editors.model.photo import Photo
+from editors.model.photo import Photo, encode
 from editors.pictures.guided_filter import guided_filter
 from editors.pictures.images import to_pixels
 from editors.requests import rules
@@ -104,8 +104,7 @@ class Things:
         """
         install(model.unet)
         photo = Photo.read(source, model, resolution=resolution)
-        pixels = torch.from_numpy(photo.pixels).permute(2, 0, 1)[None] * 2 - 1
-        unscaled = model.encode_image(pixels).mode().float()
+        unscaled = encode([photo], model)
         latents, schedule = model.scaled(unscaled), model.scheduler.alphas_cumprod
         timestep = int(_NOISE * len(schedule))
         kept = schedule[timestep].item()  # said of every scheduler, however it scales its own latents
@@ -162,11 +161,12 @@ class Things:
 
     def _outlined(self, signed: Tensor) -> NDArray[np.uint8]:
         """Return where a map of cells, (h, w), is above 0, along the picture's edges: 255 there, else 0."""
-        guide = torch.from_numpy(to_pixels(self.guide)).permute(2, 0, 1)
-        fine = interpolate(signed[None, None].cpu(), guide.shape[1:], mode="bilinear", align_corners=False)
-        radius = max(1, round(_WINDOW * guide.shape[1] / len(signed)))
-        edged = guided_filter(guide, (fine[0, 0] / _CLEAR).clamp(-1, 1), radius=radius, eps=_EVEN)
-        return np.where((edged > 0).numpy(), 255, 0).astype(np.uint8)
+        guide = to_pixels(self.guide)
+        fine = interpolate(signed[None, None].cpu(), guide.shape[:2], mode="bilinear", align_corners=False)
+        radius = max(1, round(_WINDOW * len(guide) / len(signed)))
+        clear = (fine[0, 0] / _CLEAR).clamp(-1, 1).numpy()
+        edged = guided_filter(guide, clear, radius=radius, eps=_EVEN)
+        return np.where(edged > 0, 255, 0).astype(np.uint8)
 
     def _near(self, x: float, y: float, reach: float) -> Tensor:
         """Return how near each cell is to a place, (h, w), from 1 at it."""

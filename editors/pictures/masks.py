@@ -26,5 +26,15 @@ def shrink(painted: NDArray[np.uint8], size: Sequence[int]) -> Tensor:
 def feathered(mask: Tensor, *, width: int) -> NDArray[np.uint8]:
     """Soften a mask `(H, W)` of bool on its inside, over `width` pixels: 0 outside it, 255 deep in it."""
     window = width | 1  # odd, so that it has a centre
-    soft = avg_pool2d(mask[None].float(), window, stride=1, padding=window // 2, count_include_pad=False)[0]
+    soft = _sums(mask, window) / _sums(torch.ones_like(mask), window)
     return (torch.where(mask, soft, torch.zeros_like(soft)) * 255).round().to(torch.uint8).numpy()
+
+
+def _sums(mask: Tensor, window: int) -> Tensor:
+    """Return how much of a mask `(H, W)` lies in the window around each place, exactly."""
+    sums = mask[None].float()
+    # Rows, then columns: over both at once the seam of a photograph of 12 megapixels takes 20 s.
+    for sides in ((window, 1), (1, window)):
+        around = (sides[0] // 2, sides[1] // 2)
+        sums = avg_pool2d(sums, sides, stride=1, padding=around, divisor_override=1)
+    return sums[0]

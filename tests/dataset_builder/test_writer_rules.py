@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_builder.scenes import WORLDS, caption, sample_edit, sample_scene
-from dataset_builder.write.meaning import SentenceMeaning
+from dataset_builder.write.meaning import SentenceMeaning, packaged_sentences
 from dataset_builder.write.messages import (
     TripletAnswer,
     chat_format,
@@ -22,8 +22,6 @@ from dataset_builder.write.messages import (
     read_text,
 )
 from dataset_builder.write.rules import DOUBTS, REASONS, doubt, rejection
-from editors.model.loading.checkpoints import load_text_encoder
-from editors.model.text import TextReader
 
 ORIGINAL = "a cat in the snow"
 GOOD = {"edit_prompt": "make it a dog", "edited_prompt": "a dog in the snow"}
@@ -82,8 +80,7 @@ def test_each_doubt_has_its_name(edit_prompt, edited_prompt, reason):
 
 @pytest.fixture(scope="module")
 def meaning() -> SentenceMeaning:
-    tokenizer, encoder = load_text_encoder()
-    return SentenceMeaning(TextReader(tokenizers=(tokenizer,), text_encoders=(encoder,)).sentences)
+    return SentenceMeaning(packaged_sentences)
 
 
 @pytest.mark.parametrize(

@@ -392,6 +392,7 @@ def test_the_result_is_held_to_where_the_words_act_and_nothing_is_drawn_again(vi
     visit.tab.get_by_text("Bright: where the words act").wait_for()
     visit.tab.locator("#undo").click()
     visit.says("Undone. Shown: “make it night”: follow 7.5, keep 1.5, 20 steps")
+    visit.tab.get_by_text("Bright: where the words act").wait_for(state="hidden")  # it was of another result
     visit.tab.locator("#redo").click()
     visit.says(re.compile("Done again. Shown: .*only 0.6, "))  # the strip says so all the time
     editor.held = True

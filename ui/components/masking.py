@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageChops, ImageEnhance, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from editors.requests import rules
 from editors.requests.edits import PictureSource
@@ -19,14 +19,12 @@ from ui.components.dial import Dial
 from ui.components.form import LABELS
 from ui.components.painter import painted, painter, painting, surface
 from ui.components.screen import QUIET
+from ui.components.shade import overlay, shaded, small
 
 LABEL = LABELS["mask"]
 ACTIVE = f"{LABEL}: a mask is active"
-SHADE = 0.3
-"""Brightness of what must stay, in the overlay."""
 MOST_FEATHER = 10
 """Percent of the longer side."""
-OVERLAY_SIDE = 320
 Update = dict[Any, Any]
 
 
@@ -122,13 +120,10 @@ class Masking:
                 self.pointer: background,
                 self.overlay: gr.Image(value=None, visible=False),
             }
-        shown = shaded(background, mask)
-        small = shown.copy()
-        small.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
         return {
             self.panel: gr.Accordion(label=ACTIVE),
-            self.pointer: shown,
-            self.overlay: gr.Image(value=small, visible=True),
+            self.pointer: shaded(background, mask),
+            self.overlay: gr.Image(value=shaded(small(background), mask), visible=True),
         }
 
     def reading(self) -> dict[str, Any]:
@@ -178,7 +173,7 @@ def lay_out_masking(*, points: bool) -> Masking:
         feather = Dial(
             0, MOST_FEATHER, value=0, step=0.5, label="Soft edge", info="In percent of the longer side."
         )
-    overlay = overlay_picture("Only the bright part may change", "mask-overlay")
+    bright = overlay("Only the bright part may change", "mask-overlay")
     return Masking(
         panel=panel,
         pointer=pointer,
@@ -187,17 +182,10 @@ def lay_out_masking(*, points: bool) -> Masking:
         feather=feather,
         invert=invert,
         clear=clear,
-        overlay=overlay,
+        overlay=bright,
         strokes=gr.State(None),
         selected=gr.State(None),
         mask=gr.State(None),
-    )
-
-
-def overlay_picture(label: str, name: str) -> Any:
-    """Lay out a small picture for what is `shaded`; hidden at first."""
-    return gr.Image(
-        label=label, format="png", interactive=False, buttons=[], height=180, visible=False, elem_id=name
     )
 
 
@@ -206,9 +194,3 @@ def softened(mask: Image.Image | None, feather: float) -> Image.Image | None:
     if mask is None or not isinstance(feather, int | float) or not 0 < feather <= MOST_FEATHER:
         return mask
     return mask.filter(ImageFilter.GaussianBlur(max(mask.size) * feather / 200))
-
-
-def shaded(picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """Return a picture with what must stay in shade."""
-    seen = picture.convert("RGB")
-    return Image.composite(seen, ImageEnhance.Brightness(seen).enhance(SHADE), mask.resize(seen.size))

@@ -15,6 +15,7 @@ from ui.components.compare import Compare
 from ui.components.history import MOST_FAVOURITES, Entry, History
 from ui.components.lineage import STYLE, lineage
 from ui.components.literal import literal
+from ui.components.shade import overlay
 
 ITS_ORIGINAL = "its original"
 FAVOURITE = "★ Favourite"
@@ -35,6 +36,7 @@ class Screen:
         clock: Ticks while one waits in line.
         strip: Earlier results, small.
         tree: What came from what.
+        region: Where the words of the result act that was held to it; hidden where none was just now.
         versus: With what the shown result is compared.
         favourite: Keeps the result that is shown, however many come.
         earlier: Shows the result before.
@@ -52,6 +54,7 @@ class Screen:
     clock: Any
     strip: Any
     tree: Any
+    region: Any
     versus: Any
     favourite: Any
     earlier: Any
@@ -72,6 +75,7 @@ class Screen:
             self.clock,
             self.strip,
             self.tree,
+            self.region,
             self.versus,
             *self.moves,
         ]
@@ -80,7 +84,7 @@ class Screen:
     @property
     def result(self) -> list[Any]:
         """What is shown, and what acts on it."""
-        parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.versus]
+        parts = [self.compare, self.shown, self.download, self.strip, self.tree, self.region, self.versus]
         return [*parts, *self.moves, *self.actions]
 
     @property
@@ -109,6 +113,7 @@ class Screen:
     def _without_result(self) -> dict[Any, Any]:
         return {
             self.download: gr.DownloadButton(interactive=False),
+            self.region: gr.Image(visible=False),
             self.versus: gr.Dropdown(visible=False),
             self.favourite: gr.Button(NO_FAVOURITE, interactive=False),
             **{button: gr.Button(interactive=False) for button in self.actions},
@@ -160,6 +165,7 @@ class Screen:
             self.compare: (entry.original, entry.edited, entry.caption),
             self.download: gr.DownloadButton(value=entry.edited, interactive=True),
             self.tree: lineage(history, place),
+            self.region: gr.Image(visible=False),
             self.versus: gr.Dropdown(choices=others, value=-1, visible=True),
             self.favourite: gr.Button(FAVOURITE if entry.is_favourite else NO_FAVOURITE, interactive=True),
             **self._ways(history, place),
@@ -225,6 +231,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
     """
     compare = Compare()
     status = gr.Markdown(begin, elem_id=f"{name}-status", elem_classes="status", latex_delimiters=[])
+    region = overlay("Bright: where the words act", f"{name}-region")
     versus = gr.Dropdown(label="Compare with", visible=False)
     with gr.Row():
         buttons = [_button(one, 100) for one in actions]
@@ -256,6 +263,7 @@ def lay_out_screen(stop: Any, begin: str, *, actions: Sequence[str], name: str) 
         clock=gr.Timer(1, active=False),
         strip=strip,
         tree=tree,
+        region=region,
         versus=versus,
         favourite=favourite,
         earlier=earlier,

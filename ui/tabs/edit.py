@@ -12,7 +12,6 @@ from typing import Any
 
 import gradio as gr
 
-from editors import InstructionEdit
 from editors.requests.results import InstructionEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
@@ -20,7 +19,7 @@ from ui.components.cropping import lay_out_cropping, wire_cropping
 from ui.components.dial import Dial
 from ui.components.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_steps
-from ui.components.masking import Masking, lay_out_masking, overlay_picture
+from ui.components.masking import Masking, lay_out_masking
 from ui.components.photo import Photo
 from ui.components.pointing import Pointing, wire_pointing
 from ui.components.reload import wire_reload
@@ -57,7 +56,6 @@ class Buttons:
     redo: Any
     masking: Masking
     cropping: tuple[Any, Any]
-    where: Any
 
 
 def edit_tab(
@@ -114,7 +112,8 @@ def edit_tab(
         screen=screen,
         check=with_picture(check, 0, problems),
     )
-    _wire_edits(_edits(runs, panel, switch, buttons, grid), buttons, grid)
+    shared = {"cells": grid.cells, "show_cells": grid.showing, "model": switch.model}
+    _wire_edits(Edits(runs=runs, held=held, panel=panel, **shared), buttons, grid)
     if pointing is not None:
         wire_pointing(panel.masking, pointing, form.original_image, screen.status)
     return panel, switch
@@ -138,19 +137,6 @@ def _panel(form: Form, screen: Screen, buttons: Buttons, held: Any, problems: Lo
     return panel
 
 
-def _edits(runs: Runs[InstructionEdit], panel: Panel, switch: Switch, buttons: Buttons, grid: Grid) -> Edits:
-    """Return what the buttons start."""
-    return Edits(
-        runs=runs,
-        held=panel.held,
-        cells=grid.cells,
-        model=switch.model,
-        show_cells=grid.showing,
-        panel=panel,
-        where=buttons.where,
-    )
-
-
 def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
     """Connect all that asks for an edit: Edit and Enter, Weaker and Stronger, variations, the grid."""
     panel, runs = edits.panel, edits.runs
@@ -164,7 +150,7 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
             ready,
             inputs=form.inputs,
             states=edits.states,
-            outputs=[panel.held, panel.before, edits.where, *more],
+            outputs=[panel.held, panel.before, *more],
             name=name,
         )
 
@@ -245,11 +231,9 @@ def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form,
 
 
 def _small_buttons() -> dict[str, Any]:
-    """Lay out where the words act, and the buttons that go on from an edit, by their names in `Buttons`."""
-    where = overlay_picture("Bright: where the words act", "where")
+    """Lay out the buttons that go on from an edit, by their names in `Buttons`."""
     with gr.Row():
         return {
-            "where": where,
             "weaker": gr.Button("Weaker", elem_classes="does-weaker", size="sm", min_width=90),
             "stronger": gr.Button("Stronger", elem_classes="does-stronger", size="sm", min_width=90),
             "vary": gr.Button("Four variations", elem_classes="does-vary", size="sm", min_width=120),

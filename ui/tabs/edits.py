@@ -19,8 +19,8 @@ from ui.components.form import LABELS, refusal, request_of
 from ui.components.history import Entry, History, delete, held_to, keep_held
 from ui.components.history_panel import Panel
 from ui.components.literal import literal
-from ui.components.masking import OVERLAY_SIDE, shaded
 from ui.components.screen import told
+from ui.components.shade import shaded, small
 from ui.components.strength import Strength
 from ui.tabs.runs import Ending, Runs, Update
 
@@ -33,9 +33,8 @@ def region_of(result: EditResult) -> Any:
     reach, only = result.reach, getattr(result.edit, "only", None)
     if reach is None or not only:
         return gr.Image(visible=False)
-    small = reach.original.convert("RGB")
-    small.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
-    return gr.Image(value=shaded(small, Image.fromarray(reach.share(only))), visible=True)
+    shown = shaded(small(reach.original), Image.fromarray(reach.share(only)))
+    return gr.Image(value=shown, visible=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,7 +48,6 @@ class Edits:
         model: State: the name of the model.
         show_cells: Returns the updates that show cells.
         panel: What remembers where one was.
-        where: Shows where the words of the result act that was held to it.
     """
 
     runs: Runs[InstructionEdit]
@@ -58,7 +56,6 @@ class Edits:
     model: Any
     show_cells: Callable[[tuple[Entry, ...]], Update]
     panel: Panel
-    where: Any
 
     @property
     def states(self) -> list[Any]:
@@ -84,7 +81,7 @@ class Edits:
     @property
     def holding(self) -> list[Any]:
         """What `hold` changes."""
-        return [*self.runs.screen.outputs, self.panel.before, self.where]
+        return [*self.runs.screen.outputs, self.panel.before]
 
     def hold(self, *values: Any) -> Update:
         """Hold the result that is shown to where its words act; nothing is drawn again.
@@ -111,7 +108,7 @@ class Edits:
             **screen.with_new(history, place),
             screen.status: " ".join((told(history.entries[place]), MOVED, *map(literal, result.notes))),
             **({} if entry.is_held else {self.panel.before: now.moment.marked()}),
-            self.where: region_of(result),
+            screen.region: region_of(result),
         }
 
     def _run(
@@ -126,8 +123,7 @@ class Edits:
 
         def begun(history: History) -> Ending:
             request = request_of(values, seed=held)
-            before = now.moment.marked() if is_step else None
-            yield {self.held: None, self.panel.before: before, self.where: gr.Image(visible=False)}
+            yield {self.held: None, self.panel.before: now.moment.marked() if is_step else None}
             return (yield from run(model, request, history, cells))
 
         yield from self.runs.guarded(begun, now.history, now.shown)

@@ -32,6 +32,7 @@ ROUNDS = 50
 """How often in a second it is looked whether an edit has ended."""
 LONGEST_STOP = 30 * ROUNDS
 """Rounds; it is a matter of a few unless the network is bad."""
+BUSY = "An edit is under way: choose a favourite when it is done."
 SHOW_RESULT = asset("show_result.js")
 """On a phone the result is below the form: it is brought into view."""
 Update = dict[Any, Any]
@@ -214,7 +215,10 @@ class Runs(Generic[EditT]):
         is_idle = self.idle(running)
 
         def favour(history: History, shown: int | None, request: gr.Request) -> Update:
-            return screen.favour(history, shown) if is_idle(request) else {screen.status: gr.skip()}
+            if is_idle(request):
+                return screen.favour(history, shown)
+            gr.Info(BUSY)  # the line of what runs is written over with its next step
+            return screen.unchanged
 
         screen.favourite.click(favour, [screen.history, screen.shown], screen.outputs, **QUIET)
         listeners = frozenset(one["id"] for one in running)
