@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from editors.errors import AlignmentError, EditFailed, EditorError, IncompatibleModel, InvalidEdit
     from editors.instruct_pix2pix import InstructPix2PixEditor
+    from editors.outpainting.editor import RePaintEditor
     from editors.prompt_to_prompt.editor import PromptToPromptEditor
-    from editors.requests.edits import InstructionEdit, LocalBlend, PromptEdit
+    from editors.requests.edits import InstructionEdit, LocalBlend, OutpaintEdit, PromptEdit
     from editors.requests.lora import Lora
     from editors.requests.results import EditResult, Step
 
@@ -26,8 +27,10 @@ __all__ = [
     "InvalidEdit",
     "LocalBlend",
     "Lora",
+    "OutpaintEdit",
     "PromptEdit",
     "PromptToPromptEditor",
+    "RePaintEditor",
     "Step",
 ]
 
@@ -35,11 +38,12 @@ _HOMES = {
     **dict.fromkeys(
         ("AlignmentError", "EditFailed", "EditorError", "IncompatibleModel", "InvalidEdit"), ".errors"
     ),
-    **dict.fromkeys(("InstructionEdit", "LocalBlend", "PromptEdit"), ".requests.edits"),
+    **dict.fromkeys(("InstructionEdit", "LocalBlend", "OutpaintEdit", "PromptEdit"), ".requests.edits"),
     "Lora": ".requests.lora",
     **dict.fromkeys(("EditResult", "Step"), ".requests.results"),
     "InstructPix2PixEditor": ".instruct_pix2pix",
     "PromptToPromptEditor": ".prompt_to_prompt.editor",
+    "RePaintEditor": ".outpainting.editor",
 }
 """Public name -> its module."""
 

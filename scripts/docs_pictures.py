@@ -3,8 +3,8 @@
 
     scripts/docs_pictures.py [--model pocket] [--out docs/pictures]      # a minute or two, and a Chromium
 
-A view into a panorama of a real place and edits of it, prompt edits with their maps of attention, exact pairs
-of drawn scenes, and the page after an edit. Every edit has seed 7.
+A view into a panorama of a real place, edits of it, and what may lie around it; prompt edits with their maps
+of attention, exact pairs of drawn scenes, and the page after an edit. Every edit has seed 7.
 """
 
 import argparse
@@ -25,7 +25,15 @@ from dataset_builder.scenes import (
     sample_edit,
     sample_scene,
 )
-from editors import InstructionEdit, InstructPix2PixEditor, PromptEdit, PromptToPromptEditor
+from editors import (
+    InstructionEdit,
+    InstructPix2PixEditor,
+    OutpaintEdit,
+    PromptEdit,
+    PromptToPromptEditor,
+    RePaintEditor,
+)
+from editors.pictures.framing import widened
 from editors.prompt_to_prompt.heat_maps import sheet
 from ui.app import build_app, serve
 from ui.server.opener import OneAtATime
@@ -74,6 +82,19 @@ def prompts(model: str) -> tuple[Image.Image, Image.Image]:
     large = results[0].edited_image.resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
     words = [prompt for pair in PROMPTS for prompt in pair]
     return contact_sheet(pictures, words, columns=2, lines=1), sheet(large, results[0].heat_maps or {})
+
+
+def extensions(model: str, view: Image.Image) -> Image.Image:
+    """Extend the view and a held-out scene to 16:9; each picture stands before what became of it."""
+    scene = render_scene(sample_scene(SEED, world=WORLDS["pocket"], split="held_out"), SHOWN).image
+    editor, row = RePaintEditor.from_pretrained(model), []
+    for picture in (view.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS), Image.fromarray(scene)):
+        left, top, right, bottom = widened(picture.size, 16 / 9)
+        result = editor.edit(
+            OutpaintEdit(original_image=picture, seed=SEED, left=left, top=top, right=right, bottom=bottom)
+        )
+        row += [np.asarray(one.convert("RGB")) for one in (picture, result.edited_image)]
+    return Image.fromarray(np.concatenate(row, axis=1))
 
 
 def pairs() -> Image.Image:
@@ -135,6 +156,7 @@ def main() -> None:
         ("photos", photos(asked.model, view)),
         ("prompt-edits", drawn),
         ("attention", maps),
+        ("extended", extensions(asked.model, view)),
         ("dataset", pairs()),
     ):
         picture.save(asked.out / f"{name}.jpg", quality=85)

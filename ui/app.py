@@ -42,6 +42,7 @@ from ui.server.sessions import MAX_SESSIONS, wire_sessions
 from ui.server.turns import Turns
 from ui.tabs.data import Data
 from ui.tabs.edit import edit_tab
+from ui.tabs.extending import Extenders
 from ui.tabs.many import Many
 from ui.tabs.prompts import Prompts
 from ui.tabs.tab import Frame, Tab
@@ -104,9 +105,9 @@ def build_app(
         choice, words = _heading(known, model)
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
-                points = _pointing(drawing, prompt_model, edit_thread)
                 shared = (page, known, choice, words, edit_thread, page.results)
-                panel, switch = edit_tab(*shared, rewriter, points)
+                helpers = _helpers(drawing, prompt_model, edit_thread)
+                panel, switch = edit_tab(*shared, rewriter, *helpers)
             frame = Frame(
                 page=page,
                 tabs=tabs,
@@ -128,13 +129,14 @@ def build_app(
     return page
 
 
-def _pointing(
+def _helpers(
     drawing: "LoadedByName[PromptToPromptEditor] | None", model: str, edit_thread: EditThread
-) -> Pointing | None:
-    """Return what finds things: the model that draws, which tells them apart better than one that edits."""
+) -> tuple[Pointing | None, Extenders | None]:
+    """Return what finds things, which a model that draws tells apart better, and what extends pictures."""
     if drawing is None:
-        return None
-    return Pointing.by(lambda photo: drawing(model).things(photo), edit_thread)
+        return None, None
+    pointing = Pointing.by(lambda photo: drawing(model).things(photo), edit_thread)
+    return pointing, Extenders(drawing, model)
 
 
 def _images_api(

@@ -17,7 +17,7 @@ from dataset_builder.errors import DatasetError
 from editors import EditorError
 from editors.files import reason_of
 from trainer.errors import TrainerError
-from ui.commands import edit, page, prompt_edit, rewrite, select
+from ui.commands import edit, outpaint, page, prompt_edit, rewrite, select
 from ui.errors import UiError
 from ui.options import Commands
 from ui.server.own_command import as_called
@@ -33,6 +33,7 @@ app = Commands(
 )
 app.command("edit")(edit.edit)
 app.command("prompt-edit")(prompt_edit.prompt_edit)
+app.command("outpaint")(outpaint.outpaint)
 app.command("select")(select.select)
 app.command("rewrite")(rewrite.rewrite)
 app.command("ui")(page.ui)

@@ -25,6 +25,7 @@ from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
 from editors.pictures.detail_transfer import working_size
 from editors.pictures.images import to_image
+from editors.requests import taught
 from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
 
 _PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
@@ -238,6 +239,12 @@ class DiffusionModel:
                 f"is too long, this model reads {self.text.max_tokens - 2} tokens and would not see "
                 f"“{shortened(lost)}”; shorten it.",
             )
+
+    def remarks_on(self, prompts: str) -> tuple[str, ...]:
+        """Return what people should know of how prompts are read, a sentence each."""
+        unread = self.text.notes_on(prompts)
+        new = () if unread else taught.notes_on(prompts, self.taught)
+        return (*unread, *new, *((taught.known_words(self.taught),) if new else ()))
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:
         """Turn prompts into the states the UNet reads; what is over the window is left out.

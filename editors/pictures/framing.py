@@ -1,11 +1,14 @@
-"""What a picture is cropped to: what is to stay, in a shape that is asked for.
+"""What a picture is cropped to, or extended by, for a shape that is asked for.
 
-Laws: the part lies in the picture, has the shape, to a pixel, and holds what is to stay wherever there is
-room for it.
+Laws: the part that is cropped to lies in the picture, has the shape, to a pixel, and holds what is to stay
+wherever there is room for it; a picture and its margins have the shape, to a pixel.
 """
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, the last two outside of it."""
+
+Margins = tuple[int, int, int, int]
+"""(left, top, right, bottom): pixels on each side."""
 
 
 def framed(size: tuple[int, int], *, keep: Box | None = None, shape: float | None = None) -> Box:
@@ -38,3 +41,15 @@ def framed(size: tuple[int, int], *, keep: Box | None = None, shape: float | Non
     )
     x, y = starts
     return x, y, x + new[0], y + new[1]
+
+
+def widened(size: tuple[int, int], shape: float) -> Margins:
+    """Return what a picture lacks to a shape, on two opposite sides in equal parts.
+
+    Args:
+        size: (width, height) of the picture.
+        shape: Width by height.
+    """
+    width, height = size
+    wide, high = max(0, round(height * shape) - width), max(0, round(width / shape) - height)
+    return wide // 2, high // 2, wide - wide // 2, high - high // 2

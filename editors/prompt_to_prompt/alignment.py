@@ -39,6 +39,17 @@ def word_links(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[tupl
     return tuple((ours.index(our), theirs.index(their)) for our, their in _common_words(ours, theirs))
 
 
+def changed_words(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[list[Word], list[Word]]:
+    """Return the words of either prompt that the other lacks, in their longest common order."""
+    ours, theirs = original.words, edited.words
+    common = _common_words(ours, theirs)
+    kept = {word.tokens for word, _ in common}, {word.tokens for _, word in common}
+    return (
+        [word for word in ours if word.tokens not in kept[0]],
+        [word for word in theirs if word.tokens not in kept[1]],
+    )
+
+
 def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     """Map tokens for a word swap: the n-th word's attention goes to the n-th word.
 

@@ -34,7 +34,6 @@ from editors.pictures.images import composite, to_image
 from editors.prompt_to_prompt.memory import Memory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.side_by_side import SideBySide
-from editors.requests import taught
 from editors.requests.edits import PromptEdit
 from editors.requests.lora import Lora
 from editors.requests.results import EditResult, Step
@@ -216,15 +215,9 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             notes=(
                 *self.model.notes,
                 *(() if photo is None else photo.picture.notes),
-                *self._notes_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
+                *self.model.remarks_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
             ),
         )
-
-    def _notes_on(self, prompts: str) -> tuple[str, ...]:
-        """Return what people should know of how the prompts were read, a sentence each."""
-        unread = self.model.text.notes_on(prompts)
-        new = () if unread else taught.notes_on(prompts, self.model.taught)
-        return (*unread, *new, *((taught.known_words(self.model.taught),) if new else ()))
 
     def _psnr(self, photo: Photo, original: NDArray[np.float32], batch: SideBySide, of: int) -> float | None:
         redrawn = batch.originals.redrawn(of)

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from editors.ddim import levels
 from editors.diffusion import denoise, noise
 from editors.model.attention import AttentionSite, attend
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.controls import Look
 from editors.prompt_to_prompt.guided import Guided, PromptConditioning
-from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
 from editors.prompt_to_prompt.records import Looks, SourceRecord

@@ -26,6 +26,7 @@ from editors.pictures.images import WHITE, read_mask
 from editors.pictures.masks import shrink
 from editors.prompt_to_prompt.alignment import (
     can_replace,
+    changed_words,
     equalizer,
     indicator,
     refinement_mapper,
@@ -45,11 +46,11 @@ from editors.prompt_to_prompt.controls import (
     schedule,
 )
 from editors.prompt_to_prompt.heat_maps import HeatMaps
-from editors.prompt_to_prompt.inversion.levels import require_invertible
 from editors.prompt_to_prompt.inversion.methods import METHODS
+from editors.prompt_to_prompt.inversion.retraceable import require_invertible
 from editors.prompt_to_prompt.records import sign
 from editors.prompt_to_prompt.windows import window_alphas, window_steps
-from editors.requests.edits import PictureSource, PromptEdit
+from editors.requests.edits import BLEND_START, PictureSource, PromptEdit
 from editors.requests.settings import ResolvedEdit, Settings
 
 
@@ -69,7 +70,7 @@ class Plan:
         inject: The self-attention that is taken over.
         prompts: The original and the edited prompt.
         photo: The photo to edit, or None.
-        words: 1 at the tokens a local blend names, `(2, K)` of the original and the edited prompt, or None.
+        words: 1 at the tokens that the edit keeps to, `(2, K)`, of both prompts, or None.
         threshold: Share of the strongest attention from which a place counts for it.
         start: The first call after which it holds.
         painted: The user's mask in pixels of the original, `(H, W)`, or None.
@@ -137,9 +138,9 @@ class Plan:
             ),
             prompts=(original, edited),
             photo=photo,
-            words=_words(edit, original, edited) if local else None,
-            threshold=local.threshold if local else 1,
-            start=window_steps((local.start, 1), num_calls).start if local else 0,
+            words=_words(edit, original, edited),
+            threshold=edit.only or (local.threshold if local else 1),
+            start=window_steps((local.start if local else BLEND_START, 1), num_calls).start,
             painted=None if edit.mask is None else _painted(edit.mask, (width, height)),
             changes_nothing=says_the_same or halves == ("unconditional",),
         )
@@ -237,16 +238,25 @@ def _cross(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt)
     return [Refine(refinement_mapper(original, edited)), Reweight(factors)]
 
 
-def _words(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
-    """Return 1 at the tokens that a local blend names, `(2, K)`."""
+def _words(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor | None:
+    """Return 1 at the tokens that the edit keeps to, `(2, K)`: the named ones, or those that changed."""
     local = edit.local_blend
-    assert local is not None
-    return torch.stack(
-        (
-            indicator(original, local.original, field="local_blend.original"),
-            indicator(edited, local.edited, field="local_blend.edited"),
+    if local is not None:
+        return torch.stack(
+            (
+                indicator(original, local.original, field="local_blend.original"),
+                indicator(edited, local.edited, field="local_blend.edited"),
+            )
         )
-    )
+    if not edit.only:
+        return None
+    tokens = torch.zeros(2, original.num_tokens)
+    weighed = [word for word, weight in edit.word_weights.items() if weight != 1]
+    tokens[1] = indicator(edited, weighed, field="word_weights")
+    for row, words in zip(tokens, changed_words(original, edited), strict=True):
+        for word in words:
+            row[list(word.tokens)] = 1
+    return tokens if tokens.any() else None  # where nothing changed, the edit is the original anyway
 
 
 def _painted(mask: PictureSource, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -3,7 +3,8 @@
 References: Amir Hertz, Ron Mokady, Jay Tenenbaum, Kfir Aberman, Yael Pritch, Daniel Cohen-Or,
 "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv 2208.01626); Tim Brooks, Aleksander
 Holynski, Alexei A. Efros, "InstructPix2Pix: Learning to Follow Image Editing Instructions" (2023, arXiv
-2211.09800).
+2211.09800); Andreas Lugmayr, Martin Danelljan, Andres Romero, Fisher Yu, Radu Timofte, Luc Van Gool,
+"RePaint: Inpainting using Denoising Diffusion Probabilistic Models" (2022, arXiv 2201.09865).
 
 Law: a request is valid from the moment it exists. Every rule lives here, once, and neither command
 line nor page nor Python can go round it. Importing this module imports no torch.
@@ -26,9 +27,11 @@ from editors.requests.request import Request
 
 __all__ = [
     "INVERSIONS",
+    "SIDES",
     "Edit",
     "InstructionEdit",
     "LocalBlend",
+    "OutpaintEdit",
     "PictureSource",
     "PromptEdit",
     "StepWindow",
@@ -45,6 +48,12 @@ Inversion = Literal["direct", "ddim", "negative_prompt", "null_text", "edit_frie
 """How the noise is found that a photograph would have been drawn from: `prompt_to_prompt.inversion`."""
 
 INVERSIONS: tuple[Inversion, ...] = get_args(Inversion)
+
+BLEND_START = 0.2
+"""Fraction of the steps after which an edit is kept to some words' place, where nobody says."""
+
+SIDES = ("left", "top", "right", "bottom")
+"""Of a picture, where something can be added."""
 
 WordWindows = StepWindow | Mapping[str, StepWindow]
 """One window for all words, or one per word with "default" for the rest."""
@@ -119,7 +128,7 @@ class LocalBlend:
     original: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     threshold: float = 0.3
-    start: float = 0.2
+    start: float = BLEND_START
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "original", rules.words("local_blend.original", self.original))
@@ -151,6 +160,9 @@ class PromptEdit(Request):
         self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair;
             None takes what the model recommends, 0.4 where it says nothing.
         local_blend: Keep the edit to where some words are.
+        only: How closely to keep to where the words are that changed, from 0, everything may change, to 1,
+            only where they are looked at most; the rest stays pixel for pixel. 0.3 suits changes of one
+            thing; None does not ask.
         mask: White where the picture may change, black where it must stay pixel for pixel; the picture's
             size.
         guidance_scale: How strongly to follow the prompts, 0 to 100; None takes what the model recommends,
@@ -175,6 +187,7 @@ class PromptEdit(Request):
     cross_replace_steps: WordWindows | None = None
     self_replace_steps: StepWindow | None = None
     local_blend: LocalBlend | None = None
+    only: float | None = None
     mask: PictureSource | None = None
     guidance_scale: float | None = None
     num_inference_steps: int | None = None
@@ -210,6 +223,12 @@ class PromptEdit(Request):
             raise InvalidEdit(
                 "local_blend",
                 f"{self.local_blend!r} is no LocalBlend; write LocalBlend(original=('cat',), …).",
+            )
+        if self.only is not None:
+            rules.number("only", self.only, 0, 1)
+        if self.only and self.local_blend is not None:
+            raise InvalidEdit(
+                "only", "goes by the words that changed, and local_blend names words: leave one of them out."
             )
         if self.mask is not None:
             rules.picture("mask", self.mask)
@@ -257,4 +276,58 @@ class PromptEdit(Request):
         return {rules.word(name, key): rules.window(f"{name}[{key}]", one) for key, one in value.items()}
 
 
-Edit = InstructionEdit | PromptEdit
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutpaintEdit(Request):
+    """Draw what lies around a picture (RePaint); the picture itself stays, pixel for pixel.
+
+    Attributes:
+        original_image: The picture to extend: a PIL image, a decoded `Picture`, or a path.
+        prompt: What can be seen on all of it, in a few words; empty goes by the picture alone.
+        left: Pixels to add on the left, 0 to 8192, at most as many as the picture is wide.
+        top: Pixels to add above, 0 to 8192, at most as many as it is high.
+        right: Pixels to add on the right, likewise.
+        bottom: Pixels to add below, likewise.
+        guidance_scale: How strongly to follow the prompt, 0 to 100; at 1 what is drawn fits the picture best.
+        num_inference_steps: Denoising steps, 1 to 1000; None takes what the model recommends, 50 where it
+            says nothing.
+        num_resamples: How often each step is taken, 1 to 20: more joins what is new to what was there, and
+            takes as many times as long.
+        seed: Of the noise, 0 to 4294967295; None draws one, which the result reports.
+        resolution: Side in pixels of the square whose area the model works on; None: the model's own.
+    """
+
+    original_image: PictureSource
+    prompt: str = ""
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    guidance_scale: float = 1.0
+    num_inference_steps: int | None = None
+    num_resamples: int = 5
+    seed: int | None = None
+    resolution: int | None = None
+
+    def __post_init__(self) -> None:
+        rules.picture("original_image", self.original_image)
+        if self.prompt != "":
+            rules.prompt("prompt", self.prompt)
+        for name in SIDES:
+            rules.whole_number(name, getattr(self, name), *rules.MARGIN)
+        if not any(self.margins):
+            raise InvalidEdit("", f"Nothing is to be added; say how many pixels: {', '.join(SIDES)}.")
+        rules.scale("guidance_scale", self.guidance_scale)
+        if self.num_inference_steps is not None:
+            rules.steps("num_inference_steps", self.num_inference_steps)
+        rules.whole_number("num_resamples", self.num_resamples, *rules.RESAMPLES)
+        rules.seed(self.seed)
+        if self.resolution is not None:
+            rules.whole_number("resolution", self.resolution, *rules.SIDE)
+
+    @property
+    def margins(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in pixels."""
+        return self.left, self.top, self.right, self.bottom
+
+
+Edit = InstructionEdit | PromptEdit | OutpaintEdit

@@ -10,13 +10,13 @@ Law: what `save_png` writes, `read_recipe` reads; a file is either whole or not 
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image, PngImagePlugin
 
 from editors.errors import EditFailed, InvalidEdit
 from editors.files import reason_of, replacing, user_path
-from editors.requests.edits import InstructionEdit, PromptEdit
+from editors.requests.edits import SIDES, Edit, InstructionEdit, OutpaintEdit
 from editors.requests.results import EditResult
 from editors.requests.rules import reference
 from editors.requests.spelling import as_json, spelled
@@ -144,6 +144,11 @@ def parameters(result: EditResult, *, times: int = 1) -> str:
         if edit.only:
             settings["Only"] = edit.only
         prompt = edit.edit_prompt
+    elif isinstance(edit, OutpaintEdit):
+        prompt = edit.prompt
+        settings["Extended"] = ", ".join(
+            f"{side} {pixels}" for side, pixels in zip(SIDES, edit.margins, strict=True) if pixels
+        )
     else:
         prompt = edit.edited_prompt
         settings["Original prompt"] = edit.original_prompt
@@ -176,7 +181,7 @@ def _model_name(model: str) -> str:
 
 def _one_of_ours(edit: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields that a request has, of a record whose "edit" names one."""
-    kinds = {kind.__name__: kind for kind in (InstructionEdit, PromptEdit)}
+    kinds = {kind.__name__: kind for kind in get_args(Edit)}
     known = {"edit", *(item.name for item in fields(kinds[edit["edit"]]))}
     return {name: value for name, value in edit.items() if name in known}
 

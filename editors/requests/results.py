@@ -54,7 +54,7 @@ class EditResult:
     """A finished edit, with all that is needed to make it again.
 
     Attributes:
-        edited_image: The edited picture, of the original's size.
+        edited_image: The edited picture, of the original's size; an extended one is larger.
         original_image: The original picture, upright, as the edit saw it.
         edit: The request as it was really carried out: what it left open is filled in.
         seed: Of the noise.

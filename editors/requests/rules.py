@@ -23,6 +23,10 @@ SCALE = (0, 100)
 WEIGHT = (-100, 100)
 REACH = (0.05, 1)
 """Of the longer side of a picture, within which a thing is looked for."""
+MARGIN = (0, 8192)
+"""Pixels that are added on one side of a picture."""
+RESAMPLES = (1, 20)
+"""How often a step is taken where a picture is extended."""
 MAX_CHARACTERS = 1000
 """Of a prompt: more than any text encoder reads, little enough to show."""
 

@@ -94,6 +94,7 @@ BAD_FIELDS = [
     (prompts, "cross_replace_steps", {3: 0.5}),
     (prompts, "self_replace_steps", {"cat": 0.5}),
     (prompts, "local_blend", ("cat",)),
+    *((prompts, "only", value) for value in (-0.1, 1.1, math.nan, "half", True)),
     *((prompts, name, value) for name in ("width", "height") for value in (0, 15, 2.5, math.nan)),
     *((prompts, "inversion", value) for value in ("ddpm", None, "ddim", "null_text")),  # no photo to invert
     *((prompts, "original_image", value) for value in (7, "", b"bytes")),
@@ -131,6 +132,13 @@ def test_seeds_that_are_allowed(seed):
 @pytest.mark.parametrize("scale", [0, 0.0, 1, 100, np.float32(1.5)])
 def test_any_scale_from_zero_is_allowed(scale):
     assert instruction(guidance_scale=scale, image_guidance_scale=scale).guidance_scale == scale
+
+
+def test_only_and_a_local_blend_are_two_answers_to_one_question():
+    words = LocalBlend(original=("cat",))
+    assert prompts(only=0, local_blend=words).local_blend == words
+    with pytest.raises(InvalidEdit, match="leave one of them out"):
+        prompts(only=0.5, local_blend=words)
 
 
 def test_local_blend_needs_words():

@@ -8,12 +8,12 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
+from editors.ddim import levels
 from editors.diffusion import denoise
 from editors.errors import InvalidEdit
 from editors.model.loading.load import from_pipeline
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
 from editors.prompt_to_prompt.inversion.inverter import Inverter
-from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps
 from editors.prompt_to_prompt.records import weights_sign

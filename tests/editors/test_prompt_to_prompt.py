@@ -16,11 +16,14 @@ from editors.prompt_to_prompt import controls, originals
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
 from editors.prompt_to_prompt.windows import window_steps
 from editors.requests.edits import LocalBlend, PromptEdit
+from editors.requests.settings import resolve
 from editors.running import run_to_end
 from tests import tiny
 
 SWAP = {"original_prompt": "a cat on a bench", "edited_prompt": "a dog on a bench"}
 LONGER = {"original_prompt": "a cat on a bench", "edited_prompt": "a red chinchilla on a bench in the snow"}
+
+NEW_WORDS = ("red", "chinchilla", "in", "the", "snow")
 
 
 def pipeline(**options):
@@ -425,6 +428,36 @@ def test_local_blend_leaves_the_rest_as_it_was_pixel_for_pixel(editor, size):
     outside = kept.repeat_interleave(cell, 0).repeat_interleave(cell, 1).numpy()
     same = (pixels(result.edited_image) == pixels(result.original_image)).all(2)
     assert same[outside].all() and not same.all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, LocalBlend(original=("cat",), edited=("dog",), threshold=0.7)),
+        (LONGER, LocalBlend(original=("cat",), edited=NEW_WORDS, threshold=0.7)),
+        (
+            {"word_weights": {"bench": 4}},
+            LocalBlend(original=("cat",), edited=("dog", "bench"), threshold=0.7),
+        ),
+    ],
+)
+def test_only_is_a_local_blend_of_the_words_that_changed(editor, changes, words):
+    only, named = (editor.edit(edit(**changes, **how)) for how in ({"only": 0.7}, {"local_blend": words}))
+    assert np.array_equal(pixels(only.edited_image), pixels(named.edited_image))
+    free = editor.edit(edit(**changes))
+    nothing = editor.edit(edit(**changes, only=0))
+    assert np.array_equal(pixels(nothing.edited_image), pixels(free.edited_image))
+
+
+def test_a_word_that_stands_twice_and_changed_once_counts_where_it_changed(editor):
+    request = edit(original_prompt="a cat", edited_prompt="a cat a dog", only=0.7)
+    words = editor._read(resolve(request, editor.model)).words
+    assert words is not None
+    assert [int(row.sum()) for row in words] == [0, len(words[1].nonzero())]
+    edited = editor.model.text.tokenize("edited_prompt", "a cat a dog")
+    assert words[1].nonzero().flatten().tolist() == [
+        token for word in edited.words[2:] for token in word.tokens
+    ]
 
 
 def test_a_painted_mask_holds_to_the_pixel(editor):

@@ -114,6 +114,30 @@ def test_a_thing_is_selected_as_a_mask_that_an_edit_takes(here, photo, models, c
         assert says in capsys.readouterr().err
 
 
+def test_a_photo_is_extended_to_a_shape_or_by_pixels(here, photo, models, capsys):
+    asked = ["outpaint", photo, "--model", str(models["base"]), "--num-inference-steps", "2"]
+    assert main([*asked, "--shape", "1:1", "--seed", "3"]) == 0, capsys.readouterr().err
+    with Image.open(photo) as small, Image.open(here / "photo-extended.png") as large:
+        assert large.size == (83, 83) and large.crop((11, 0, 72, 83)).tobytes() == small.tobytes()
+    again = [*asked, "--left", "11", "--right", "11", "--seed", "3", "--json"]
+    assert main(again) == 0  # another name: nothing is overwritten unasked
+    assert Image.open("photo-extended-2.png").tobytes() == Image.open("photo-extended.png").tobytes()
+    capsys.readouterr()
+    for wrong, says in (
+        ([], "Nothing is to be added"),
+        (["--shape", "0:3"], "no shape"),
+        (["--shape", "wide"], "no shape"),
+        (["--shape", "nan"], "no shape"),
+        (["--shape", "61:83"], "has that shape already, 61×83"),
+        (["--shape", "1:1", "--left", "3"], "leave --left"),
+        (["--right", "62"], "right: 62 is not allowed, 0 to 61"),
+        (["--right", "4", "--out", photo], "the photo itself"),
+        (["--right", "4", "--num-resamples", "99"], "num_resamples: 99"),
+    ):
+        assert main([*asked, *wrong]) == 1
+        assert says in capsys.readouterr().err
+
+
 def test_edit_again_overwrites_nothing_unasked(here, photo, models):
     arguments = ["edit", photo, "make it night", "--model", str(models["edit"]), "--num-inference-steps", "1"]
     assert [main(arguments), main(arguments)] == [0, 0]

@@ -17,7 +17,8 @@ from editors.requests.recipe import read_recipe
 from editors.requests.settings import resolve
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.components.history import LIMIT, MOST_FAVOURITES, History, held_to, keep, keep_held
+from ui.components.history import LIMIT, MOST_FAVOURITES, History, keep
+from ui.components.holding import held_to, keep_held
 from ui.components.lineage import lineage
 from ui.components.reload import Tokens
 from ui.components.strength import Strength
@@ -273,7 +274,8 @@ def test_a_result_that_cannot_be_kept_is_one_sentence(tmp_path, monkeypatch):
 
     entry = keep(NegativeEditor().edit(replace(ASKED, only=0.0)), tmp_path)
     found = held(entry, 0.6)
-    monkeypatch.setattr("ui.components.history._save_small", refuse)
+    for module in ("history", "holding"):
+        monkeypatch.setattr(f"ui.components.{module}.save_small", refuse)
     for write in (lambda: keep(result(), tmp_path), lambda: keep_held(entry, found, tmp_path)):
         with pytest.raises(EditFailed, match=r"cannot be kept \(No space left on device\); make room"):
             write()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from editors import LocalBlend, PromptEdit, PromptToPromptEditor
-from editors.pictures.images import read_mask
+from editors.pictures.images import read_mask, read_picture
 from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_mapper, word_links
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
@@ -110,6 +110,44 @@ def test_a_click_on_a_thing_lets_only_it_change_and_another_takes_it_back(browse
         visit.ask("add snow")
         visit.says(": add snow")
         assert editor.edits[-1].mask is None
+        assert visit.complaints == []
+
+
+@needs_chromium
+def test_a_picture_is_extended_to_a_shape_and_is_a_result_that_can_be_undone(browser, pocket, tmp_path):  # noqa: F811
+    editor = NegativeEditor()
+    page = build_app(editor, model="negative", prompt_editor=LoadedByName(lambda _: pocket))
+    with visiting(browser, page) as visit:
+        picture = tiny.photo((96, 64))
+        picture.save(tmp_path / "photo.png")
+        visit.upload(tmp_path / "photo.png")
+        visit.tab.get_by_role("button", name="Crop or extend").click()
+        visit.tab.get_by_label("Shape").click()
+        visit.tab.get_by_role("option", name="3:2").click()
+        visit.press("Extend the picture")
+        visit.says("The picture has that shape already")
+        visit.tab.get_by_label("Shape").click()
+        visit.tab.get_by_role("option", name="16:9").click()
+        visit.tab.get_by_label("What the extended picture shows").fill("a cat in a meadow")
+        visit.press("Extend the picture")
+        visit.says("This is now the picture: 114 × 64.")
+        assert visit.compared() == [[96, 64], [114, 64]]
+        visit.press("Reuse settings")
+        visit.says("no words have changed it")
+        visit.ask("make it night")
+        visit.says("seed 7: make it night")
+        asked = read_picture("original_image", editor.edits[-1].original_image).image
+        assert asked.size == (114, 64) and asked.crop((9, 0, 105, 64)).tobytes() == picture.tobytes()
+        visit.press("All at once")
+        visit.says("has extended the picture")
+        undo = visit.tab.locator("#undo")
+        undo.click()
+        visit.says("“114 × 64”: extended")
+        undo.click()
+        visit.says("Undone. The form is as it was.")
+        visit.ask("add snow")
+        visit.says("seed 7: add snow")
+        assert read_picture("original_image", editor.edits[-1].original_image).size == (96, 64)
         assert visit.complaints == []
 
 

@@ -1,9 +1,10 @@
-"""Crop the picture: to what may change, to a shape, or to both.
+"""The panel that crops the picture, to what may change, to a shape, or to both, or extends it.
 
 Law: it is a step, which can be undone; the picture that came is never changed.
 """
 
 import tempfile
+from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -29,25 +30,55 @@ SHAPES = {
 """Words for shapes, as width by height."""
 
 
-def lay_out_cropping() -> tuple[Any, Any]:
-    """Lay out the panel, closed; return the shape, and the button."""
-    with gr.Accordion("Crop", open=False):
+@dataclass(frozen=True, slots=True, eq=False)
+class Cropping:
+    """Components.
+
+    Attributes:
+        shape: The shape that is asked for.
+        crop: Button.
+        caption: What the extended picture shows.
+        extend: Button.
+    """
+
+    shape: Any
+    crop: Any
+    caption: Any
+    extend: Any
+
+
+def lay_out_cropping(*, extends: bool) -> Cropping:
+    """Lay out the panel, closed.
+
+    Args:
+        extends: Whether there is something that can extend a picture.
+    """
+    with gr.Accordion("Crop or extend" if extends else "Crop", open=False):
         shape = gr.Dropdown(
             list(SHAPES),
             value=AS_IT_IS,
             label="Shape",
-            info="Around what is selected or painted; else as much of the picture as there is room for.",
+            info="Cropped around what is selected or painted; else as much as there is room for.",
         )
-        return shape, gr.Button("Crop the picture", size="sm", elem_id="crop")
+        crop = gr.Button("Crop the picture", size="sm", elem_id="crop")
+        caption = gr.Textbox(
+            label="What the extended picture shows",
+            placeholder="may stay empty",
+            lines=1,
+            max_lines=1,
+            visible=extends,
+            elem_id="caption",
+        )
+        extend = gr.Button("Extend the picture", size="sm", elem_id="extend", visible=extends)
+    return Cropping(shape, crop, caption, extend)
 
 
-def wire_cropping(panel: Panel, shape: Any, button: Any, root: Path) -> None:
-    """Connect the button.
+def wire_cropping(panel: Panel, cropping: Cropping, root: Path) -> None:
+    """Connect the button that crops.
 
     Args:
         panel: Fills the form.
-        shape: From `lay_out_cropping`.
-        button: The same.
+        cropping: The components.
         root: Folder below which sessions keep what they make.
     """
     status, states = panel.screen.status, panel.screen.history
@@ -76,9 +107,9 @@ def wire_cropping(panel: Panel, shape: Any, button: Any, root: Path) -> None:
             status: f"Cropped to {cropped.width} × {cropped.height}. Undo brings the picture back.",
         }
 
-    read = button.click(**panel.masking.reading())
+    read = cropping.crop.click(**panel.masking.reading())
     beside = [one for one in panel.screen.outputs if one not in panel.outputs]
-    read.then(crop, [*panel.inputs, shape], [*panel.outputs, *beside], **QUIET)
+    read.then(crop, [*panel.inputs, cropping.shape], [*panel.outputs, *beside], **QUIET)
 
 
 def _bright(mask: Any, size: tuple[int, int]) -> Box | None:

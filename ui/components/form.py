@@ -33,6 +33,7 @@ PROMPT_LABELS = {
     "edited_prompt": "What its edit shows",
     "original_image": "A photo to start from",
     "guidance_scale": "How strongly to follow the words",
+    "only": "Only where the changed words are",
     "num_inference_steps": "Steps",
     "seed": "Seed",
 }

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from editors import EditFailed, EditResult, InstructionEdit, PromptEdit
+from editors import EditFailed, EditResult, OutpaintEdit, PromptEdit
 from editors.files import linked, reason_of
-from editors.pictures.images import read_mask, read_picture
-from editors.relevance import Reach
-from editors.requests.recipe import enlarged, read_recipe, save_png
+from editors.pictures.images import read_picture
+from editors.requests.recipe import enlarged, save_png
 from editors.requests.rules import reference
 
 LIMIT = 24
@@ -41,7 +40,7 @@ class Entry:
         original: File of the picture as the edit saw it.
         edited: File of the result, with its recipe.
         thumbnail: File of the result, small.
-        size: (width, height) of both pictures.
+        size: (width, height) of the result.
         settings: The fields of the request but for its pictures, the seed filled in.
         mask: File of the mask; None where everything might change.
         relevance: File of where the words act, (h, w); None where nobody asked.
@@ -72,8 +71,15 @@ class Entry:
     outdated: tuple[Path, ...] = ()
 
     @property
+    def is_extension(self) -> bool:
+        """Whether it is a picture and what may lie around it, which no words have changed."""
+        return "num_resamples" in self.settings
+
+    @property
     def words(self) -> str:
-        """What it was asked for with: the instruction, or the edited prompt."""
+        """What it was asked for with: the instruction, the edited prompt, or the size it was extended to."""
+        if self.is_extension:
+            return f"{self.size[0]} × {self.size[1]}"
         return str(self.settings.get("edit_prompt") or self.settings["edited_prompt"])
 
     @property
@@ -90,6 +96,8 @@ class Entry:
     @property
     def scales(self) -> str:
         """How strong the edit was, and which words counted for more or less."""
+        if self.is_extension:
+            return "extended"
         keep, weights = self.settings.get("image_guidance_scale"), self.settings.get("word_weights") or {}
         parts = [
             f"follow {self.settings['guidance_scale']:g}",
@@ -224,12 +232,12 @@ def keep(result: EditResult, folder: Path) -> Entry:
     Raises:
         EditFailed: It cannot be written.
     """
-    with _writing():
+    with writing():
         return _kept(result, Path(tempfile.mkdtemp(dir=folder)))
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """Say what the system refuses in a sentence."""
     try:
         yield
@@ -253,10 +261,11 @@ def _kept(result: EditResult, place: Path) -> Entry:
     enlarged(result.original_image, times).save(original, compress_level=1)
     source = result.original_image if edit.original_image is None else edit.original_image
     save_png(result, edited, times=times)
-    _save_small(result.edited_image, thumbnail)
-    if edit.mask is not None:
+    save_small(result.edited_image, thumbnail)
+    painted = None if isinstance(edit, OutpaintEdit) else edit.mask
+    if painted is not None:
         mask = place / "mask.png"
-        read_picture("mask", edit.mask).with_alpha().save(mask)
+        read_picture("mask", painted).with_alpha().save(mask)
     relevance = everywhere = None
     if result.reach is not None:
         relevance, everywhere = place / "relevance.npy", place / "everywhere.png"
@@ -281,66 +290,8 @@ def _kept(result: EditResult, place: Path) -> Entry:
     )
 
 
-def _save_small(picture: Image.Image, place: Path) -> None:
+def save_small(picture: Image.Image, place: Path) -> None:
+    """Write what the strip shows of a picture."""
     small = picture.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(place)
-
-
-def keep_held(entry: Entry, result: EditResult, folder: Path) -> Entry:
-    """Write what `held_to` made of an entry; all but the picture is the entry's own, and stays where it is.
-
-    A browser that was shown the one a moment ago is still fetching what both have.
-
-    Raises:
-        EditFailed: It cannot be written.
-    """
-    assert isinstance(result.edit, InstructionEdit)
-    with _writing():
-        place = Path(tempfile.mkdtemp(dir=folder))
-        edited, thumbnail = place / entry.edited.name, place / entry.thumbnail.name
-        save_png(result, edited)
-        _save_small(result.edited_image, thumbnail)
-    return replace(
-        entry,
-        edited=edited,
-        thumbnail=thumbnail,
-        outdated=(),
-        settings={**entry.settings, "only": result.edit.only},
-        edited_reference=reference(result.edited_image),
-        is_held=True,
-    )
-
-
-def held_to(entry: Entry, only: float) -> EditResult | None:
-    """Return a result as it would be at another `only`: nothing is drawn; None where nobody asked for that.
-
-    Raises:
-        EditorError: One of its files is no longer there, or cannot be read.
-    """
-    if entry.relevance is None or entry.everywhere is None:
-        return None
-    recipe = read_recipe(entry.edited)
-    original, everywhere = (
-        read_picture("original_image", path).with_alpha() for path in (entry.original, entry.everywhere)
-    )
-    mask = None if entry.mask is None else read_mask("mask", entry.mask, original.size)
-    try:
-        relevance = np.load(entry.relevance)
-    except OSError as error:
-        raise EditFailed(f"The result cannot be read ({reason_of(error)}); make it again.") from None
-    reach = Reach(relevance=relevance, original=original, everywhere=everywhere, mask=mask)
-    edit = InstructionEdit(**{**entry.settings, "original_image": original, "mask": entry.mask, "only": only})
-    assert edit.seed is not None  # that of the result
-    return EditResult(
-        edited_image=reach.at(only),
-        original_image=original,
-        edit=edit,
-        seed=edit.seed,
-        num_unet_rows=0,
-        seconds=0.0,
-        model=recipe.model,
-        scheduler=recipe.scheduler,
-        reach=reach,
-        notes=reach.notes(only),
-    )

@@ -143,6 +143,8 @@ class Panel:
         entry = now.entry
         if entry is None:
             return self.screen.unchanged
+        if entry.is_extension:
+            return {self.screen.status: "This picture was extended: no words have changed it."}
         mask = None if entry.mask is None else str(entry.mask)
         settings = {**entry.settings, "original_image": str(entry.original), "mask": mask}
         return {**self.fill(now, settings), self.screen.status: f"As it was asked: {told(entry)}"}
@@ -158,6 +160,10 @@ class Panel:
         line = now.history.line_of(now.entry)
         if len(line) == 1:
             return {self.screen.status: "This result was made in one step: there is nothing to put together."}
+        if any(entry.is_extension for entry in line):
+            return {
+                self.screen.status: "One of the steps has extended the picture: the others follow from it."
+            }
         words = together([entry.words for entry in line])
         settings = {**now.entry.settings, "edit_prompt": words, "original_image": str(line[0].original)}
         said = f"{len(line)} steps at once, from the first picture: press Edit, or change the words first."

@@ -36,6 +36,7 @@ class PromptForm:
     edited_prompt: Any
     original_image: Any
     guidance_scale: Any
+    only: Any
     num_inference_steps: Any
     seed: Any
     board: Any
@@ -94,6 +95,13 @@ def lay_out_prompts() -> tuple[PromptForm, Any, Any, Any, Any]:
         BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0, 0.4), steps=50)  # until it is known
     )
     guidance = Dial(*SLIDERS["guidance_scale"], value=7.5, step=0.1, label=PROMPT_LABELS["guidance_scale"])
+    only = Dial(
+        *SLIDERS["only"],
+        value=0,
+        step=0.05,
+        label=PROMPT_LABELS["only"],
+        info="0: everything may change. Towards 1: less.",
+    )
     with gr.Accordion(PROMPT_LABELS["original_image"], open=False):
         gr.Markdown("The first prompt then says what the photo shows.")
         photo = Photo(
@@ -119,6 +127,7 @@ def lay_out_prompts() -> tuple[PromptForm, Any, Any, Any, Any]:
         edited_prompt=prompts[1],
         original_image=photo,
         guidance_scale=guidance,
+        only=only,
         num_inference_steps=steps,
         seed=seed,
         board=words,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from editors import EditResult
 from editors.pictures.images import read_picture
-from editors.requests.edits import Edit
+from editors.requests.edits import Edit, OutpaintEdit
 from editors.requests.picture import Picture
 from editors.requests.results import Editor, EditT
 
@@ -49,7 +49,8 @@ def watched(editor: Editor[EditT], request: EditT) -> Generator[Frame, None, Edi
         EditorError: As the editor does.
     """
     before = None
-    if isinstance(request.original_image, Picture):
+    # A preview of more than the picture has no place beside it.
+    if isinstance(request.original_image, Picture) and not isinstance(request, OutpaintEdit):
         before = request.original_image.with_alpha()
         before.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     mask = _small_mask(request, before)
@@ -92,7 +93,7 @@ def _beside(
 
 def _small_mask(request: Edit, before: Image.Image | None) -> Image.Image | None:
     """Return the mask of a request at the size of its previews; None where everything may change."""
-    if request.mask is None or before is None:
+    if isinstance(request, OutpaintEdit) or request.mask is None or before is None:
         return None
     mask = read_picture("mask", request.mask)
     return (mask.alpha or mask.image.convert("L")).resize(before.size)

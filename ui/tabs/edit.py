@@ -6,7 +6,7 @@ results does not wait for it.
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import gradio as gr
 from editors.requests.results import InstructionEditor
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import Settings
-from ui.components.cropping import lay_out_cropping, wire_cropping
+from ui.components.cropping import Cropping, lay_out_cropping, wire_cropping
 from ui.components.dial import Dial
 from ui.components.form import LABELS, MOST_PICTURES, SLIDERS, Form, check, picture_problem, with_picture
 from ui.components.history_panel import Panel, wire_nudges, wire_panel, wire_steps
@@ -32,6 +32,8 @@ from ui.server.loaded_by_name import LoadedByName
 from ui.server.models import Models
 from ui.tabs.edits import Edits
 from ui.tabs.examples import lay_out_examples, wire_examples
+from ui.tabs.extending import Extenders, Extensions
+from ui.tabs.extending import check as check_extension
 from ui.tabs.grid import Grid, lay_out_grid, wire_choice
 from ui.tabs.runs import Runs, Update
 
@@ -55,7 +57,7 @@ class Buttons:
     undo: Any
     redo: Any
     masking: Masking
-    cropping: tuple[Any, Any]
+    cropping: Cropping
 
 
 def edit_tab(
@@ -67,6 +69,7 @@ def edit_tab(
     root: Path,
     rewrite: Rewrite | None = None,
     pointing: Pointing | None = None,
+    extenders: Extenders | None = None,
 ) -> tuple[Panel, Switch]:
     """Lay out the tab inside the page and wire it.
 
@@ -79,15 +82,16 @@ def edit_tab(
         root: Folder below which sessions keep their results.
         rewrite: Says a wish in the model's words; None leaves its button out.
         pointing: Finds the thing at a place of the picture; None leaves that out.
+        extenders: Give what extends the picture; None leaves that out.
 
     Returns:
         What fills the form from elsewhere, and what changes the model from elsewhere.
     """
-    first = models(models.first)
     held = gr.State(None)
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            form, buttons, chips, examples, drawing = _form(first, root, points=pointing is not None)
+            offers = {"points": pointing is not None, "extends": extenders is not None}
+            form, buttons, chips, examples, drawing = _form(models(models.first), root, **offers)
             rewriting = lay_out_rewriting(rewrite)
             lora, scale = lora_choice(models)
             grid = lay_out_grid()
@@ -97,23 +101,17 @@ def edit_tab(
     panel = _panel(form, screen, buttons, held, problems)
     buttons.roll.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
     wire_examples(examples, drawing, panel)
-    wire_cropping(panel, *buttons.cropping, root)
-    state = gr.State(models.first)
-    parts = {"choice": choice, "model": state, "chips": chips, "words": words, "lora": lora, "scale": scale}
-    switch = Switch(models=models, form=form, **parts)
+    wire_cropping(panel, buttons.cropping, root)
+    parts = {"choice": choice, "chips": chips, "words": words, "lora": lora, "scale": scale}
+    switch = Switch(models=models, model=gr.State(models.first), form=form, **parts)
     switch.wire()
     wire_rewriting(rewriting, rewrite, panel, models, switch.model)
     wire_reload(page, panel, switch, root)
-    runs = Runs(
-        page=page,
-        editors=models,
-        edit_thread=edit_thread,
-        root=root,
-        screen=screen,
-        check=with_picture(check, 0, problems),
-    )
+    judged = with_picture(check, 0, problems)
+    runs = Runs(page=page, editors=models, edit_thread=edit_thread, root=root, screen=screen, check=judged)
     shared = {"cells": grid.cells, "show_cells": grid.showing, "model": switch.model}
-    _wire_edits(Edits(runs=runs, held=held, panel=panel, **shared), buttons, grid)
+    extended = [] if extenders is None else [_wire_extending(extenders, runs, panel, buttons, problems)]
+    _wire_edits(Edits(runs=runs, held=held, panel=panel, **shared), buttons, grid, extended)
     if pointing is not None:
         wire_pointing(panel.masking, pointing, form.original_image, screen.status)
     return panel, switch
@@ -137,8 +135,23 @@ def _panel(form: Form, screen: Screen, buttons: Buttons, held: Any, problems: Lo
     return panel
 
 
-def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
-    """Connect all that asks for an edit: Edit and Enter, Weaker and Stronger, variations, the grid."""
+def _wire_extending(
+    extenders: Extenders, runs: Runs[Any], panel: Panel, buttons: Buttons, problem: LoadedByName[Any]
+) -> Any:
+    """Connect the button that extends the picture; return the event that carries it out."""
+    extending = replace(runs, editors=extenders, check=with_picture(check_extension, 0, problem))
+    return Extensions(extending, panel, extenders.model).wire(buttons.cropping)
+
+
+def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid, others: list[Any]) -> None:
+    """Connect all that asks for an edit: Edit and Enter, Weaker and Stronger, variations, the grid.
+
+    Args:
+        edits: The handlers.
+        buttons: Of the left column.
+        grid: The guidance grid.
+        others: Events that make a picture besides: Stop ends them too.
+    """
     panel, runs = edits.panel, edits.runs
     form = panel.form
 
@@ -164,7 +177,7 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
         wire(edits.variations, buttons.vary.click(**strokes), name="page_variations"),
         wire(edits.grid, grid.button.click(**strokes), *grid.outputs, name="page_grid"),
     ]
-    is_idle = runs.idle(running)
+    is_idle = runs.idle([*running, *others])
     wire_choice(grid, panel, is_idle)
 
     def hold(request: gr.Request, *values: Any) -> Update:
@@ -173,12 +186,15 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid) -> None:
     held = form.only.input(
         hold, [*form.inputs, *edits.states], edits.holding, trigger_mode="always_last", **QUIET
     )
-    asking = (buttons.go, buttons.weaker, buttons.stronger, buttons.vary, grid.button)
+    small = (buttons.weaker, buttons.stronger, buttons.vary, buttons.cropping.extend)
+    asking = (buttons.go, *small, grid.button)
     wire_steps(panel, [*running, held])
-    runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], running)
+    runs.wire_ends([*(one.click for one in asking), form.edit_prompt.submit], [*running, *others])
 
 
-def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form, Buttons, Any, Any, Path]:
+def _form(
+    editor: InstructionEditor, root: Path, *, points: bool, extends: bool
+) -> tuple[Form, Buttons, Any, Any, Path]:
     """Lay out the left column: what an edit needs is seen on a laptop without scrolling.
 
     Returns:
@@ -192,7 +208,7 @@ def _form(editor: InstructionEditor, root: Path, *, points: bool) -> tuple[Form,
         sources=["upload", "clipboard", "webcam"],
         height=PHOTO_HEIGHT,
     )
-    masking, cropping = lay_out_masking(points=points), lay_out_cropping()
+    masking, cropping = lay_out_masking(points=points), lay_out_cropping(extends=extends)
     instruction = gr.Textbox(
         label=LABELS["edit_prompt"],
         placeholder="make it sunset",

@@ -16,8 +16,9 @@ from editors import EditorError, EditResult, InstructionEdit
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.settings import on_several_noises, resolve
 from ui.components.form import LABELS, refusal, request_of
-from ui.components.history import Entry, History, delete, held_to, keep_held
+from ui.components.history import Entry, History, delete
 from ui.components.history_panel import Panel
+from ui.components.holding import held_to, keep_held
 from ui.components.literal import literal
 from ui.components.screen import told
 from ui.components.shade import shaded, small

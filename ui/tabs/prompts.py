@@ -147,7 +147,8 @@ class Drawings:
         starts = [go.click, *(one.submit for one in form.prompts)]
         aloud = {**QUIET, "queue": True, "concurrency_limit": None}  # it says something on its way
         asked = gr.on(starts, self.prepare_aloud, [self.ready, *form.prompts], self._settled, **aloud)
-        changed = [form.board.input, form.guidance_scale.release, form.num_inference_steps.release]
+        dials = (form.guidance_scale, form.only, form.num_inference_steps)
+        changed = [form.board.input, *(one.release for one in dials)]
         again = gr.on(changed, _require_shown, screen.shown, trigger_mode="always_last", **QUIET)
         rolled = another.click(lambda: str(secrets.randbelow(NUM_SEEDS)), None, form.seed, **QUIET)
         states = [screen.history, screen.shown]

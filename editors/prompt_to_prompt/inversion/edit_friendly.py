@@ -11,9 +11,9 @@ from typing import Final
 
 import torch
 
+from editors.ddim import levels
 from editors.diffusion import noise
 from editors.prompt_to_prompt.inversion.inverter import Inverter
-from editors.prompt_to_prompt.inversion.levels import levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.requests.results import Step
 

@@ -5,10 +5,10 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from editors.ddim import Level, levels
 from editors.guidance import Plain
 from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
-from editors.prompt_to_prompt.inversion.levels import Level, levels
 from editors.requests.results import Step
 
 

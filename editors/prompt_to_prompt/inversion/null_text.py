@@ -12,9 +12,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from editors.ddim import Level, levels
 from editors.guidance import cfg
 from editors.prompt_to_prompt.inversion.inverter import Inverter
-from editors.prompt_to_prompt.inversion.levels import Level, levels
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.requests.results import Step
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from editors.prompt_to_prompt.inversion.levels import Level, levels
+from editors.ddim import Level, levels
 from editors.requests.edits import Inversion
 
 

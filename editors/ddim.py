@@ -10,16 +10,31 @@ from typing import Any
 
 from torch import Tensor
 
-from editors.errors import InvalidEdit
-
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One step of DDIM, x' = a·x + b·o: from the noise level of its timestep to the next."""
+    """One step of DDIM, x' = a·x + b·o: from the noise level of its timestep to the next.
+
+    Attributes:
+        timestep: What the network is told.
+        a: Of the latents x.
+        b: Of the network's output o.
+        alpha: ᾱ before the step.
+        next_alpha: ᾱ' after it.
+        to_clean: (a, b) of the step that goes all the way to the picture.
+    """
 
     timestep: Tensor
     a: float
     b: float
+    alpha: float
+    next_alpha: float
+    to_clean: tuple[float, float]
+
+    def clean(self, latents: Tensor, output: Tensor) -> Tensor:
+        """Return the clean latents that the model's output speaks of, x₀ = a₀·x + b₀·o."""
+        a, b = self.to_clean
+        return a * latents + b * output
 
 
 def levels(scheduler: Any, num_inference_steps: int, *, stochastic: bool = False) -> list[Level]:
@@ -42,7 +57,8 @@ def levels(scheduler: Any, num_inference_steps: int, *, stochastic: bool = False
         variance = (1 - next_alpha) / (1 - alpha) * (1 - alpha / next_alpha) if stochastic else 0.0
         direction = math.sqrt(max(0.0, 1 - next_alpha - variance))
         a, b = _coefficients(scheduler.config.prediction_type, alpha, next_alpha, direction)
-        found.append(Level(timestep, a, b))
+        to_clean = _coefficients(scheduler.config.prediction_type, alpha, 1.0, 0.0)
+        found.append(Level(timestep, a, b, alpha, next_alpha, to_clean))
     return found
 
 
@@ -53,24 +69,3 @@ def _coefficients(prediction_type: str, alpha: float, next_alpha: float, s: floa
     if prediction_type == "sample":  # x₀ = o, ε = (x − √ᾱ·o) / √(1−ᾱ)
         return s / spread, aim - s * signal / spread
     return aim / signal, s - aim * spread / signal  # x₀ = (x − √(1−ᾱ)·ε) / √ᾱ
-
-
-def require_invertible(scheduler: Any, method: str) -> None:
-    """Require a scheduler whose steps can be retraced.
-
-    Raises:
-        InvalidEdit: It is not DDIM's, or it clips what it estimates.
-    """
-    kind = type(scheduler).__name__
-    if kind != "DDIMScheduler":
-        raise InvalidEdit(
-            "inversion",
-            f"{method!r} retraces DDIM's steps and this model samples with {kind}; "
-            'load it with scheduler="ddim".',
-        )
-    if scheduler.config.clip_sample or scheduler.config.thresholding:
-        raise InvalidEdit(
-            "inversion",
-            f"{method!r} cannot retrace steps that clip their estimate; set clip_sample and "
-            "thresholding of the model's scheduler to false.",
-        )

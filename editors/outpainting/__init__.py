@@ -1,0 +1,1 @@
+"""Drawing what lies around a picture."""
