@@ -39,6 +39,14 @@ def user_path(given: str | Path) -> Path:
         return path
 
 
+def cache_folder() -> Path:
+    """Return the folder for what is fetched or measured: `WORDBRUSH_CACHE`, or the platform's own."""
+    from platformdirs import user_cache_path
+
+    named = os.environ.get("WORDBRUSH_CACHE")
+    return user_path(named) if named else user_cache_path("wordbrush", appauthor=False)
+
+
 def reason_of(error: BaseException) -> str:
     """Return why the system refused, in its own words and without the path."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -82,7 +82,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         name_or_path: str = "pocket",
         *,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
     ) -> Self:
@@ -91,7 +91,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         Args:
             name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
             device: None takes CUDA, else Apple's GPU, else the CPU.
-            dtype: Of the whole model; None chooses by device, see `models.load`.
+            dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
 
@@ -175,6 +175,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
                 num_unet_rows=predict.num_rows // len(jobs),
                 seconds=time.perf_counter() - began,
                 model=model.name,
+                dtype=model.dtype_name,
                 scheduler=type(model.scheduler).__name__,
                 notes=self._notes(job, image, reach),
             )

@@ -1,10 +1,12 @@
-"""The choice of device and number format where the user makes none."""
+"""The choice of device and number format, the user's or ours."""
 
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from editors.errors import InvalidEdit
+from editors.model.arithmetic import DTYPES, EMULATED, Arithmetic, fastest_on_cpu, slowness
+from editors.model.dtypes import AUTO
 
 if TYPE_CHECKING:
     from editors.model.diffusion_model import DiffusionModel
@@ -32,24 +34,50 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def choose_dtype(device: torch.device, dtype: torch.dtype | None) -> torch.dtype:
+def choose_dtype(device: torch.device, dtype: torch.dtype | str | None) -> torch.dtype:
     """Return the format asked for; None takes what is fast on the device within what the eye tolerates.
 
+    Args:
+        device: Where it is computed.
+        dtype: One of `DTYPES`, by its name, which is refused where it would be emulated, or as torch's own,
+            which is taken as it is.
+
     Raises:
-        InvalidEdit: It is no floating-point format.
+        InvalidEdit: It is no such format, or a processor has no arithmetic for it.
     """
-    if dtype is not None:
-        if dtype not in (torch.float32, torch.bfloat16, torch.float16):
-            raise InvalidEdit(
-                "dtype", f"{dtype} is not allowed; choose float32, bfloat16 or float16 of torch."
-            )
+    if dtype is None:
+        return {"cuda": torch.bfloat16, "mps": torch.float16}.get(device.type, torch.float32)
+    if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
-    # On the CPU bfloat16 is faster on some chips, but differs visibly from diffusers' own result.
-    return {"cuda": torch.bfloat16, "mps": torch.float16}.get(device.type, torch.float32)
+    name = str(dtype).removeprefix("torch.")
+    if dtype not in DTYPES:
+        raise InvalidEdit("dtype", f"{name!r} is not allowed; choose from {', '.join((AUTO, *DTYPES))}.")
+    if device.type == "cpu" and (times := slowness(name)) >= EMULATED:
+        raise InvalidEdit(
+            "dtype",
+            f"this processor has no arithmetic of its own for {name}, which takes {times:.0f} times as long "
+            f"as float32; choose float32 or {AUTO}.",
+        )
+    return DTYPES[name]
+
+
+def choose_arithmetic(
+    model: "DiffusionModel", device: torch.device, dtype: torch.dtype | str | None
+) -> Arithmetic:
+    """Return what a model's network is computed in.
+
+    Raises:
+        InvalidEdit: As `choose_dtype`.
+    """
+    if dtype != AUTO:
+        return Arithmetic(choose_dtype(device, dtype))
+    if device.type != "cpu":
+        return Arithmetic(choose_dtype(device, None), channels_last=device.type == "cuda")
+    return fastest_on_cpu(model.unet.config.block_out_channels[0], int(model.unet.config.sample_size))
 
 
 def placed(
-    model: "DiffusionModel", device: torch.device, dtype: torch.dtype | None = None
+    model: "DiffusionModel", device: torch.device, dtype: torch.dtype | str | None = None
 ) -> "DiffusionModel":
     """Bring a model's parts to a device, ready to edit with; they are the same objects afterwards.
 
@@ -57,11 +85,19 @@ def placed(
         model: The model.
         device: Where to.
         dtype: As for `load`.
+
+    Raises:
+        InvalidEdit: As `choose_dtype`.
     """
-    _move(model.network.module, device, choose_dtype(device, dtype))
+    chosen = choose_arithmetic(model, device, dtype)
+    # What nobody has named is for the network alone: the rounding of the others would be seen.
+    others = torch.float32 if dtype in (None, AUTO) else chosen.dtype
+    _move(model.network.module, device, chosen.dtype)
     for encoder in model.text.text_encoders:
-        _move(encoder, device, dtype or torch.float32)
-    _move(model.vae, device, torch.float32 if overflows(model.vae, dtype) else dtype or torch.float32)
+        _move(encoder, device, others)
+    _move(model.vae, device, torch.float32 if overflows(model.vae, others) else others)
+    for part in (model.network.module, model.vae):
+        chosen.laid_out(part)
     return model
 
 
@@ -72,7 +108,7 @@ def _move(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> 
     torch.nn.Module.to(module, dtype=dtype).eval()
 
 
-def overflows(vae: Any, dtype: torch.dtype | None) -> bool:
+def overflows(vae: Any, dtype: torch.dtype) -> bool:
     """Tell whether a VAE says of itself that float16 is too narrow for its activations."""
     return dtype == torch.float16 and bool(getattr(vae.config, "force_upcast", False))
 

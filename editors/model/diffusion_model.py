@@ -178,6 +178,11 @@ class DiffusionModel:
         if side > self.native_size:
             self.unet.register_to_config(sample_size=side // self.vae_scale_factor)
 
+    @property
+    def dtype_name(self) -> str:
+        """What the network is computed in, as people say it."""
+        return str(self.dtype).removeprefix("torch.")
+
     def new_scheduler(self) -> Any:
         """Return a fresh copy of the scheduler, for one edit."""
         return type(self.scheduler).from_config(self.scheduler.config)

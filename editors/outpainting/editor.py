@@ -70,7 +70,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         name_or_path: str = "pocket",
         *,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
     ) -> Self:
         """Load an editor.
@@ -78,7 +78,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         Args:
             name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
             device: None takes CUDA, else Apple's GPU, else the CPU.
-            dtype: Of the whole model; None chooses by device, see `models.load`.
+            dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
 
         Raises:
@@ -147,6 +147,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
                 num_unet_rows=predict.num_rows // len(jobs),
                 seconds=time.perf_counter() - began,
                 model=model.name,
+                dtype=model.dtype_name,
                 scheduler="DDIMScheduler",
                 notes=(*model.notes, *job.canvas.picture.notes, *model.remarks_on(job.edit.prompt)),
             )

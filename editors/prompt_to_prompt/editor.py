@@ -96,7 +96,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         name_or_path: str = "pocket",
         *,
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
         cache_bytes: int = CACHE_BYTES,
@@ -107,7 +107,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         Args:
             name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
             device: None takes CUDA, else Apple's GPU, else the CPU.
-            dtype: Of the whole model; None chooses by device, see `models.load`.
+            dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.
@@ -209,6 +209,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             num_unet_rows=inverted + batch.edits.num_rows[place] + is_first * batch.originals.num_rows(of),
             seconds=seconds,
             model=self.model.name,
+            dtype=self.model.dtype_name,
             scheduler=type(self.model.scheduler).__name__,
             reconstruction_psnr=None if photo is None else self._psnr(photo, original, batch, of),
             heat_maps=None if seen is None else seen.by_word(),

@@ -167,6 +167,7 @@ def record(result: EditResult, *, times: int = 1) -> dict[str, Any]:
         "edit": edit,
         "model": _model_name(result.model),
         "scheduler": result.scheduler,
+        **({"dtype": result.dtype} if result.dtype else {}),
         "num_unet_rows": result.num_unet_rows,
         "seconds": round(result.seconds, 3),
         **({"enlarged": times} if times > 1 else {}),

@@ -61,6 +61,7 @@ class EditResult:
         num_unet_rows: Rows of network evaluations that were spent: what the edit cost.
         seconds: Wall time.
         model: Name of the model.
+        dtype: Number format that its network was computed in.
         scheduler: Class name of the scheduler.
         reconstruction_psnr: How closely the original prompt redraws a photo from its inverted noise, in dB;
             for inversions that hold the photo on its path, unguided and to first order. None where there is
@@ -78,6 +79,7 @@ class EditResult:
     num_unet_rows: int
     seconds: float
     model: str = ""
+    dtype: str = ""
     scheduler: str = ""
     reconstruction_psnr: float | None = None
     heat_maps: Mapping[str, NDArray[np.float32]] | None = None

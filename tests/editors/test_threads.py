@@ -22,6 +22,11 @@ def six_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+
+
 @pytest.fixture
 def counts(monkeypatch):
     """How many threads there are at each call of a UNet."""
@@ -55,6 +60,16 @@ def test_editors_call_small_unets_with_few_threads(way, six_threads, counts):
         PromptToPromptEditor.from_pipeline(tiny.pipeline(kind="base")).edit(words)
     assert set(counts) == {threads_for(1, AVAILABLE)}
     assert torch.get_num_threads() == AVAILABLE
+
+
+@pytest.mark.parametrize("policy", [None, "ACTIVE"])
+def test_threads_that_spin_are_all_taken(policy, six_threads, counts, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    if policy is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
+    edit = InstructionEdit(original_image=tiny.photo(), edit_prompt="make it night", num_inference_steps=2)
+    InstructPix2PixEditor.from_pipeline(tiny.pipeline()).edit(edit)
+    assert set(counts) == {AVAILABLE}
 
 
 def network(weights: float) -> torch.nn.Module:

@@ -17,11 +17,12 @@ from ui.commands.edit_many import edit_folder, folder_place, instructions_of
 from ui.commands.editing import (
     BatchSize,
     Device,
+    Dtype,
     Loras,
     Mask,
     Model,
     Scheduler,
-    check_scheduler,
+    check_choices,
     require_kept,
     save,
     standard_input,
@@ -64,6 +65,7 @@ def edit(
     mask: Mask = None,
     scheduler: Scheduler = None,
     device: Device = None,
+    dtype: Dtype = None,
     batch_size: BatchSize = None,
     as_json: Json = False,
     **fields: Any,
@@ -72,13 +74,15 @@ def edit(
     given, words = _told_apart(photos or [], words, has_more=bool(instruction or instructions))
     asked = instructions_of(words, instruction or [], instructions)
     template = InstructionEdit(original_image=given[0], edit_prompt=asked[0], mask=mask, **fields)
-    check_scheduler(scheduler)
+    check_choices(scheduler=scheduler, dtype=dtype)
     loras = [Lora.of(one) for one in lora or []]
 
     def load() -> Any:
         from editors import InstructPix2PixEditor  # torch: only now
 
-        return InstructPix2PixEditor.from_pretrained(model, device=device, scheduler=scheduler, loras=loras)
+        return InstructPix2PixEditor.from_pretrained(
+            model, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+        )
 
     if len(given) == len(asked) == 1 and is_one_file(given[0]) and not (out is not None and out.is_dir()):
         _edit_one(template, out, load, as_json=as_json)
@@ -86,6 +90,7 @@ def edit(
     for one in asked[1:]:
         replace(template, edit_prompt=one)
     made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
+    made_with |= {} if dtype is None else {"dtype": dtype}
     sources, place = find(given), folder_place(out)
     edit_folder(sources, asked, place, template, made_with, load, batch_size=batch_size, as_json=as_json)
 

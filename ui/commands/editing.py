@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from editors import EditResult
+from editors.model.dtypes import AUTO, DTYPE_NAMES
 from editors.model.schedulers import SCHEDULERS
 from editors.requests import rules
 from ui.errors import InvalidOption, UnusablePlace
@@ -21,6 +22,14 @@ Scheduler = Annotated[
 ]
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or mps; if not given, the best there is.")
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        help=f"{AUTO} measures which is fastest here, once; {', '.join(DTYPE_NAMES)}; if not given, float32 "
+        "on a CPU and half precision elsewhere.",
+    ),
 ]
 Loras = Annotated[
     list[str] | None,
@@ -62,10 +71,12 @@ def require_kept(photo: Path, place: Path) -> None:
         )
 
 
-def check_scheduler(name: str | None) -> None:
-    """Refuse a scheduler that there is none of before a model is loaded."""
-    if name is not None:
-        rules.choice("scheduler", name, tuple(SCHEDULERS))
+def check_choices(*, scheduler: str | None = None, dtype: str | None = None) -> None:
+    """Refuse a scheduler, or a number format, that there is none of, before a model is loaded."""
+    if scheduler is not None:
+        rules.choice("scheduler", scheduler, tuple(SCHEDULERS))
+    if dtype is not None:
+        rules.choice("dtype", dtype, (AUTO, *DTYPE_NAMES))
 
 
 def save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
@@ -84,9 +95,11 @@ def save(result: EditResult, places: dict[str, Path], *, as_json: bool) -> None:
         "seconds": round(result.seconds, 3),
         "num_unet_rows": result.num_unet_rows,
         "model": result.model,
+        "dtype": result.dtype,
         "edit": json.loads(result.edit.to_json()),
     }
-    summary = f"Seed {result.seed}, {result.seconds:.1f} s."
+    half = "" if result.dtype in ("", "float32") else f", {result.dtype}"
+    summary = f"Seed {result.seed}, {result.seconds:.1f} s{half}."
     if result.reconstruction_psnr is not None:
         facts["reconstruction_psnr"] = round(result.reconstruction_psnr, 2)
         summary += f" ORIGINAL redraws the photo to {result.reconstruction_psnr:.1f} dB."

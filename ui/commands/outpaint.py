@@ -11,7 +11,7 @@ import typer
 from editors import OutpaintEdit
 from editors.files import named_after
 from editors.requests.edits import SIDES
-from ui.commands.editing import Device, Loras, Model, require_kept, save, standard_input
+from ui.commands.editing import Device, Dtype, Loras, Model, check_choices, require_kept, save, standard_input
 from ui.errors import InvalidOption
 from ui.options import number, options
 from ui.progress import watch
@@ -52,6 +52,7 @@ def outpaint(
     model: Model = "pocket",
     lora: Loras = None,
     device: Device = None,
+    dtype: Dtype = None,
     as_json: Json = False,
     **fields: Any,
 ) -> None:
@@ -60,11 +61,13 @@ def outpaint(
     if shape is not None:
         fields |= _to_shape(source, shape, [fields[side] for side in SIDES])
     request = OutpaintEdit(original_image=source, prompt=caption, **fields)
+    check_choices(dtype=dtype)
     place = png_place(out or free_name(named_after(Path(source.name), "-extended", ".png")))
     require_kept(source, place)
     from editors import Lora, RePaintEditor  # torch: only now
 
-    editor = RePaintEditor.from_pretrained(model, device=device, loras=[Lora.of(one) for one in lora or []])
+    loras = [Lora.of(one) for one in lora or []]
+    editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras)
     result = watch(editor.stream(request), label="Extending")
     save(result, {"edited_image": place}, as_json=as_json)
 

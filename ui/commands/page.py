@@ -16,7 +16,7 @@ from editors.model.loading.kinds import find_model, is_edit_model
 from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
-from ui.commands.editing import Loras, Model
+from ui.commands.editing import Dtype, Loras, Model, check_choices
 from ui.commands.rewrite import Address, KeyVariable, LanguageModel, rewriter_of
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
@@ -71,6 +71,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = LOCAL[0],
     model: Model = "pocket",
     lora: Loras = None,
+    dtype: Dtype = None,
     rewriter: Address = None,
     rewriter_model: LanguageModel = "",
     key_variable: KeyVariable = "",
@@ -92,7 +93,8 @@ def ui(
     alone = host in LOCAL and visitors is None and not root_path and not names  # nobody else comes in
     pictures = _pictures_of_assistants(mcp, alone=alone)
     require_free(host, port)
-    opener = OneAtATime()
+    check_choices(dtype=dtype)
+    opener = OneAtATime(dtype)
     rewrites = rewriter_of(rewriter, rewriter_model, key_variable)
     loras = [Lora.of(one) for one in lora or []]
     editor = _first(model, loras, opener)

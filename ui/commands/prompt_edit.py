@@ -16,11 +16,12 @@ from ui.commands.edit_many import folder_place, prompt_edit_folder
 from ui.commands.editing import (
     BatchSize,
     Device,
+    Dtype,
     Loras,
     Mask,
     Model,
     Scheduler,
-    check_scheduler,
+    check_choices,
     require_kept,
     save,
     standard_input,
@@ -128,6 +129,7 @@ def prompt_edit(
     attention: Attention = None,
     scheduler: Scheduler = None,
     device: Device = None,
+    dtype: Dtype = None,
     trajectories: Trajectories = None,
     batch_size: BatchSize = None,
     as_json: Json = False,
@@ -150,7 +152,7 @@ def prompt_edit(
         heat_maps=attention is not None,
         **fields,
     )
-    check_scheduler(scheduler)
+    check_choices(scheduler=scheduler, dtype=dtype)
     loras = [Lora.of(one) for one in lora or []]
 
     def load(has_photos: bool) -> Any:
@@ -159,11 +161,12 @@ def prompt_edit(
         # An inversion retraces DDIM's steps, whatever the model's folder samples with.
         chosen = scheduler or ("ddim" if has_photos else None)
         return PromptToPromptEditor.from_pretrained(
-            model, device=device, scheduler=chosen, loras=loras, trajectories=trajectories
+            model, device=device, dtype=dtype, scheduler=chosen, loras=loras, trajectories=trajectories
         )
 
     if prompts is not None:
         made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
+        made_with |= {} if dtype is None else {"dtype": dtype}
         prompt_edit_folder(
             *(prompts, folder_place(out), request, made_with, load), batch_size=batch_size, as_json=as_json
         )

@@ -23,22 +23,25 @@ if TYPE_CHECKING:
 class OneAtATime:
     """An `Opener`, which opens models that draw from prompts, too; torch is imported with the first."""
 
-    def __init__(self) -> None:
-        self._alone = Lock()
+    def __init__(self, dtype: str | None = None) -> None:
+        """Take what networks are computed in, as `from_pretrained` does."""
+        self._alone, self._dtype = Lock(), dtype
 
     def model(self, name: str, loras: Sequence[Lora] = ()) -> InstructionEditor:
         """Return what edits with a model, as `InstructPix2PixEditor.from_pretrained` does."""
         with self._alone:
             from editors import InstructPix2PixEditor
 
-            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name, loras=loras))
+            return in_passing(
+                partial(InstructPix2PixEditor.from_pretrained, name, dtype=self._dtype, loras=loras)
+            )
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
         with self._alone:
             from editors import PromptToPromptEditor
 
-            return in_passing(partial(PromptToPromptEditor.from_pretrained, name))
+            return in_passing(partial(PromptToPromptEditor.from_pretrained, name, dtype=self._dtype))
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
         """Return what edits with a checkpoint, as `editor_at` does.

@@ -26,10 +26,10 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.scenes.artwork.store import artwork_file, cache_folder
+from dataset_builder.scenes.artwork.store import artwork_file
 from dataset_builder.scenes.errors import MissingArtwork
 from dataset_builder.scenes.paint.canvas import Array, smoothstep
-from editors.files import replacing
+from editors.files import cache_folder, replacing
 from editors.pictures.images import LUMINANCE
 
 _DECODER: Final = "5"  # changes whenever decoding does, so that old caches are not read

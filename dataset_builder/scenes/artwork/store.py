@@ -14,7 +14,6 @@ import base64
 import hashlib
 import importlib.util
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,23 +23,15 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from dataset_builder.scenes.artwork.sets import ARTWORK_SETS, ArtworkSet
 from dataset_builder.scenes.errors import ArtworkFetchFailed, MissingArtwork
-from editors.files import user_path
+from editors.files import cache_folder
 
 _MAX_MEMBER_BYTES = 64 * 2**20  # the largest wanted file (one set's icons.json) is 25 MB
 
 
 _PACKAGES = ("resvg_py", "scipy")
 """Of the extra `[scenes]`: what draws the artwork."""
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is fetched and derived: `WORDBRUSH_CACHE`, or the platform's own."""
-    named = os.environ.get("WORDBRUSH_CACHE")
-    return user_path(named) if named else user_cache_path("wordbrush", appauthor=False)
 
 
 def artwork_set(name: str) -> ArtworkSet:

@@ -25,7 +25,7 @@ def load(
     *,
     kind: Kind,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     scheduler: str | None = None,
     loras: Sequence[Lora | str | PathLike[str]] = (),
 ) -> DiffusionModel:
@@ -35,9 +35,10 @@ def load(
         name_or_path: "pocket", a folder in diffusers' layout, a .safetensors file, or a Hub id.
         kind: What it is for; a model of the other kind is an error.
         device: None takes CUDA, else Apple's GPU, else the CPU.
-        dtype: Of every part, but for a VAE that float16 would overflow, which stays in float32. None computes
-            the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32 on the CPU, and leaves text
-            encoders and VAE, whose rounding would be seen, in float32.
+        dtype: Of every part, float32, bfloat16 or float16, but for a VAE that float16 would overflow, which
+            stays in float32. None computes the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32
+            on the CPU, and leaves text encoders and VAE, whose rounding would be seen, in float32. "auto"
+            is like None, but measures on the CPU what is fastest there, once a machine.
         scheduler: Another than the model's own, of `SCHEDULERS`.
         loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s.
 

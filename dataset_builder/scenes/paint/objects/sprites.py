@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataset_builder.scenes.artwork.store import artwork_set, cache_folder, drawing
+from dataset_builder.scenes.artwork.store import artwork_set, drawing
 from dataset_builder.scenes.errors import InvalidScene, MissingArtwork
 from dataset_builder.scenes.vocabulary import ACCESSORIES, Noun
-from editors.files import replacing
+from editors.files import cache_folder, replacing
 
 Pixels = npt.NDArray[np.float32]
 
