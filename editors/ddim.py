@@ -57,9 +57,19 @@ def levels(scheduler: Any, num_inference_steps: int, *, stochastic: bool = False
         variance = (1 - next_alpha) / (1 - alpha) * (1 - alpha / next_alpha) if stochastic else 0.0
         direction = math.sqrt(max(0.0, 1 - next_alpha - variance))
         a, b = _coefficients(scheduler.config.prediction_type, alpha, next_alpha, direction)
-        to_clean = _coefficients(scheduler.config.prediction_type, alpha, 1.0, 0.0)
+        to_clean = clean_coefficients(scheduler.config.prediction_type, alpha)
         found.append(Level(timestep, a, b, alpha, next_alpha, to_clean))
     return found
+
+
+def clean_coefficients(prediction_type: str, alpha: float) -> tuple[float, float]:
+    """Return a and b of x₀ = a·x + b·o: the clean latents that a model's output o at noise level ᾱ speaks of.
+
+    Args:
+        prediction_type: What the output is: `epsilon`, `v_prediction` or `sample`.
+        alpha: ᾱ; for `epsilon` above 0.
+    """
+    return _coefficients(prediction_type, alpha, 1.0, 0.0)
 
 
 def _coefficients(prediction_type: str, alpha: float, next_alpha: float, s: float) -> tuple[float, float]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
+from editors.forecast import Forecast, computed_steps, require_forecastable
 from editors.guidance import Dual, Guidance
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
@@ -53,7 +54,7 @@ class _Job:
         """Key of jobs that may share a batch of the network."""
         asked = self.settings
         scales = (asked.guidance_scale, asked.image_guidance_scale)
-        return (self.photo.size, asked.num_inference_steps, *scales)
+        return (self.photo.size, asked.num_inference_steps, *scales, self.edit.forecast)
 
     @property
     def source(self) -> Hashable:
@@ -127,6 +128,8 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         edit, model = resolved.edit, self.model
         model.require_readable("edit_prompt", edit.edit_prompt)
         model.num_calls(resolved.settings.num_inference_steps)
+        if edit.forecast is not None:
+            require_forecastable(model.scheduler)
         photo = Photo.read(edit.original_image, model, resolution=edit.resolution)
         return _Job(
             edit=edit,
@@ -146,7 +149,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             image_latents = encode([job.photo for job in jobs], model)
             relevance = Relevance() if any(job.edit.only is not None for job in jobs) else None
             prompts = [job.edit.edit_prompt for job in jobs]
-            predict = guided(model, prompts, image_latents, settings, relevance)
+            predict = guided(model, prompts, image_latents, settings, relevance, self._forecast(jobs[0]))
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
@@ -181,6 +184,14 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             )
             for job, (image, reach) in zip(jobs, finished, strict=True)
         ]
+
+    def _forecast(self, job: _Job) -> Forecast | None:
+        """Return what stands in for the network at some steps of a batch, if that is asked for."""
+        window = job.edit.forecast
+        if window is None:
+            return None
+        num_calls = self.model.num_calls(job.settings.num_inference_steps)
+        return Forecast(self.model.scheduler, computed_steps(num_calls, window))
 
     def _notes(self, job: _Job, edited: Image.Image, reach: Reach | None) -> tuple[str, ...]:
         """Return what people should know of an edit."""
@@ -224,6 +235,7 @@ def guided(
     image_latents: Tensor,
     settings: Settings,
     relevance: Relevance | None = None,
+    forecast: Forecast | None = None,
 ) -> GuidedNetwork:
     """Put instructions and pictures before the network: e(I,T), e(I,∅) and e(∅,∅) of Eq. 3.
 
@@ -233,6 +245,7 @@ def guided(
         image_latents: Of the pictures, unscaled, (B, C, h, w).
         settings: With both scales.
         relevance: Sees what the instructions change, or None.
+        forecast: Stands in for the network at some steps, or None.
     """
     height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
     guidance: Guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
@@ -246,7 +259,7 @@ def guided(
     }
     if "full" in guidance.conditions:
         rows_of["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
-    return GuidedNetwork(model.network, guidance, rows_of)
+    return GuidedNetwork(model.network, guidance, rows_of, forecast)
 
 
 def _as_pixels(image: Tensor) -> NDArray[np.float32]:

@@ -43,6 +43,10 @@ class Asking(Protocol):
     def num_inference_steps(self) -> int | None:
         """As in `InstructionEdit`."""
 
+    @property
+    def forecast(self) -> int | None:
+        """As in `InstructionEdit`."""
+
 
 def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
     """Return the edit of sample `number`."""
@@ -52,6 +56,7 @@ def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) ->
         guidance_scale=job.guidance_scale,
         image_guidance_scale=job.image_guidance_scale,
         num_inference_steps=job.num_inference_steps,
+        forecast=job.forecast,
         seed=(job.seed + number) % NUM_SEEDS,
     )
 
@@ -68,7 +73,8 @@ def require_askable(job: Asking) -> None:
 def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
     """Return the scales, steps and seed that a job's edits have with an editor."""
     resolved = resolve(_nothing(job), editor).edit
-    return {name: getattr(resolved, name) for name in _SETTINGS}
+    settings = {name: getattr(resolved, name) for name in _SETTINGS}
+    return settings if job.forecast is None else {**settings, "forecast": job.forecast}
 
 
 def _nothing(job: Asking) -> InstructionEdit:

@@ -84,6 +84,7 @@ class PhotosJob:
         guidance_scale: As in `InstructionEdit`.
         image_guidance_scale: As in `InstructionEdit`.
         num_inference_steps: As in `InstructionEdit`.
+        forecast: As in `InstructionEdit`.
         device: Where to compute; None takes the best there is.
     """
 
@@ -96,6 +97,7 @@ class PhotosJob:
     guidance_scale: float | None = None
     image_guidance_scale: float | None = None
     num_inference_steps: int | None = None
+    forecast: int | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:

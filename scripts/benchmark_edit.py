@@ -6,13 +6,13 @@
     scripts/benchmark_edit.py --report benchmarks.md             # writes the table, too
 
 The baseline is StableDiffusionInstructPix2PixPipeline in float32, eager. Beside it stand our editor in
-float32 and with `dtype="auto"`, at scales where three, two and one of the predictions have a weight. Ways are
-interleaved, the first round is not counted, and ratios are medians over the rounds, so that a busy machine
-slows all alike; with `--busy` another process keeps a core busy. A picture is compared with the baseline's of
-the same seed. The speed is that of the network's multiplications and additions, over the whole edit, beside
-the best that a product of large matrices in the same format reaches on this machine. The command has waiting
-threads sleep (OMP_WAIT_POLICY=PASSIVE), which costs on an idle machine and pays on a busy one: say so here,
-too, to see what it sees.
+float32, with `dtype="auto"`, and with that and steps forecast, at scales where three, two and one of the
+predictions have a weight. Ways are interleaved, the first round is not counted, and ratios are medians over
+the rounds, so that a busy machine slows all alike; with `--busy` another process keeps a core busy. A picture
+is compared with the baseline's of the same seed. The speed is that of the network's multiplications and
+additions, over the whole edit, beside the best that a product of large matrices in the same format reaches on
+this machine. The command has waiting threads sleep (OMP_WAIT_POLICY=PASSIVE), which costs on an idle machine
+and pays on a busy one: say so here, too, to see what it sees.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ from evaluation.figures import psnr
 WORDS, SEED = "make it night", 7
 SCALES = {3: (1.5, 7.5), 2: (1.0, 7.5), 1: (1.0, 1.0)}
 """Rows that have a weight -> (s_I, s_T)."""
+WINDOW = 3
+"""Of the steps, where some are forecast."""
 BASELINE = "diffusers, float32"
 
 
@@ -129,9 +131,13 @@ def ways_of(pipe: Any, picture: Image.Image, scales: tuple[float, float], steps:
     fast = InstructPix2PixEditor.from_pipeline(copy.deepcopy(pipe))
     placed(fast.model, plain.model.device, "auto")
 
-    def ours(editor: InstructPix2PixEditor) -> Callable[[], tuple[Image.Image, int]]:
+    def ours(
+        editor: InstructPix2PixEditor, forecast: int | None = None
+    ) -> Callable[[], tuple[Image.Image, int]]:
+        asked = replace(edit, forecast=forecast)
+
         def run() -> tuple[Image.Image, int]:
-            result = editor.edit(edit)
+            result = editor.edit(asked)
             return result.edited_image, result.num_unet_rows
 
         return run
@@ -141,6 +147,7 @@ def ways_of(pipe: Any, picture: Image.Image, scales: tuple[float, float], steps:
         Way(BASELINE, torch.float32, theirs),
         Way("ours, float32", torch.float32, ours(plain)),
         Way(auto, fast.model.dtype, ours(fast)),
+        Way(f"{auto}, forecast {WINDOW}", fast.model.dtype, ours(fast, WINDOW)),
     ]
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from editors.forecast import Forecast
 from editors.guidance import Guidance
 from editors.model.attention import AttentionControl
 from editors.model.conditioning import Conditioning
@@ -128,13 +129,20 @@ class GuidedNetwork:
         num_rows: Rows evaluated so far.
     """
 
-    def __init__(self, network: Network, guidance: Guidance, rows_of: dict[str, Rows]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        guidance: Guidance,
+        rows_of: dict[str, Rows],
+        forecast: Forecast | None = None,
+    ) -> None:
         """Put the rows together, once for all calls.
 
         Args:
             network: The network.
             guidance: Names the conditions that have a weight, and combines their predictions.
             rows_of: Condition to what the network is given under it; only conditions that count are read.
+            forecast: Stands in for the network at some calls; None: it is asked at each.
         """
         rows = [rows_of[name] for name in guidance.conditions]
         pictures = [row.picture for row in rows if row.picture is not None]
@@ -142,11 +150,18 @@ class GuidedNetwork:
         self._network, self._guidance = network, guidance
         self._conditioning = Conditioning.cat([row.conditioning for row in rows])
         self._picture = torch.cat(pictures) if pictures else None
+        self._forecast = forecast
 
     def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         """Predict for scaled latents, (B, C, h, w), in one call of R·B rows, R the conditions that count."""
         names: Sequence[str] = self._guidance.conditions
         rows = torch.cat([latents] * len(names))
-        self.num_rows += len(rows)
-        output = self._network.predict(rows, timestep, self._conditioning, picture=self._picture)
+        forecast = self._forecast
+        if forecast is not None and not forecast.computed[index]:
+            output = forecast.output(rows, timestep)
+        else:
+            self.num_rows += len(rows)
+            output = self._network.predict(rows, timestep, self._conditioning, picture=self._picture)
+            if forecast is not None:
+                forecast.see(output, rows, timestep)
         return self._guidance.combine(dict(zip(names, output.chunk(len(names)), strict=True)))

@@ -81,6 +81,8 @@ class InstructionEdit(Request):
         only: How closely to keep to where the instruction acts, from 0, everything may change, to 1, only
             where it acts most; the rest stays pixel for pixel. 0.5 suits changes of one thing; None does not
             ask.
+        forecast: Of how many steps one is computed, 1 to 4, but for the first four and the last tenth, all
+            of which are; the others are forecast. None computes all.
     """
 
     original_image: PictureSource
@@ -93,6 +95,7 @@ class InstructionEdit(Request):
     full_size: Literal["change", "resize"] = "change"
     resolution: int | None = None
     only: float | None = None
+    forecast: int | None = None
 
     def __post_init__(self) -> None:
         rules.picture("original_image", self.original_image)
@@ -112,6 +115,8 @@ class InstructionEdit(Request):
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
         if self.only is not None:
             rules.number("only", self.only, 0, 1)
+        if self.forecast is not None:
+            rules.whole_number("forecast", self.forecast, *rules.FORECAST)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -143,6 +143,8 @@ def parameters(result: EditResult, *, times: int = 1) -> str:
         settings["Image CFG scale"] = edit.image_guidance_scale
         if edit.only:
             settings["Only"] = edit.only
+        if edit.forecast:
+            settings["Forecast"] = edit.forecast
         prompt = edit.edit_prompt
     elif isinstance(edit, OutpaintEdit):
         prompt = edit.prompt

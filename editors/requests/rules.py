@@ -25,6 +25,8 @@ REACH = (0.05, 1)
 """Of the longer side of a picture, within which a thing is looked for."""
 MARGIN = (0, 8192)
 """Pixels that are added on one side of a picture."""
+FORECAST = (1, 4)
+"""Steps of which one is computed."""
 RESAMPLES = (1, 20)
 """How often a step is taken where a picture is extended."""
 MAX_CHARACTERS = 1000

@@ -89,8 +89,7 @@ def edit(
         return
     for one in asked[1:]:
         replace(template, edit_prompt=one)
-    made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
-    made_with |= {} if dtype is None else {"dtype": dtype}
+    made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler, "dtype": dtype}
     sources, place = find(given), folder_place(out)
     edit_folder(sources, asked, place, template, made_with, load, batch_size=batch_size, as_json=as_json)
 

@@ -165,8 +165,8 @@ def prompt_edit(
         )
 
     if prompts is not None:
-        made_with = {"model": model, "lora": [one.label for one in loras], "scheduler": scheduler}
-        made_with |= {} if dtype is None else {"dtype": dtype}
+        labels = [one.label for one in loras]
+        made_with = {"model": model, "lora": labels, "scheduler": scheduler, "dtype": dtype}
         prompt_edit_folder(
             *(prompts, folder_place(out), request, made_with, load), batch_size=batch_size, as_json=as_json
         )
