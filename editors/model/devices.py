@@ -73,7 +73,8 @@ def choose_arithmetic(
         return Arithmetic(choose_dtype(device, dtype))
     if device.type != "cpu":
         return Arithmetic(choose_dtype(device, None), channels_last=device.type == "cuda")
-    return fastest_on_cpu(model.unet.config.block_out_channels[0], int(model.unet.config.sample_size))
+    side = model.native_size // model.vae_scale_factor
+    return fastest_on_cpu(model.unet.config.block_out_channels[0], side)
 
 
 def placed(

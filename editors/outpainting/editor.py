@@ -105,6 +105,12 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         canvas = Canvas(picture, edit.margins)
         _require_room(canvas)
         photo = Photo.read(canvas.mirrored, model, resolution=edit.resolution)
+        width, height = (side // model.vae_scale_factor for side in photo.size)
+        if not canvas.known((height, width)).any():
+            raise InvalidEdit(
+                "",
+                "At this size the model sees nothing of the picture to go by: add less, or raise resolution.",
+            )
         return _Job(edit=edit, seed=resolved.seed, settings=resolved.settings, canvas=canvas, photo=photo)
 
     @torch.no_grad()

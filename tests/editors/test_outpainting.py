@@ -244,6 +244,10 @@ def test_a_picture_and_its_margins_have_the_shape(width, height, shape):
         ({"prompt": 3}, "prompt: 3 is no text"),
         ({"num_inference_steps": 5000}, "num_inference_steps: 5000 is not allowed"),
         ({"original_image": "none.png"}, "none.png"),
+        (
+            {"resolution": 16, "left": 31, "right": 31, "top": 31, "bottom": 31},
+            "add less, or raise resolution",
+        ),
         ({"original_image": Image.new("RGB", (16, 100)), "top": 100}, "sides up to 8 to 1: add less"),
     ],
 )
