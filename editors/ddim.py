@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+_LEAST_ALPHA = 1e-4
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -70,6 +72,13 @@ def clean_coefficients(prediction_type: str, alpha: float) -> tuple[float, float
         alpha: ᾱ; for `epsilon` above 0.
     """
     return _coefficients(prediction_type, alpha, 1.0, 0.0)
+
+
+def clean_at(scheduler: Any, timestep: Tensor) -> tuple[float, float]:
+    """Return a and b of `clean_coefficients` at a timestep of any scheduler that knows ᾱ of each."""
+    # Schedules of zero terminal SNR end at 0, where x₀ cannot be told from noise.
+    alpha = max(float(scheduler.alphas_cumprod[int(timestep)]), _LEAST_ALPHA)
+    return clean_coefficients(scheduler.config.prediction_type, alpha)
 
 
 def _coefficients(prediction_type: str, alpha: float, next_alpha: float, s: float) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from editors.ddim import clean_at
 from editors.requests.results import Step
 
 Predict = Callable[[Tensor, Tensor, int], Tensor]
@@ -108,11 +109,5 @@ def clean_estimate(scheduler: Any, stepped: Any, output: Tensor, timestep: Tenso
     known: Tensor | None = getattr(stepped, "pred_original_sample", None)
     if known is not None:
         return known
-    kind = scheduler.config.prediction_type
-    if kind == "sample":
-        return output
-    alphas: Tensor = scheduler.alphas_cumprod
-    alpha = alphas[int(timestep)].to(latents).clamp(min=1e-4)  # zero-terminal-SNR schedules end at 0
-    if kind == "v_prediction":
-        return alpha.sqrt() * latents - (1 - alpha).sqrt() * output
-    return (latents - (1 - alpha).sqrt() * output) / alpha.sqrt()
+    a, b = clean_at(scheduler, timestep)
+    return a * latents + b * output

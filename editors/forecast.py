@@ -16,14 +16,13 @@ from typing import Any
 
 from torch import Tensor
 
-from editors.ddim import clean_coefficients
+from editors.ddim import clean_at
 from editors.errors import InvalidEdit
 
 WARM_UP = 4
 """Steps that are computed before any is forecast: until then the picture is being laid out."""
 STOP = 0.9
 """Fraction of the steps from which on all are computed: they draw what is seen sharply."""
-_LEAST_ALPHA = 1e-4
 _SLOPE = 0.5
 """Of the way that x̂₀ went between the last two computed steps, how much a forecast goes on."""
 
@@ -56,19 +55,14 @@ class Forecast:
 
     def see(self, output: Tensor, latents: Tensor, timestep: Tensor) -> None:
         """Take what was computed: the network's output, (rows, C, h, w), and what it was asked about."""
-        a, b = self._to_clean(timestep)
+        a, b = clean_at(self.scheduler, timestep)
         self._seen = [*self._seen[-1:], a * latents + b * output]
 
     def output(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """Return the output whose x̂₀ goes on from those that were seen: x̂₀ + (x̂₀ − x̂₀')/2."""
         before, last = self._seen
-        a, b = self._to_clean(timestep)
+        a, b = clean_at(self.scheduler, timestep)
         return (last + _SLOPE * (last - before) - a * latents) / b
-
-    def _to_clean(self, timestep: Tensor) -> tuple[float, float]:
-        # Schedules of zero terminal SNR end at 0, where x̂₀ cannot be told from noise.
-        alpha = max(float(self.scheduler.alphas_cumprod[int(timestep)]), _LEAST_ALPHA)
-        return clean_coefficients(self.scheduler.config.prediction_type, alpha)
 
 
 def require_forecastable(scheduler: Any) -> None:

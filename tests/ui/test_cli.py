@@ -120,7 +120,10 @@ def test_a_photo_is_extended_to_a_shape_or_by_pixels(here, photo, models, capsys
     with Image.open(photo) as small, Image.open(here / "photo-extended.png") as large:
         assert large.size == (83, 83) and large.crop((11, 0, 72, 83)).tobytes() == small.tobytes()
     again = [*asked, "--left", "11", "--right", "11", "--seed", "3", "--json"]
+    capsys.readouterr()
     assert main(again) == 0  # another name: nothing is overwritten unasked
+    told = json.loads(capsys.readouterr().out)
+    assert told["edit"]["original_image"] == photo and told["edit"]["left"] == 11
     assert Image.open("photo-extended-2.png").tobytes() == Image.open("photo-extended.png").tobytes()
     capsys.readouterr()
     for wrong, says in (
@@ -327,6 +330,11 @@ def test_a_photo_comes_through_standard_input(here, photo, models, monkeypatch, 
     assert main(["edit", "-", "make it night", "--model", str(models["edit"]), *QUICK]) == 0
     writer.join()
     assert capsys.readouterr().out == "stdin-edited.png\n"
+    writer = threading.Thread(target=(here / "stdin").write_bytes, args=(content,))
+    writer.start()  # it can be read once
+    assert main(["outpaint", "-", "--shape", "1:1", "--model", str(models["base"]), *QUICK]) == 0
+    writer.join()
+    assert capsys.readouterr().out == "stdin-extended.png\n"
     monkeypatch.setattr("ui.commands.editing._STANDARD_INPUT", here / "none")
     assert main(["edit", "-", "make it night"]) == 1
     assert "standard input" in capsys.readouterr().err

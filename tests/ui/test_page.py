@@ -41,6 +41,10 @@ def browser():
         yield driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
 
 
+DROPPED = ("What should change?", "This picture cannot be edited.", "This picture was made here")
+"""What the page says of a picture that came."""
+
+
 class Visit:
     """One person at one page: the tab, and what went wrong in it unseen."""
 
@@ -83,6 +87,9 @@ class Visit:
             "[aria-label='Remove Image'], button[title*='Clear'], .image-frame img"
         ).first.wait_for()
         self.settles()
+        # What the page says of it comes last: else it would come over what the next click says.
+        status = self.tab.locator("#edit-status")
+        self.until(lambda: status.inner_text().startswith(DROPPED))
 
     def settles(self):
         """Wait until the examples have made room for a picture; what is below them moves up."""

@@ -1,12 +1,14 @@
 """The Prompts tab: what the board says is what is asked for, and a change is drawn on the same noise."""
 
 import itertools
+from dataclasses import replace
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 
-from editors import LocalBlend, PromptEdit, PromptToPromptEditor
+from editors import InvalidEdit, LocalBlend, PromptEdit, PromptToPromptEditor
 from editors.pictures.images import read_mask, read_picture
 from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_mapper, word_links
 from tests import tiny
@@ -14,6 +16,8 @@ from tests.ui.fakes import NegativeEditor
 from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from ui.app import build_app
 from ui.components.board import BoardState
+from ui.components.form import PROMPT_LABELS
+from ui.components.prompt_form import request_of
 from ui.server.loaded_by_name import LoadedByName
 
 EMPTY = BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0.1, 0.4), steps=12)
@@ -60,6 +64,20 @@ def test_the_board_is_a_request_and_comes_back_from_the_browser(pocket):
     assert (edit.cross_replace_steps, edit.self_replace_steps) == ((0, 0.8), (0.1, 0.4))
     later = back.with_prompts(*prompts(pocket, "a cat in the snow", "a fox in the snow"))
     assert later.weights == {"snow": 1.5} and later.blend_edited == ()
+
+
+def test_the_form_asks_to_keep_to_the_words_that_changed_unless_the_board_names_some(pocket):
+    state = EMPTY.with_prompts(*prompts(pocket, "a cat in the snow", "a dog in the snow"))
+    words = {"original_prompt": "a cat in the snow", "edited_prompt": "a dog in the snow"}
+    numbers = {"guidance_scale": 2, "only": 0.3, "num_inference_steps": 12, "seed": ""}
+    values: dict[str, Any] = {**words, **numbers, "original_image": None}
+    asked = tuple(values[name] for name in PROMPT_LABELS)
+    assert request_of((*asked, state.told())).only == 0.3
+    named = replace(state, blend_edited=("dog",)).told()
+    with pytest.raises(InvalidEdit, match="leave one of them out"):
+        request_of((*asked, named))
+    values["only"] = 0
+    assert request_of((*(values[name] for name in PROMPT_LABELS), named)).local_blend is not None
 
 
 def test_a_shelf_loads_once_and_lets_the_oldest_go():

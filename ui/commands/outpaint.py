@@ -3,6 +3,7 @@
 Law: whatever can be refused without a model is refused before one is loaded.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from editors import OutpaintEdit
 from editors.files import named_after
 from editors.requests.edits import SIDES
+from editors.requests.picture import Picture
 from ui.commands.editing import Device, Dtype, Loras, Model, check_choices, require_kept, save, standard_input
 from ui.errors import InvalidOption
 from ui.options import number, options
@@ -57,9 +59,10 @@ def outpaint(
     **fields: Any,
 ) -> None:
     """Extend a picture: draw what may lie around it. The picture itself stays as it is."""
-    source = standard_input(photo)
+    source, picture = standard_input(photo), None
     if shape is not None:
-        fields |= _to_shape(source, shape, [fields[side] for side in SIDES])
+        picture, margins = _to_shape(source, shape, [fields[side] for side in SIDES])
+        fields |= margins
     request = OutpaintEdit(original_image=source, prompt=caption, **fields)
     check_choices(dtype=dtype)
     place = png_place(out or free_name(named_after(Path(source.name), "-extended", ".png")))
@@ -68,12 +71,15 @@ def outpaint(
 
     loras = [Lora.of(one) for one in lora or []]
     editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras)
-    result = watch(editor.stream(request), label="Extending")
-    save(result, {"edited_image": place}, as_json=as_json)
+    # What was read for its shape is not read again: standard input cannot be.
+    asked = request if picture is None else replace(request, original_image=picture)
+    result = watch(editor.stream(asked), label="Extending")
+    told = replace(result, edit=replace(result.edit, original_image=source))
+    save(told, {"edited_image": place}, as_json=as_json)
 
 
-def _to_shape(photo: Path, shape: str, given: list[Any]) -> dict[str, int]:
-    """Return the margins that a photo lacks to a shape.
+def _to_shape(photo: Path, shape: str, given: list[Any]) -> tuple[Picture, dict[str, int]]:
+    """Return a photo, and the margins that it lacks to a shape.
 
     Raises:
         InvalidOption: Margins are given besides, or the photo lacks nothing.
@@ -85,8 +91,9 @@ def _to_shape(photo: Path, shape: str, given: list[Any]) -> dict[str, int]:
     from editors.pictures.framing import widened
     from editors.pictures.images import read_picture
 
-    size = read_picture("original_image", photo).size
-    margins = widened(size, wanted)
+    picture = read_picture("original_image", photo)
+    margins = widened(picture.size, wanted)
     if not any(margins):
-        raise InvalidOption(f"--shape: the picture has that shape already, {size[0]}×{size[1]}.")
-    return dict(zip(SIDES, margins, strict=True))
+        width, height = picture.size
+        raise InvalidOption(f"--shape: the picture has that shape already, {width}×{height}.")
+    return picture, dict(zip(SIDES, margins, strict=True))

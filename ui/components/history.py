@@ -51,6 +51,7 @@ class Entry:
         parent: Number of the result that it was made from; None where that is a picture from elsewhere.
         is_held: Whether it is another one that was held to where its words act, and may be held otherwise.
         is_favourite: Whether it stays, however many results come.
+        is_extension: Whether it is a picture and what may lie around it, which no words have changed.
         outdated: Files of what stood in its place before, which a browser may still be asking for.
     """
 
@@ -68,12 +69,8 @@ class Entry:
     parent: int | None = None
     is_held: bool = False
     is_favourite: bool = False
+    is_extension: bool = False
     outdated: tuple[Path, ...] = ()
-
-    @property
-    def is_extension(self) -> bool:
-        """Whether it is a picture and what may lie around it, which no words have changed."""
-        return "num_resamples" in self.settings
 
     @property
     def words(self) -> str:
@@ -285,6 +282,7 @@ def _kept(result: EditResult, place: Path) -> Entry:
         mask=mask,
         relevance=relevance,
         everywhere=everywhere,
+        is_extension=isinstance(edit, OutpaintEdit),
         original_reference=reference(read_picture("original_image", source)),
         edited_reference=reference(enlarged(result.edited_image, times)),
     )
