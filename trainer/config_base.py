@@ -48,8 +48,8 @@ class TrainConfig:
         weight_decay: Of AdamW.
         max_grad_norm: Gradients are scaled down to this norm.
         ema_decay: Highest decay of the averaged weights, which are what is exported.
-        mixed_precision: `no`, `bf16` or `fp16` autocast, or `auto`: bf16 where the processor has arithmetic
-            for it, and what the run began with where it goes on.
+        mixed_precision: `no`, `bf16` or `fp16` autocast, or `auto`: bf16 where it is measured to
+            be faster, and what the run began with where it goes on.
         compile: Let torch compile the model first: minutes once, then faster steps. Needs a C++ compiler.
         device: `cuda`, `mps` or `cpu`; `auto` takes the first of these that is there.
         seed: Of all draws.

@@ -8,11 +8,11 @@ in it remembers: the samples, noise and dropout of a step are functions of the s
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Generator
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from dataset_builder.shards.storage import locked, make_folder, write_atomically
 from editors.running import is_out_of_memory
 from trainer.config import TrainConfig, read_config
 from trainer.config_base import ValidatedConfig
+from trainer.data import draws
+from trainer.data.ahead import made_ahead
 from trainer.data.draws import Schedule
 from trainer.errors import OutOfMemory, TrainingDiverged
 from trainer.runs import checkpoint
@@ -40,6 +42,7 @@ from trainer.runs.folder import (
     size_of,
 )
 from trainer.runs.launch import process_state
+from trainer.runs.rate import learning_rate
 from trainer.runs.stopping import StopSignal
 from trainer.tasks.task import Grouped, Task, Validated, make_task
 
@@ -94,7 +97,7 @@ def train(config: TrainConfig) -> Generator[TrainStep, None, Path]:
             if finished(config.out):
                 return model_folder
             task = make_task(config)
-            check_fingerprint(config, task.fingerprint)
+            check_fingerprint(config, task.fingerprint | {"draws": draws.LAW})
         deadline = None if config.stop_after is None else began + 60 * config.stop_after
         with StopSignal(deadline) as stop:
             yield from _Run(config, task).steps(stop)
@@ -156,19 +159,26 @@ class _Run:
             self.losses = list(pending[self.accelerator.process_index])
 
     def steps(self, stop: StopSignal) -> Generator[TrainStep, None, None]:
-        config, saved = self.config, self.done
-        log = config.out / "log.jsonl"
-        main = self.accelerator.is_main_process
-        if main:
+        log = self.config.out / "log.jsonl"
+        if self.accelerator.is_main_process:
             with writing(log):
                 log.touch()
                 with log.open("r+b") as file:  # what was logged after the last checkpoint is drawn again
                     file.truncate(self.log_bytes)
+        with closing(self._batches()) as batches:
+            yield from self._steps(batches, stop, log)
+        self.accelerator.wait_for_everyone()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+    def _steps(self, batches: Iterator[Any], stop: StopSignal, log: Path) -> Generator[TrainStep, None, None]:
+        config, saved = self.config, self.done
+        main = self.accelerator.is_main_process
         since = started = time.perf_counter()
         while self.done < config.steps and not stop.asked(self.accelerator):
             rate = learning_rate(config, self.done)
             try:
-                self.losses.append(self._step(rate))
+                self.losses.append(self._step(rate, batches))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -205,19 +215,25 @@ class _Run:
         elif saved != self.done:
             self.seconds += time.perf_counter() - started
             self._save(log)
-        self.accelerator.wait_for_everyone()
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
 
-    def _step(self, rate: float) -> Tensor:
+    def _batches(self) -> Generator[Any, None, None]:
+        """Yield what each forward pass from here to the end takes of the data, made ahead of it."""
+        accumulated = self.config.gradient_accumulation_steps
+
+        def make(passed: int) -> Any:
+            positions = self._positions(passed)
+            return self.task.batch(self.schedule.indices(positions), positions)
+
+        return made_ahead(make, range(self.done * accumulated, self.config.steps * accumulated))
+
+    def _step(self, rate: float, batches: Iterator[Any]) -> Tensor:
         config = self.config
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         total = torch.zeros((), device=self.accelerator.device)
-        for micro in range(config.gradient_accumulation_steps):
-            positions = self._positions(micro)
+        for batch in islice(batches, config.gradient_accumulation_steps):
             with autocast(config, self.accelerator.device):
-                loss = self.task.loss(self.model, self.schedule.indices(positions), positions)
+                loss = self.task.loss(self.model, batch)
             self.accelerator.backward(loss / config.gradient_accumulation_steps)
             total += loss.detach() / config.gradient_accumulation_steps
         self.accelerator.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
@@ -226,11 +242,10 @@ class _Run:
         self.ema.update(self.task.model, self.done + 1)
         return total
 
-    def _positions(self, micro: int) -> range:
-        """Return the positions of this process's rows in one forward pass of the step."""
+    def _positions(self, passed: int) -> range:
+        """Return the positions of this process's rows in a forward pass, after so many others of the run."""
         rows, world = self.config.batch_size, self.accelerator.num_processes
-        passed = (self.done * self.config.gradient_accumulation_steps + micro) * world
-        start = (passed + self.accelerator.process_index) * rows
+        start = (passed * world + self.accelerator.process_index) * rows
         return range(start, start + rows)
 
     def _gathered(self) -> Tensor:
@@ -321,18 +336,3 @@ class _Run:
         ):
             self.task.export(self.config.out / "model", card)
         write_json(self.config.out / "done.json", card)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Return the rate of a step (from 0): a linear rise, then the schedule's fall to 0 at `config.steps`.
-
-    A constant rate falls in the last `lr_decay_steps` alone (Shengding Hu et al., "MiniCPM", 2024, arXiv
-    2404.06395, who call it warm-up, stable, decay): until then a run need not know how long it will be.
-    """
-    if step < config.lr_warmup_steps:
-        return config.learning_rate * (step + 1) / config.lr_warmup_steps
-    rest = max(1, config.steps - config.lr_warmup_steps)
-    progress = (step - config.lr_warmup_steps) / rest
-    constant = min(1.0, (config.steps - step) / max(1, config.lr_decay_steps))
-    falls = {"constant": constant, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
-    return config.learning_rate * falls[config.lr_schedule]

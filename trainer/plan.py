@@ -105,7 +105,7 @@ def _trial(config: TrainConfig, task: Task, device: torch.device) -> tuple[float
         began = time.perf_counter()
         indices = np.arange(config.batch_size) % task.num_samples
         with autocast(config, device):
-            loss = task.loss(task.model, indices, range(config.batch_size))
+            loss = task.loss(task.model, task.batch(indices, range(config.batch_size)))
         loss.backward()
         seconds = (
             time.perf_counter() - began if torch.isfinite(loss) else float("nan")

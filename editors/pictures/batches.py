@@ -8,7 +8,12 @@ from torch import Tensor
 
 def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """Turn pictures, (B, H, W, 3), into what autoencoders read, float32 (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return to_pixels(torch.from_numpy(np.ascontiguousarray(pictures)))
+
+
+def to_pixels(pictures: Tensor) -> Tensor:
+    """Turn pictures on any device, uint8 (B, H, W, 3), into float32 (B, 3, H, W) in [-1, 1]."""
+    return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:

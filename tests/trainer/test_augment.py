@@ -74,14 +74,15 @@ def test_instructions_that_name_a_side_are_known(text, expected):
     assert augment.names_a_side(text) is expected
 
 
-def rows_of(task, positions):
-    return draws.generators(task.config.seed, positions)
+def views(task, indices, positions):
+    [told] = task.batch(indices, positions)
+    return task.latents.read(told.looks, told.size)
 
 
 def test_flips_differ_within_a_batch_and_agree_within_a_pair(chain):
     task = instruct_pix2pix.make_task(toy.edit_config(chain, out=chain / "flips", crops=3))
     index = np.zeros(40, np.int64)
-    seen = task.views(index, rows_of(task, range(40)))
+    seen = views(task, index, range(40))
     expected = {}
     for crop in range(3):
         for flipped in (False, True):
@@ -91,7 +92,7 @@ def test_flips_differ_within_a_batch_and_agree_within_a_pair(chain):
             )
             expected[crop, flipped] = torch.cat([original.latent_dist.mean, edited.latent_dist.mean])
     found = [
-        next(name for name, value in expected.items() if torch.allclose(value, row[:2], atol=1e-4))
+        next(name for name, value in expected.items() if torch.allclose(value, row[:2], atol=1e-3, rtol=1e-3))
         for row in seen
     ]
     assert set(found) == set(expected)  # all six views, each with both pictures in it
@@ -107,7 +108,7 @@ def test_an_instruction_with_a_side_is_never_flipped(chain, tmp_path):
     task = instruct_pix2pix.make_task(toy.edit_config(chain, out=tmp_path / "run", flip_prob=1.0))
     assert task.latents.may_flip.all()
     task.latents.may_flip = np.arange(len(task.pairs)) != 3
-    kept = task.views(np.array([3]), rows_of(task, range(1)))
+    kept = views(task, np.array([3]), range(1))
     assert torch.equal(kept, task.latents.of(np.array([3]), np.array([0]), np.array([False])))
 
 
@@ -122,7 +123,7 @@ def test_cached_losses_are_fresh_losses_exactly(chain, tmp_path, sizes):
     assert len(tasks[0].latents.buckets) == (1 if sizes == "one size" else 3)
     for start in range(0, 9, 3):
         indices, positions = np.arange(start, start + 3), range(start, start + 3)
-        cached, fresh = (task.loss(task.model, indices, positions) for task in tasks)
+        cached, fresh = (task.loss(task.model, task.batch(indices, positions)) for task in tasks)
         assert torch.equal(cached, fresh)
 
 

@@ -14,9 +14,10 @@ from tests import tiny
 from tests.trainer import toy
 from tests.trainer.test_loop import fingerprint, finish
 from trainer.errors import ConfigChanged, InvalidConfig
-from trainer.loop import learning_rate, train
+from trainer.loop import train
 from trainer.pack import pack
 from trainer.runs.folder import finished
+from trainer.runs.rate import learning_rate
 from trainer.tasks import autoencoder, instruct_pix2pix, text_to_image
 
 
@@ -35,7 +36,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 def loss(task: Any) -> torch.Tensor:
     with torch.no_grad():
-        found: torch.Tensor = task.loss(task.model, np.arange(4), range(4))
+        found: torch.Tensor = task.loss(task.model, task.batch(np.arange(4), range(4)))
     return found
 
 

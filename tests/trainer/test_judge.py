@@ -64,7 +64,7 @@ def test_a_judge_learns_nothing_from_what_is_hidden(data: Path, tmp_path: Path) 
     for rows in task.labels.values():
         rows[:] = HIDDEN
     task.labels["background"][:] = 0
-    task.loss(task.model, np.arange(4), range(4)).backward()
+    task.loss(task.model, task.batch(np.arange(4), range(4))).backward()
     heads = task.model.place_heads
     assert heads["background"].weight.grad.abs().sum() > 0
     assert heads["style"].weight.grad.abs().sum() == 0
@@ -73,7 +73,7 @@ def test_a_judge_learns_nothing_from_what_is_hidden(data: Path, tmp_path: Path) 
 
 def test_unspoilt_pictures_are_the_pictures_or_their_mirror_images() -> None:
     pixels = torch.rand(8, 3, 16, 16)
-    seen = judge.augment(pixels, draws.generators(0, range(8)), 0.0)
+    seen = judge.augment(pixels, draws.Rows(0, range(8)), 0.0)
     mirrored = [torch.equal(one, own.flip(-1)) for one, own in zip(seen, pixels, strict=True)]
     same = [torch.equal(one, own) for one, own in zip(seen, pixels, strict=True)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True)) and any(same) and any(mirrored)
@@ -81,8 +81,8 @@ def test_unspoilt_pictures_are_the_pictures_or_their_mirror_images() -> None:
 
 def test_spoiling_depends_on_the_position_alone() -> None:
     pixels = torch.rand(4, 3, 16, 16)
-    whole = judge.augment(pixels, draws.generators(0, range(4)), 1.0)
-    part = judge.augment(pixels[2:], draws.generators(0, range(2, 4)), 1.0)
+    whole = judge.augment(pixels, draws.Rows(0, range(4)), 1.0)
+    part = judge.augment(pixels[2:], draws.Rows(0, range(2, 4)), 1.0)
     assert torch.allclose(whole[2:], part, atol=1e-6)
     assert not torch.allclose(whole, pixels, atol=1e-2)
 
@@ -118,7 +118,7 @@ def test_noise_keeps_the_variance_and_only_touches_its_share(data: Path, tmp_pat
     pixels = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     rows = range(64)
     config = scorer_config(data, tmp_path, noised_prob=0.5, min_signal=0.3)
-    seen = text_image.noised(pixels, draws.generators(0, rows), config)
+    seen = text_image.noised(pixels, draws.Rows(0, rows), config)
     touched = (seen != pixels).flatten(1).any(1)
     assert 16 < touched.sum() < 48
     assert seen[touched].std().item() == pytest.approx(1, abs=0.02)

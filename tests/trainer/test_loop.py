@@ -20,7 +20,8 @@ from tests.trainer import toy
 from trainer import TrainConfig
 from trainer.config import from_dict
 from trainer.errors import ConfigChanged, CorruptRun, InvalidConfig, OutOfMemory, UnusableData
-from trainer.loop import learning_rate, resume, train
+from trainer.loop import resume, train
+from trainer.runs.rate import learning_rate
 
 SCRIPT = """
 import json, sys
@@ -325,7 +326,7 @@ def test_the_cache_takes_its_room_before_it_is_filled(
 
     config = toy.edit_config(chain, out=tmp_path / "run", steps=1)
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.data.examples.os.posix_fallocate", full)
+        patch.setattr("trainer.data.tables.os.posix_fallocate", full)
         with pytest.raises(StorageFailed, match=r"npy could not be written \(No space left on device\)"):
             next(train(config))
     assert not list(config.out.rglob("*.tmp-*"))

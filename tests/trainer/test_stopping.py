@@ -70,9 +70,9 @@ def test_a_loss_that_is_no_number_stops_with_its_samples_and_without_a_checkpoin
     config = toy.edit_config(chain, out=tmp_path / "run", log_every=5, checkpoint_every=2, steps=6)
     own = instruct_pix2pix.InstructPix2PixTask.loss
 
-    def loss(self, model, indices, positions):
-        broken = float("nan") if positions.start == 3 * config.batch_size else 1.0
-        return own(self, model, indices, positions) * broken
+    def loss(self, model, batch):
+        broken = float("nan") if batch[0].rows.positions[0] == 3 * config.batch_size else 1.0
+        return own(self, model, batch) * broken
 
     monkeypatch.setattr(instruct_pix2pix.InstructPix2PixTask, "loss", loss)
     indices = draws.Schedule(config.seed, 10).indices(range(12, 16)).tolist()
@@ -100,7 +100,7 @@ def test_gradient_checkpointing_changes_no_gradient(chain, tmp_path):
             any(getattr(module, "gradient_checkpointing", False) for module in task.model.modules()) != kept
         )
         task.model.train()
-        task.loss(task.model, np.arange(4), range(4)).backward()
+        task.loss(task.model, task.batch(np.arange(4), range(4))).backward()
         gradients.append([parameter.grad for parameter in task.model.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-6)

@@ -10,11 +10,22 @@ Law: equal (seed, position) give equal draws, everywhere and always; in each epo
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from trainer.data.philox import philox, philox_on_cpu
+
+LAW: Final = "philox4x64"
+"""Says how the numbers of a run are drawn: a run goes on with those that it began with."""
+_WORD: Final = 0xFFFFFFFF
+_WORDS: Final = 8
+"""Words of 32 bits that a counter gives."""
 
 
 class Schedule:
@@ -45,11 +56,16 @@ class Schedule:
 
     def indices(self, positions: range) -> NDArray[np.int64]:
         """Return the dataset's indices at some positions, (B,)."""
-        places = [divmod(position, self.num_samples) for position in positions]
-        return np.array([self._order(epoch)[place] for epoch, place in places], np.int64)
+        epochs, places = np.divmod(np.array(positions, np.int64), self.num_samples)
+        found = np.empty(len(places), np.int64)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            found[chosen] = self._order(int(epoch))[places[chosen]]
+        return found
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        if epoch not in self._orders:
+        order = self._orders.get(epoch)
+        if order is None:
             drawn = np.random.default_rng(_number(self.seed, "epoch", epoch))
             order = drawn.permutation(self.num_samples)
             if self.groups is not None:
@@ -57,8 +73,9 @@ class Schedule:
                     -epoch * self.num_samples % self.batch_size
                 )  # rows of a pass that the last epoch began
                 order = _together(order, self.groups, self.batch_size, before, drawn)
-            self._orders = {old: self._orders[old] for old in list(self._orders)[-3:]} | {epoch: order}
-        return self._orders[epoch]
+            # A new one each time: batches are prepared in a thread of their own.
+            self._orders = dict([*self._orders.items()][-3:]) | {epoch: order}
+        return order
 
 
 def _together(
@@ -83,24 +100,93 @@ def _together(
     return np.concatenate([left[:before], *runs, left[before:]])
 
 
-def generators(seed: int, positions: range) -> list[torch.Generator]:
-    """Return one generator for each sample's own draws, on the CPU."""
-    return [torch.Generator().manual_seed(_number(seed, "sample", position)) for position in positions]
+class Rows:
+    """Random numbers of some samples: each a function of the seed, the sample's position and its purpose.
+
+    A purpose is a name, such as "noise". What is drawn for one changes nothing about another, in whatever
+    order they are asked for, so what a step draws besides can change without changing the rest.
+    """
+
+    def __init__(self, seed: int, positions: Sequence[int], device: torch.device | str = "cpu") -> None:
+        """Name the samples; nothing is drawn yet.
+
+        Args:
+            seed: Of the run.
+            positions: Of the samples, from 0.
+            device: Where the numbers are computed, and where they stay.
+        """
+        self.seed, self.positions, self.device = seed, positions, torch.device(device)
+        self._key = (_number(seed, "samples", 0), 0)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def to(self, device: torch.device | str) -> Rows:
+        """Return the same numbers, computed on another device."""
+        return Rows(self.seed, self.positions, device)
+
+    def of(self, places: Sequence[int]) -> Rows:
+        """Return those of some rows alone."""
+        return Rows(self.seed, [self.positions[place] for place in places], self.device)
+
+    def bits(self, purpose: str, count: int, wide: int) -> Tensor:
+        """Draw whole numbers of so many bits, up to 31: int32 (B, count)."""
+        words = self._words_on_cpu if self.device.type == "cpu" else self._words
+        return words(purpose, count, 32 - wide)
+
+    def _words_on_cpu(self, purpose: str, count: int, dropped: int) -> Tensor:
+        """Return words of 32 bits without their lowest, as int32 (B, count)."""
+        rest = [[_purpose(purpose), position, 0] for position in self.positions]
+        blocks = -(-count // _WORDS)
+        numbers = philox_on_cpu(self._key, 1, np.array(rest, np.uint64).reshape(-1, 3), blocks)
+        words = numbers.astype("<u8", copy=False).view("<u4")[:, :count] >> np.uint32(dropped)
+        return torch.from_numpy(words.view(np.int32))
+
+    def _words(self, purpose: str, count: int, dropped: int) -> Tensor:
+        """Return the same from any device, by tensors that never leave it."""
+        blocks = -(-count // _WORDS)
+        numbers = self._numbers(torch.arange(1, blocks + 1, device=self.device), [_purpose(purpose)])
+        words = torch.stack((numbers & _WORD, (numbers >> 32) & _WORD), dim=-1)
+        return (words.flatten(1)[:, :count] >> dropped).int()
+
+    def _numbers(self, blocks: Tensor, purposes: Sequence[int]) -> Tensor:
+        """Return what Philox makes of (block, purpose, position, 0), (B, N, 4): N blocks, or N purposes."""
+        shape = (len(self), max(len(blocks), len(purposes)))
+
+        def whole(numbers: Sequence[int]) -> Tensor:
+            return torch.tensor(numbers, dtype=torch.int64, device=self.device)
+
+        counter = (blocks, whole(purposes), whole(self.positions)[:, None], whole([0]))
+        c0, c1, c2, c3 = (numbers.expand(shape) for numbers in counter)
+        return philox(self._key, (c0, c1, c2, c3))
+
+    def uniform(self, *purposes: str) -> Tensor:
+        """Draw one number in [0, 1) a row and purpose, float32 (B,) for one purpose, (N, B) for several."""
+        first = torch.ones(1, dtype=torch.int64, device=self.device)
+        numbers = self._numbers(first, [_purpose(one) for one in purposes])[..., 0]  # (B, N)
+        drawn = ((numbers & _WORD) >> 8).float() * 2**-24
+        return drawn[:, 0] if len(purposes) == 1 else drawn.T
+
+    def timesteps(self, num_train_timesteps: int) -> Tensor:
+        """Draw a timestep a row, uniformly, int64 (B,) in [0, num_train_timesteps)."""
+        first = torch.ones(1, dtype=torch.int64, device=self.device)
+        words = self._numbers(first, [_purpose("timestep")])[:, 0, 0] & _WORD
+        return (words * num_train_timesteps) >> 32
+
+    def normal(self, purpose: str, shape: tuple[int, ...]) -> Tensor:
+        """Draw unit Gaussian noise, float32 (B, *shape), by the inverse of its distribution: z = √2 erf⁻¹(u).
+
+        u are the middles of 2²³ equal parts of (-1, 1), as fine as float32 can tell them apart, so |z| < 5.3.
+        Devices compute erf⁻¹ to within rounding of each other; u is the same on all.
+        """
+        parts = self.bits(purpose, math.prod(shape), 23)
+        u = parts.float().add_(0.5).mul_(2**-22).sub_(1)
+        return u.erfinv_().mul_(math.sqrt(2)).reshape(len(self), *shape)
 
 
-def normal(rows: list[torch.Generator], shape: tuple[int, ...]) -> Tensor:
-    """Draw unit Gaussian noise, float32 (B, *shape)."""
-    return torch.stack([torch.randn(shape, generator=row) for row in rows])
-
-
-def uniform(rows: list[torch.Generator]) -> Tensor:
-    """Draw numbers in [0, 1), float32 (B,)."""
-    return torch.cat([torch.rand(1, generator=row) for row in rows])
-
-
-def timesteps(rows: list[torch.Generator], num_train_timesteps: int) -> Tensor:
-    """Draw timesteps uniformly, int64 (B,) in [0, num_train_timesteps)."""
-    return torch.cat([torch.randint(num_train_timesteps, (1,), generator=row) for row in rows])
+def _purpose(name: str) -> int:
+    """Return the number of a purpose, of 32 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
 
 
 def _number(seed: int, purpose: str, count: int) -> int:

@@ -1,11 +1,7 @@
-"""The dataset in memory as arrays, and what is computed from it once: latents and text states.
-
-Law: a cache is found by the hash of everything it was computed from, or it is made anew; it is never stale.
-"""
+"""The dataset in memory as arrays, and what is computed from it once: latents and text states."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +14,9 @@ from torch import Tensor
 
 from dataset_builder.errors import DatasetError
 from dataset_builder.shards.dataset import read_dataset
-from dataset_builder.shards.storage import hash_json, make_folder, writing
-from editors.files import UNSUPPORTED, temporary_beside
+from dataset_builder.shards.storage import hash_json
 from editors.pictures.batches import to_tensor
+from trainer.data.tables import Half, Table, cached, half
 from trainer.errors import UnusableData
 
 
@@ -79,60 +75,6 @@ def read_examples(folder: Path, *, pictures: Sequence[str], texts: Sequence[str]
     )
 
 
-def cached(
-    folder: Path,
-    key: dict[str, Any],
-    shape: tuple[int, ...],
-    compute: Callable[[], Iterator[NDArray[np.float32]]],
-) -> NDArray[np.float32]:
-    """Return an array from the cache, or compute it there row block by row block.
-
-    Args:
-        folder: Of the cache.
-        key: All that decides the content; its hash names the file.
-        shape: Of the whole array.
-        compute: Yields consecutive blocks of rows.
-
-    Returns:
-        A read-only memory map of `shape`.
-    """
-    path = folder / f"{hash_json(key)[:32]}.npy"
-    if not path.exists():
-        make_folder(folder)
-        partial = temporary_beside(path)
-        try:
-            with writing(path):
-                array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-                _take_room(partial)
-            row = 0
-            for block in compute():
-                array[row : row + len(block)] = block
-                row += len(block)
-            array.flush()
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-    return np.load(path, mmap_mode="r")
-
-
-def _take_room(path: Path) -> None:
-    """Take the whole of a file's room on the disk, where its filesystem can.
-
-    A mapped file is full of holes at first, and a disk that fills up while they are filled kills the process.
-
-    Raises:
-        OSError: There is not so much room.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with path.open("rb+") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                if error.errno not in UNSUPPORTED:  # musl says so where glibc would write zeros instead
-                    raise
-
-
 def state_hash(module: torch.nn.Module) -> str:
     """Return a hash of a model's weights."""
     import hashlib
@@ -149,44 +91,48 @@ def encoder_hash(vae: Any) -> str:
     return state_hash(torch.nn.ModuleList([vae.encoder, vae.quant_conv]))
 
 
-def encode_pictures(
-    vae: Any, examples: Examples, column: str, cache: Path, *, batch_size: int = 32
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the posteriors of a column: means and standard deviations, (N, C, h, w), unscaled."""
+def encode_pictures(vae: Any, examples: Examples, column: str, cache: Path, *, batch_size: int = 32) -> Table:
+    """Return the posteriors of a column: means and standard deviations, (N, 2, C, h, w), unscaled."""
     pictures = examples.pictures[column]
     with torch.no_grad():
         one = vae.encode(to_tensor(pictures[:1]).to(vae.device)).latent_dist.mean
     shape = (len(pictures), 2, *one.shape[1:])
 
     @torch.no_grad()
-    def compute() -> Iterator[NDArray[np.float32]]:
+    def compute() -> Iterator[Half]:
         for start in range(0, len(pictures), batch_size):
             pixels = to_tensor(pictures[start : start + batch_size]).to(vae.device)
             posterior = vae.encode(pixels).latent_dist
-            yield torch.stack([posterior.mean, posterior.std], dim=1).float().cpu().numpy()
+            yield half(torch.stack([posterior.mean, posterior.std], dim=1))
 
     key = {"what": "posterior", "data": examples.data_hash, "column": column, "encoder": encoder_hash(vae)}
-    moments = cached(cache, key, shape, compute)
-    return moments[:, 0], moments[:, 1]
+    return Table(cached(cache, key, shape, compute))
 
 
-@dataclass(frozen=True, slots=True)
 class TextStates:
     """Text states of distinct strings, and where each sample finds its own.
 
     Attributes:
-        states: (U, T, D) float32.
-        rows: (N,) index into `states`.
-        empty: (T, D), the states of the empty prompt.
+        table: (U, T, D), the states.
+        rows: (N,) index into them.
+        empty: (T, D), those of the empty prompt.
     """
 
-    states: NDArray[np.float32]
-    rows: NDArray[np.int64]
-    empty: Tensor
+    def __init__(self, table: Table, rows: NDArray[np.int64], empty: Tensor) -> None:
+        self.table, self.rows, self.empty = table, rows, empty
 
-    def of(self, indices: NDArray[np.int64]) -> Tensor:
-        """Return the states of some samples, (B, T, D)."""
-        return torch.from_numpy(self.states[self.rows[indices]])
+    def to(self, device: torch.device) -> None:
+        """Bring the states to a device; see `Table.to`."""
+        self.table.to(device)
+        self.empty = self.empty.to(device)
+
+    def pick(self, indices: NDArray[np.int64]) -> Tensor:
+        """Take out the states of some samples; see `Table.pick`."""
+        return self.table.pick(self.rows[indices])
+
+    def read(self, picked: Tensor, keep: Tensor) -> Tensor:
+        """Return states that were picked, (B, T, D), those of the empty prompt where `keep`, (B,), is not."""
+        return torch.where(keep[:, None, None], self.table.read(picked), self.empty)
 
 
 def encode_texts(
@@ -209,16 +155,16 @@ def encode_texts(
     distinct = sorted(set(texts))
     place = {text: row for row, text in enumerate(distinct)}
     with torch.no_grad():
-        empty = encode([""]).float().cpu()[0]
+        empty = torch.from_numpy(half(encode([""]))[0]).float()
 
     @torch.no_grad()
-    def compute() -> Iterator[NDArray[np.float32]]:
+    def compute() -> Iterator[Half]:
         for start in range(0, len(distinct), batch_size):
-            yield encode(distinct[start : start + batch_size]).float().cpu().numpy()
+            yield half(encode(distinct[start : start + batch_size]))
 
     key = {"what": "text states", "texts": hash_json(distinct), "model": model, "window": len(empty)}
-    states = cached(cache, key, (len(distinct), *empty.shape), compute)
-    return TextStates(states=states, rows=np.array([place[text] for text in texts], np.int64), empty=empty)
+    states = Table(cached(cache, key, (len(distinct), *empty.shape), compute))
+    return TextStates(states, np.array([place[text] for text in texts], np.int64), empty)
 
 
 class Wordings:

@@ -28,8 +28,10 @@ from dataset_builder.pairs.pictures import contents_of, decode, shape_of
 from dataset_builder.pairs.sources import PairRef, Skipped, open_pairs
 from dataset_builder.shards.storage import hash_bytes, hash_json, make_folder, write_json
 from editors.pictures.batches import to_tensor
-from trainer.data.augment import Size, bucket_sizes, look, names_a_side, nearest_bucket, view
-from trainer.data.examples import cached, encoder_hash
+from trainer.data.ahead import cores, made_ahead
+from trainer.data.augment import Size, View, bucket_sizes, look, names_a_side, nearest_bucket, view
+from trainer.data.examples import encoder_hash
+from trainer.data.tables import Half, Table, cached, half
 from trainer.errors import UnusableData
 
 _CHUNK: Final = 64
@@ -175,7 +177,15 @@ class PairLatents:
         for bucket in range(len(self.buckets)):
             members = np.flatnonzero(self.sizes == bucket)
             self.row[members] = np.arange(len(members))
-        self.cached = None if cache is None else [self._cached(b, cache) for b in range(len(self.buckets))]
+        self.pool = ThreadPoolExecutor(cores(), "decoding")  # decoders let go of the interpreter's lock
+        self.tables: list[Table] | None = None
+        if cache is not None:
+            self.tables = [Table(self._cached(bucket, cache)) for bucket in range(len(self.buckets))]
+
+    def to(self, device: torch.device) -> None:
+        """Bring the cache to a device; see `Table.to`."""
+        for table in self.tables or ():
+            table.to(device)
 
     def shape(self, bucket: int) -> tuple[int, int, int]:
         """Return (C, h, w) of a bucket's latents."""
@@ -183,35 +193,61 @@ class PairLatents:
         height, width = self.buckets[bucket]
         return self.vae.config.latent_channels, height // factor, width // factor
 
-    def of(self, indices: NDArray[np.int64], crops: NDArray[np.int64], flipped: NDArray[np.bool_]) -> Tensor:
-        """Return (B, 3, C, h, w): mode of the original, mean and deviation of the edited picture, unscaled.
+    def pick(
+        self, indices: NDArray[np.int64], crops: NDArray[np.int64], flipped: NDArray[np.bool_]
+    ) -> Tensor:
+        """Take out samples, ahead of the step and in any thread: what `read` makes latents of.
 
         Args:
             indices: Samples of one bucket, (B,).
             crops: Which crop of each, (B,).
             flipped: Whether mirrored, (B,); only where `may_flip`.
         """
-        if self.cached is None:
-            looks = zip(indices, crops, flipped, strict=True)
-            return torch.stack([self._encode(int(i), int(crop), bool(flip)) for i, crop, flip in looks])
-        held = self.cached[int(self.sizes[indices[0]])]
-        return torch.from_numpy(held[self.row[indices], crops + self.crops * flipped])
+        if self.tables is None:
+            return torch.from_numpy(np.stack(list(self._looks(indices, crops, flipped))))
+        table = self.tables[int(self.sizes[indices[0]])]
+        return table.pick(self.row[indices] * self.views + crops + self.crops * flipped)
+
+    def read(self, picked: Tensor, bucket: int) -> Tensor:
+        """Return unscaled latents, (B, 3, C, h, w): the original's mode, the edited's mean and deviation."""
+        if self.tables is None:
+            encoded = np.stack([self._encoded(pictures.numpy()) for pictures in picked])
+            return torch.from_numpy(encoded).to(self.vae.device).float()
+        return self.tables[bucket].read(picked)
+
+    def of(self, indices: NDArray[np.int64], crops: NDArray[np.int64], flipped: NDArray[np.bool_]) -> Tensor:
+        """Return the latents of samples of one bucket; see `pick` and `read`."""
+        return self.read(self.pick(indices, crops, flipped), int(self.sizes[indices[0]]))
 
     def pixels(self, index: int, crop: int = 0, *, flipped: bool = False) -> NDArray[np.uint8]:
         """Return both pictures of a pair through one view, uint8 (2, H, W, 3)."""
-        ref, size = self.pairs.refs[index], self.buckets[int(self.sizes[index])]
-        seen = view(self.seed, index, crop, flipped=flipped)
-        return np.stack([look(decode(stored.read()), size, seen) for stored in (ref.original, ref.edited)])
+        looks = self._looks(np.array([index]), np.array([crop]), np.array([flipped]))
+        return next(iter(looks))
+
+    def _looks(
+        self, indices: NDArray[np.int64], crops: NDArray[np.int64], flipped: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Return both pictures of pairs through a view each, uint8 (2, H, W, 3), decoded by all cores.
+
+        Files are read by one thread, in order: some forms keep what lies beside what was read last.
+        """
+        contents, sizes, views = [], [], []
+        for index, crop, flip in zip(indices.tolist(), crops.tolist(), flipped.tolist(), strict=True):
+            ref = self.pairs.refs[index]
+            contents.append((ref.original.read(), ref.edited.read()))
+            sizes.append(self.buckets[int(self.sizes[index])])
+            views.append(view(self.seed, index, crop, flipped=flip))
+        return self.pool.map(_seen, contents, sizes, views)
 
     @torch.no_grad()
-    def _encode(self, index: int, crop: int, flipped: bool) -> Tensor:
+    def _encoded(self, pictures: NDArray[np.uint8]) -> Half:
         """Encode one pair alone: what else is in a batch may change the last bits of a result."""
-        pixels = to_tensor(self.pixels(index, crop, flipped=flipped)).to(self.vae.device)
+        pixels = to_tensor(pictures).to(self.vae.device)
         with torch.autocast(self.vae.device.type, enabled=False):
             posterior = self.vae.encode(pixels).latent_dist
-        return torch.stack([posterior.mean[0], posterior.mean[1], posterior.std[1]]).float().cpu()
+        return half(torch.stack([posterior.mean[0], posterior.mean[1], posterior.std[1]]))
 
-    def _cached(self, bucket: int, cache: Path) -> NDArray[np.float32]:
+    def _cached(self, bucket: int, cache: Path) -> Half:
         members = np.flatnonzero(self.sizes == bucket)
         key = {
             "what": "views of pairs",
@@ -223,16 +259,23 @@ class PairLatents:
             "flips": hash_bytes(self.may_flip.tobytes()),
             "encoder": encoder_hash(self.vae),
         }
+        crops = np.tile(np.arange(self.crops), self.views // self.crops)
+        mirrored = np.repeat(np.arange(self.views // self.crops), self.crops) > 0
 
-        def compute() -> Iterator[NDArray[np.float32]]:
-            for index in map(int, members):
-                looks = [self._encode(index, crop, False) for crop in range(self.crops)]
-                if self.views > self.crops:  # what is never asked for keeps its place, and costs nothing
-                    looks += (
-                        [self._encode(index, crop, True) for crop in range(self.crops)]
-                        if self.may_flip[index]
-                        else looks
-                    )
-                yield torch.stack(looks)[None].numpy()
+        def looks(index: int) -> list[NDArray[np.uint8]]:
+            # What is never asked for keeps its place, unmirrored, and costs nothing.
+            wanted = self.views if self.may_flip[index] else self.crops
+            rows = np.full(wanted, index)
+            return list(self._looks(rows, crops[:wanted], mirrored[:wanted]))
 
-        return cached(cache, key, (len(members), self.views, 3, *self.shape(bucket)), compute)
+        def compute() -> Iterator[Half]:
+            for seen in made_ahead(looks, map(int, members), depth=_CHUNK):
+                encoded = np.stack([self._encoded(pictures) for pictures in seen])
+                yield np.tile(encoded, (self.views // len(encoded), 1, 1, 1, 1))
+
+        return cached(cache, key, (len(members) * self.views, 3, *self.shape(bucket)), compute)
+
+
+def _seen(contents: tuple[bytes, bytes], size: Size, seen: View) -> NDArray[np.uint8]:
+    """Decode both pictures of a pair and return what a view shows of them."""
+    return np.stack([look(decode(content), size, seen) for content in contents])

@@ -7,7 +7,6 @@ first step and written down, so that a run goes on as it began.
 from __future__ import annotations
 
 import json
-import time
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
+from editors.model.arithmetic import fastest_on_cpu, slowness
 from trainer.config import TrainConfig
 from trainer.errors import InvalidConfig
 from trainer.runs.folder import is_begun
@@ -24,6 +24,9 @@ from trainer.runs.launch import process_state
 MAX_EXPLICIT_TOKENS = 256
 """On a CPU, up to as many places attention is faster written out than fused: the fused kernel's way back
 works in tiles that so few do not fill. `scripts/benchmark_train.py` measures both."""
+
+_USUAL = (320, 32)
+"""Channels and places on a side that bf16 is measured at: of Stable Diffusion, 256 pixels."""
 
 Config = TypeVar("Config", bound=TrainConfig)
 
@@ -43,9 +46,11 @@ def resolved(config: Config) -> Config:
                 chosen = json.loads((config.out / "config.json").read_text())["config"]["mixed_precision"]
         return replace(config, mixed_precision=chosen)
     if config.mixed_precision == "bf16" and not computes_bf16(device):
+        speed = ""
+        if device.type == "cpu":
+            speed = f", and computes in it at {1 / slowness('bfloat16'):.2g} times the speed of float32"
         warnings.warn(
-            f"mixed_precision: this {device.type} has no bf16 arithmetic of its own, and multiplies matrices "
-            f"in bf16 at {_bf16_speed(device):.2g} times the speed of float32; take no or auto.",
+            f"mixed_precision: this {device.type} has no bf16 arithmetic that pays{speed}; take no or auto.",
             stacklevel=2,
         )
     return config
@@ -58,27 +63,10 @@ def autocast(config: TrainConfig, device: torch.device) -> Any:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Say whether a device multiplies bf16 numbers itself, rather than turning them into float32 first."""
+    """Say whether a device computes in bf16 itself, and faster, rather than turning it into float32 first."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in asked)
-
-
-def _bf16_speed(device: torch.device) -> float:
-    """Return how many products of matrices fit in bf16 into the time of one in float32."""
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a = torch.ones(512, 512, device=device, dtype=dtype)
-        timed = []
-        for _ in range(4):
-            began = time.perf_counter()
-            (a @ a).sum().item()
-            timed.append(time.perf_counter() - began)
-        seconds[dtype] = min(timed)
-    return seconds[torch.float32] / seconds[torch.bfloat16]
+    return device.type == "cpu" and fastest_on_cpu(*_USUAL).dtype == torch.bfloat16
 
 
 def attention_processor(device: torch.device, tokens: int) -> Any:

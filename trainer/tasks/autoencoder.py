@@ -24,14 +24,15 @@ from torch import Tensor, nn
 from editors.errors import told_as
 from editors.files import replacing_folder
 from editors.model.loading.kinds import find_model
-from editors.pictures.batches import to_tensor
+from editors.pictures.batches import to_pixels, to_tensor
 from trainer.config import AutoencoderConfig
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.data.examples import Examples, read_examples, state_hash
 from trainer.errors import InvalidConfig, UnusableData
 from trainer.export import forget_places
 from trainer.tasks import pca
 from trainer.tasks.grids import Sheet, sheet
+from trainer.tasks.pictured import Pictured
 
 FITTED = 2048
 """Pictures that the principal components, or the scale of learned latents, are measured on."""
@@ -67,26 +68,28 @@ class AutoencoderTask:
         """Remember where the pictures go."""
         self.device = device
 
-    def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
+    def batch(self, indices: NDArray[np.int64], positions: range) -> Pictured:
+        """Take pictures out of the data."""
+        pictures = torch.from_numpy(self.examples.pictures["image"][indices])
+        return Pictured(Rows(self.config.seed, positions, self.device), pictures)
+
+    def loss(self, model: nn.Module, batch: Pictured) -> Tensor:
         """Reconstruct pictures from a sample of their posterior."""
-        pixels = to_tensor(self.examples.pictures["image"][indices]).to(self.device)
-        rows = draws.generators(self.config.seed, positions)
+        rows, pixels = batch.rows, to_pixels(batch.pictures.to(self.device))
         side = pixels.shape[-1] // self.model.factor
-        noise = draws.normal(rows, (self.model.vae.config.latent_channels, side, side)).to(self.device)
+        noise = rows.normal("posterior", (self.model.vae.config.latent_channels, side, side))
         sigma = self._sigma(rows)
-        added = (
-            None if sigma is None else sigma.to(self.device) * draws.normal(rows, noise.shape[1:]).to(noise)
-        )
+        added = None if sigma is None else sigma * rows.normal("error", tuple(noise.shape[1:]))
         decoded, kl = model(pixels, noise, added)
         loss = reconstruction_loss(decoded, pixels, self.config.edge_weight)
         return loss + self.config.kl_weight * kl if self.config.encoder == "learned" else loss
 
-    def _sigma(self, rows: list[torch.Generator]) -> Tensor | None:
+    def _sigma(self, rows: Rows) -> Tensor | None:
         """Draw σ = |N(0, latent_noise²)| a picture for a share of them, 0 for the others, (B, 1, 1, 1)."""
         if self.config.latent_noise == 0:
             return None
-        sigma = draws.normal(rows, (1, 1, 1)).abs() * self.config.latent_noise
-        return sigma * (draws.uniform(rows) < self.config.latent_noise_prob)[:, None, None, None]
+        sigma = rows.normal("sigma", (1, 1, 1)).abs() * self.config.latent_noise
+        return sigma * (rows.uniform("noised") < self.config.latent_noise_prob)[:, None, None, None]
 
     def sample_grid(self) -> Sheet:
         """Draw pictures above their reconstructions."""
@@ -172,17 +175,17 @@ def forgiveness(vae: Any, pictures: NDArray[np.uint8], sigma: float) -> tuple[fl
     """
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     device = next(vae.parameters()).device
-    error, seen, true = 0.0, np.zeros(2), np.zeros(2)
+    squared, seen, true = 0.0, np.zeros(2), np.zeros(2)
     for start in range(0, len(pictures), 32):
         pixels = to_tensor(pictures[start : start + 32]).to(device)
         latents = vae.encode(pixels).latent_dist.mode()
-        rows = draws.generators(0, range(start, start + len(pixels)))
-        decoded = vae.decode(latents + sigma * draws.normal(rows, latents.shape[1:]).to(latents)).sample
+        error = Rows(0, range(start, start + len(pixels)), device).normal("error", tuple(latents.shape[1:]))
+        decoded = vae.decode(latents + sigma * error).sample
         decoded = decoded.clamp(-1, 1)
-        error += float((decoded - pixels).square().mean()) * len(pixels) / len(pictures)
+        squared += float((decoded - pixels).square().mean()) * len(pixels) / len(pictures)
         seen += _differences(decoded, factor)
         true += _differences(pixels, factor)
-    psnr = 10 * np.log10(4 / max(error, 1e-10))  # the range is 2 wide
+    psnr = 10 * np.log10(4 / max(squared, 1e-10))  # the range is 2 wide
     return float(psnr), float(seen[0] / seen[1] * true[1] / true[0])
 
 

@@ -22,7 +22,7 @@ from editors.diffusion import Predict, denoise
 from editors.diffusion import noise as shared_noise
 from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.runs.arithmetic import attention_processor
 
 MAX_SAMPLE_WEIGHT = 20.0
@@ -155,10 +155,10 @@ class DiffusionTask(ABC):
         self.whole.text_encoder.to(device)
         self.model.set_attn_processor(attention_processor(device, self.most_places))
 
-    def draw(self, rows: list[torch.Generator], shape: tuple[int, ...]) -> Draw:
-        """Draw what noises latents of a shape, (C, h, w), each row from its own generator."""
-        timesteps = draws.timesteps(rows, self.scheduler.config.num_train_timesteps)
-        return Draw(timesteps, draws.normal(rows, shape), draws.normal(rows, shape))
+    def draw(self, rows: Rows, shape: tuple[int, ...]) -> Draw:
+        """Draw what noises latents of a shape, (C, h, w)."""
+        timesteps = rows.timesteps(self.scheduler.config.num_train_timesteps)
+        return Draw(timesteps, rows.normal("noise", shape), rows.normal("posterior", shape))
 
     def denoising_loss(
         self,
@@ -177,19 +177,21 @@ class DiffusionTask(ABC):
             drawn: What `draw` gave.
             latents: Mean and deviation of the posterior, unscaled, (B, C, h, w) each.
             text: States of the prompts, (B, T, D).
-            picture: What stands beside the noised latents, (B, C, h, w), for an edit model.
+            picture: What stands beside the noised latents, (B, C, h, w), for an edit model; all are on
+                the device of training.
             min_snr_gamma: As in `diffusion_loss`.
         """
         mean, std = latents
-        clean = self.whole.scaled(mean + std * drawn.posterior)
-        clean, noise, timesteps, text = (
-            x.to(self.device) for x in (clean, drawn.noise, drawn.timesteps, text)
+        clean, noise, timesteps = (
+            self.whole.scaled(mean + std * drawn.posterior),
+            drawn.noise,
+            drawn.timesteps,
         )
         predicted = replace(self.whole.network, module=model).predict(
             self.scheduler.add_noise(clean, noise, timesteps),
             timesteps,
             Conditioning(states=text),
-            picture=None if picture is None else picture.to(self.device),
+            picture=picture,
         )
         return diffusion_loss(self.scheduler, predicted, clean, noise, timesteps, min_snr_gamma=min_snr_gamma)
 

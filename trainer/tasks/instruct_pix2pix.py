@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from editors.model.diffusion_model import DiffusionModel
 from editors.model.unets import widen
 from editors.pictures.batches import to_tensor
 from trainer.config import InstructPix2PixConfig, read_config
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.data.examples import Wordings, encode_texts, encoder_hash, state_hash
 from trainer.data.pairs import PairLatents, Pairs, read_pairs
 from trainer.errors import CorruptRun, InvalidConfig
@@ -54,6 +54,15 @@ def make_task(config: InstructPix2PixConfig) -> InstructPix2PixTask:
         UnusableData: There are no pairs.
     """
     return InstructPix2PixTask(config)
+
+
+class Told(NamedTuple):
+    """Pairs of one size in a step: their draws, views and instructions; see `PairLatents.pick`."""
+
+    size: int
+    rows: Rows
+    looks: Tensor
+    said: Tensor
 
 
 class InstructPix2PixTask(DiffusionTask):
@@ -114,40 +123,52 @@ class InstructPix2PixTask(DiffusionTask):
         """The number of places, h·w, of the largest latent."""
         return max(math.prod(self.latents.shape(size)[1:]) for size in range(len(self.latents.buckets)))
 
-    def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
+    def to(self, device: torch.device) -> None:
+        """Move the frozen models, and the data where they fit."""
+        super().to(device)
+        self.latents.to(device)
+        self.texts.to(device)
+
+    def batch(self, indices: NDArray[np.int64], positions: range) -> list[Told]:
+        """Take pairs out of the data, those of each size by themselves."""
+        rows, sizes = Rows(self.config.seed, positions), self.groups[indices]
+        return [
+            self._told(int(size), indices[sizes == size], rows.of(np.flatnonzero(sizes == size).tolist()))
+            for size in np.unique(sizes)
+        ]
+
+    def _told(self, size: int, indices: NDArray[np.int64], rows: Rows) -> Told:
+        """Take pairs of one size, each through the view and in the wording that its own numbers draw."""
+        flip, crop, wording = rows.uniform("flip", "crop", "wording").numpy()
+        flipped = (flip < self.config.flip_prob) & self.latents.may_flip[indices]
+        crops = (crop * self.config.crops).astype(np.int64)
+        said = self.wordings.choose(indices, wording)
+        looks = self.latents.pick(indices, crops, flipped)
+        return Told(size, rows.to(self.device), looks, self.texts.pick(said))
+
+    def loss(self, model: nn.Module, batch: list[Told]) -> Tensor:
         """Predict from (noised edited latents, original's latents, instruction), some conditions dropped.
 
         Samples of different sizes go through the model one size after another.
         """
-        rows = draws.generators(self.config.seed, positions)
-        sizes = self.groups[indices]
         total = torch.zeros((), device=self.device)
-        for size in np.unique(sizes):
-            chosen = np.flatnonzero(sizes == size)
-            part = self._loss(model, indices[chosen], [rows[place] for place in chosen])
-            total = total + part * (len(chosen) / len(indices))
-        return total
+        for told in batch:
+            total = total + self._loss(model, told) * len(told.rows)
+        return total / sum(len(told.rows) for told in batch)
 
-    def _loss(self, model: nn.Module, indices: NDArray[np.int64], rows: list[torch.Generator]) -> Tensor:
+    def _loss(self, model: nn.Module, told: Told) -> Tensor:
         """Return the loss of samples of one size."""
-        kept = conditioning_dropout(draws.uniform(rows), self.config.conditioning_dropout_prob)
-        drawn = self.draw(rows, self.latents.shape(int(self.groups[indices[0]])))
-        picture, mean, std = self.views(indices, rows).unbind(1)
-        said = self.wordings.choose(indices, draws.uniform(rows).numpy())
+        rows = told.rows
+        kept = conditioning_dropout(rows.uniform("conditions"), self.config.conditioning_dropout_prob)
+        picture, mean, std = self.latents.read(told.looks, told.size).unbind(1)
         return self.denoising_loss(
             model,
-            drawn,
+            self.draw(rows, self.latents.shape(told.size)),
             (mean, std),
-            torch.where(kept.text[:, None, None], self.texts.of(said), self.texts.empty),
+            self.texts.read(told.said, kept.text),
             picture=picture * kept.picture[:, None, None, None],
             min_snr_gamma=self.config.min_snr_gamma,
         )
-
-    def views(self, indices: NDArray[np.int64], rows: list[torch.Generator]) -> Tensor:
-        """Return latents of samples of one size, each through the view that its own generator draws."""
-        flipped = (draws.uniform(rows).numpy() < self.config.flip_prob) & self.latents.may_flip[indices]
-        crops = (draws.uniform(rows).numpy() * self.config.crops).astype(np.int64)
-        return self.latents.of(indices, crops, flipped)
 
     def sample_grid(self) -> Sheet:
         """Draw rows of originals, the model's edits, and the exact targets."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,14 +25,15 @@ from dataset_builder.errors import DatasetError
 from dataset_builder.scenes import Scene
 from dataset_builder.scenes.worlds import world_version
 from dataset_builder.shards.dataset import read_dataset
-from editors.pictures.batches import to_tensor
+from editors.pictures.batches import to_pixels, to_tensor
 from evaluation.judge import Judge, labels, stack_labels, world_hash
 from evaluation.judge_model import JudgeModel, Vocabulary, judge_loss
 from trainer.config import JudgeConfig
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.data.examples import read_examples
 from trainer.errors import UnusableData
 from trainer.tasks.grids import Sheet, sheet
+from trainer.tasks.pictured import Pictured
 
 MAX_NOISE = 0.15
 """Highest standard deviation of the noise on spoilt pictures, whose range is [-1, 1]."""
@@ -45,6 +46,13 @@ def make_task(config: JudgeConfig) -> JudgeTask:
         UnusableData: The data are no scenes of one world as it is drawn now.
     """
     return JudgeTask(config)
+
+
+class Labelled(NamedTuple):
+    """Scenes of a step: the pictures, and what each head should read in them, (B,) each."""
+
+    pictured: Pictured
+    targets: Mapping[str, Tensor]
 
 
 class JudgeTask:
@@ -77,19 +85,23 @@ class JudgeTask:
         """Remember where the pictures go."""
         self.device = device
 
-    def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
+    def batch(self, indices: NDArray[np.int64], positions: range) -> Labelled:
+        """Take pictures and what they show out of the data."""
+        rows = Rows(self.config.seed, positions, self.device)
+        targets = {head: labels[indices] for head, labels in self.labels.items()}
+        return Labelled(Pictured(rows, torch.from_numpy(self.pictures[indices])), targets)
+
+    def loss(self, model: nn.Module, batch: Labelled) -> Tensor:
         """Read pictures, some mirrored, blurred or noised."""
-        pixels = to_tensor(self.pictures[indices])
-        pixels = augment(pixels, draws.generators(self.config.seed, positions), self.config.spoilt_prob)
-        targets = {head: rows[indices].to(self.device) for head, rows in self.labels.items()}
-        return judge_loss(model(pixels.to(self.device)), targets)
+        rows, pictures = batch.pictured
+        pixels = augment(to_pixels(pictures.to(self.device)), rows, self.config.spoilt_prob)
+        targets = {head: labels.to(self.device) for head, labels in batch.targets.items()}
+        return judge_loss(model(pixels), targets)
 
     def sample_grid(self) -> Sheet:
         """Draw pictures as the judge sees them in training."""
         pixels = to_tensor(self.pictures[:32])
-        seen = augment(
-            pixels, draws.generators(self.config.seed, range(len(pixels))), self.config.spoilt_prob
-        )
+        seen = augment(pixels, Rows(self.config.seed, range(len(pixels))), self.config.spoilt_prob)
         return sheet([(row / 2 + 0.5).clamp(0, 1) for row in seen.split(8) if len(row) == min(8, len(seen))])
 
     def export(self, folder: Path, card: dict[str, Any]) -> None:
@@ -106,29 +118,28 @@ class JudgeTask:
         Judge(copy.deepcopy(self.model).cpu(), facts).save(folder)
 
 
-def augment(pixels: Tensor, rows: list[torch.Generator], spoilt_prob: float) -> Tensor:
+def augment(pixels: Tensor, rows: Rows, spoilt_prob: float) -> Tensor:
     """Mirror half of the pictures, blur some, put noise on some.
 
     Args:
         pixels: (B, 3, H, W) in [-1, 1].
-        rows: One generator a picture.
+        rows: The numbers of each picture.
         spoilt_prob: Share of the blurred, and of the noised.
 
     Returns:
         (B, 3, H, W); noise leaves [-1, 1].
     """
-    mirrored, blurred, noised = (draws.uniform(rows) for _ in range(3))
-    strength = draws.uniform(rows)  # (B,)
-    pixels = torch.where((mirrored < 0.5)[:, None, None, None], pixels.flip(-1), pixels)
-    share = torch.where(blurred < spoilt_prob, strength, 0)[:, None, None, None]
-    pixels = pixels + share * (_soft(pixels) - pixels)
-    deviation = torch.where(noised < spoilt_prob, draws.uniform(rows) * MAX_NOISE, 0)
-    return pixels + deviation[:, None, None, None] * draws.normal(rows, tuple(pixels.shape[1:]))
+    mirrored = rows.uniform("mirrored") < 0.5
+    pixels = torch.where(mirrored[:, None, None, None], pixels.flip(-1), pixels)
+    share = torch.where(rows.uniform("blurred") < spoilt_prob, rows.uniform("softness"), 0)  # (B,)
+    pixels = pixels + share[:, None, None, None] * (_soft(pixels) - pixels)
+    deviation = torch.where(rows.uniform("noised") < spoilt_prob, rows.uniform("strength") * MAX_NOISE, 0)
+    return pixels + deviation[:, None, None, None] * rows.normal("noise", tuple(pixels.shape[1:]))
 
 
 def _soft(pixels: Tensor) -> Tensor:
     """Blur with the binomial kernel of five, (1, 4, 6, 4, 1) / 16 on both axes: a deviation of one pixel."""
-    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=pixels.device) / 16
     weight = torch.outer(kernel, kernel).expand(3, 1, 5, 5)
     return F.conv2d(F.pad(pixels, (2, 2, 2, 2), mode="replicate"), weight, groups=3)
 

@@ -35,8 +35,11 @@ class Task(Protocol):
     def to(self, device: torch.device) -> None:
         """Move the frozen models and what else `loss` needs."""
 
-    def loss(self, model: nn.Module, indices: Any, positions: range) -> Tensor:
-        """Return the mean loss over some samples; `model` is `self.model` as the accelerator wrapped it."""
+    def batch(self, indices: NDArray[np.int64], positions: range) -> Any:
+        """Take some samples out of the data, on the CPU: called ahead of the step, in another thread."""
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """Return the mean loss over what `batch` took; `model` is `self.model`, wrapped for training."""
 
     def sample_grid(self) -> Sheet:
         """Draw pictures that show what the model can do by now; the same ones each time."""

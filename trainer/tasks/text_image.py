@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,12 +27,14 @@ from dataset_builder.render.clip import PocketTowers
 from dataset_builder.render.scorer_model import TEXT_WIDTH, ScorerModel, contrastive_loss, sentence_embeddings
 from dataset_builder.shards.storage import hash_json
 from editors.model.loading.checkpoints import TEXT_ENCODER, load_text_encoder
-from editors.pictures.batches import to_tensor
+from editors.pictures.batches import to_pixels, to_tensor
 from trainer.config import TextImageConfig
-from trainer.data import draws
-from trainer.data.examples import cached, read_examples, state_hash
+from trainer.data.draws import Rows
+from trainer.data.examples import read_examples, state_hash
+from trainer.data.tables import Half, Table, cached, half
 from trainer.tasks.grids import Sheet, sheet
 from trainer.tasks.judge import without_places
+from trainer.tasks.pictured import Pictured
 
 
 def make_task(config: TextImageConfig) -> TextImageTask:
@@ -42,6 +44,14 @@ def make_task(config: TextImageConfig) -> TextImageTask:
         UnusableData: The folder holds no captioned pictures.
     """
     return TextImageTask(config)
+
+
+class Matched(NamedTuple):
+    """Captioned pictures of a step: which captions, and their embeddings; see `Table.pick`."""
+
+    pictured: Pictured
+    captions: Tensor
+    embeddings: Tensor
 
 
 class TextImageTask:
@@ -57,12 +67,12 @@ class TextImageTask:
         self.captions = np.array([place[text] for text in examples.texts[records.CAPTION]])  # (N,)
         text_hash = state_hash(encoder)
 
-        def compute() -> Iterator[NDArray[np.float32]]:
+        def compute() -> Iterator[Half]:
             for start in range(0, len(distinct), 64):
-                yield sentence_embeddings(tokenizer, encoder, distinct[start : start + 64]).numpy()
+                yield half(sentence_embeddings(tokenizer, encoder, distinct[start : start + 64]))
 
         key = {"what": "sentence embeddings", "texts": hash_json(distinct), "model": text_hash}
-        self.embeddings = cached(config.out / "cache", key, (len(distinct), TEXT_WIDTH), compute)
+        self.embeddings = Table(cached(config.out / "cache", key, (len(distinct), TEXT_WIDTH), compute))
         self.num_samples = len(examples)
         self.fingerprint = {"data": examples.data_hash, "text_encoder": text_hash}
         torch.manual_seed(config.seed)
@@ -72,22 +82,27 @@ class TextImageTask:
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> None:
-        """Remember where the pictures go."""
+        """Remember where the pictures go, and bring the embeddings there where they fit."""
         self.device = device
+        self.embeddings.to(device)
 
-    def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
+    def batch(self, indices: NDArray[np.int64], positions: range) -> Matched:
+        """Take pictures and their captions out of the data."""
+        rows, captions = Rows(self.config.seed, positions, self.device), self.captions[indices]
+        pictured = Pictured(rows, torch.from_numpy(self.pictures[indices]))
+        return Matched(pictured, torch.from_numpy(captions), self.embeddings.pick(captions))
+
+    def loss(self, model: nn.Module, batch: Matched) -> Tensor:
         """Match pictures, some noised, with their captions."""
-        rows = draws.generators(self.config.seed, positions)
-        pixels = noised(to_tensor(self.pictures[indices]), rows, self.config)
-        captions = self.captions[indices]
-        embeddings = torch.from_numpy(self.embeddings[captions])
-        images, texts, scale = model(pixels.to(self.device), embeddings.to(self.device))
-        return contrastive_loss(images, texts, scale, torch.from_numpy(captions).to(self.device))
+        rows, pictures = batch.pictured
+        pixels = noised(to_pixels(pictures.to(self.device)), rows, self.config)
+        images, texts, scale = model(pixels, self.embeddings.read(batch.embeddings))
+        return contrastive_loss(images, texts, scale, batch.captions.to(self.device))
 
     def sample_grid(self) -> Sheet:
         """Draw pictures as the tower sees them in training."""
         pixels = to_tensor(self.pictures[: 8 * min(4, max(1, len(self.pictures) // 8))])
-        seen = noised(pixels, draws.generators(self.config.seed, range(len(pixels))), self.config)
+        seen = noised(pixels, Rows(self.config.seed, range(len(pixels))), self.config)
         return sheet([(row / 2 + 0.5).clamp(0, 1) for row in seen.split(8)])
 
     def export(self, folder: Path, card: dict[str, Any]) -> None:
@@ -101,15 +116,15 @@ class TextImageTask:
         PocketTowers(copy.deepcopy(self.model).cpu(), facts).save(folder)
 
 
-def noised(pixels: Tensor, rows: list[torch.Generator], config: TextImageConfig) -> Tensor:
+def noised(pixels: Tensor, rows: Rows, config: TextImageConfig) -> Tensor:
     """Noise some pictures: √ᾱ·x + √(1 − ᾱ)·ε, ᾱ uniform from `config.min_signal` to 1.
 
     Args:
         pixels: (B, 3, H, W) in [-1, 1].
-        rows: One generator a picture.
+        rows: The numbers of each picture.
         config: Says how many and how strongly.
     """
-    chosen, draw = draws.uniform(rows) < config.noised_prob, draws.uniform(rows)
+    chosen, draw = rows.uniform("noised") < config.noised_prob, rows.uniform("signal")
     signal = torch.where(chosen, config.min_signal + (1 - config.min_signal) * draw, 1)[:, None, None, None]
-    noise = draws.normal(rows, tuple(pixels.shape[1:]))
+    noise = rows.normal("noise", tuple(pixels.shape[1:]))
     return signal.sqrt() * pixels + (1 - signal).sqrt() * noise

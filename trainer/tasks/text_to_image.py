@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from editors.pictures.batches import to_tensor
 from editors.requests.settings import Kind
 from evaluation.sampling import guided
 from trainer.config import TextToImageConfig
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.data.examples import (
     Examples,
     encode_pictures,
@@ -57,6 +57,14 @@ def make_task(config: TextToImageConfig) -> TextToImageTask:
     return TextToImageTask(config)
 
 
+class Captioned(NamedTuple):
+    """Samples of a step: their draws, latents and captions; see `Table.pick`."""
+
+    rows: Rows
+    latents: Tensor
+    text: Tensor
+
+
 class TextToImageTask(DiffusionTask):
     """See `trainer.tasks.task.Task`."""
 
@@ -66,7 +74,7 @@ class TextToImageTask(DiffusionTask):
         super().__init__(begun(config, examples.pictures["image"].shape[1]))
         cache = config.out / "cache"
         vae, text_hash = self.whole.vae, state_hash(self.whole.text_encoder)
-        self.mean, self.std = encode_pictures(vae, examples, "image", cache)
+        self.moments = encode_pictures(vae, examples, "image", cache)
         self.texts = encode_texts(self.whole.encode_prompt, examples.texts["caption"], cache, model=text_hash)
         self.captions = examples.texts["caption"]
         self.num_samples = len(examples)
@@ -87,21 +95,36 @@ class TextToImageTask(DiffusionTask):
     @property
     def most_places(self) -> int:
         """The number of places, h·w, of every latent."""
-        return math.prod(self.mean.shape[-2:])
+        return math.prod(self.shape[-2:])
 
-    def loss(self, model: nn.Module, indices: NDArray[np.int64], positions: range) -> Tensor:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, h, w) of every latent."""
+        return self.moments.array.shape[2:]
+
+    def to(self, device: torch.device) -> None:
+        """Move the frozen models, and the data where they fit."""
+        super().to(device)
+        self.moments.to(device)
+        self.texts.to(device)
+
+    def batch(self, indices: NDArray[np.int64], positions: range) -> Captioned:
+        """Take latents and captions out of the data."""
+        rows = Rows(self.config.seed, positions, self.device)
+        return Captioned(rows, self.moments.pick(indices), self.texts.pick(indices))
+
+    def loss(self, model: nn.Module, batch: Captioned) -> Tensor:
         """Predict from noised latents and their caption, which some samples lose."""
-        rows = draws.generators(self.config.seed, positions)
-        keep = draws.uniform(rows) >= self.config.conditioning_dropout_prob
-        drawn = self.draw(rows, self.mean.shape[1:])
-        latents = (torch.from_numpy(self.mean[indices]), torch.from_numpy(self.std[indices]))
-        text = torch.where(keep[:, None, None], self.texts.of(indices), self.texts.empty)
-        return self.denoising_loss(model, drawn, latents, text)
+        rows = batch.rows
+        mean, std = self.moments.read(batch.latents).unbind(1)
+        keep = rows.uniform("conditions") >= self.config.conditioning_dropout_prob
+        text = self.texts.read(batch.text, keep)
+        return self.denoising_loss(model, self.draw(rows, self.shape), (mean, std), text)
 
     def sample_grid(self) -> Sheet:
         """Draw the pictures of the first captions."""
         captions = list(dict.fromkeys(self.captions))[: GRID_ROWS * GRID_COLUMNS]
-        shape = self.mean.shape[1:]
+        shape = self.shape
         height, width = (side * self.whole.vae_scale_factor for side in shape[-2:])
         scale = self.whole.recommended.guidance_scale
         predict = guided(self.whole, captions, size=(height, width), guidance_scale=scale)

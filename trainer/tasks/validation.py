@@ -22,7 +22,7 @@ from dataset_builder.shards.dataset import read_dataset
 from evaluation.judge import Judge, require_world
 from evaluation.sampling import Sampling, draw
 from evaluation.scenes.readings import agreement, claims_of
-from trainer.data import draws
+from trainer.data.draws import Rows
 from trainer.tasks.diffusion import diffusion_loss
 
 MAX_SAMPLES: Final = 512
@@ -61,8 +61,7 @@ def fixed_loss(
         latents = clean(places)
         for timestep in timesteps:
             positions = [int(place) * last + timestep for place in places]
-            rows = [row for p in positions for row in draws.generators(_SEED, range(p, p + 1))]
-            noise = draws.normal(rows, tuple(latents.shape[1:])).to(latents.device)
+            noise = Rows(_SEED, positions, latents.device).normal("noise", tuple(latents.shape[1:]))
             chosen = torch.full((len(places),), timestep, device=latents.device)
             predicted = predict(places, scheduler.add_noise(latents, noise, chosen), chosen)
             loss = diffusion_loss(scheduler, predicted, latents, noise, chosen)
