@@ -75,5 +75,5 @@ def require_forecastable(scheduler: Any) -> None:
         raise InvalidEdit(
             "forecast",
             f"{type(scheduler).__name__} does not say how noisy its steps are, so none can be forecast; "
-            'leave it out, or load the model with scheduler="ddim".',
+            'give 1, or load the model with scheduler="ddim".',
         )

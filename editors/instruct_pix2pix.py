@@ -27,8 +27,10 @@ from editors.guidance import Dual, Guidance
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
-from editors.model.photo import Photo, encode
+from editors.model.photo import Photo
+from editors.model.photo_memory import PhotoMemory
 from editors.model.suggest import Suggestions
+from editors.pictures.batches import to_array
 from editors.pictures.images import composite, read_mask
 from editors.relevance import Reach, Relevance, Watched
 from editors.requests import taught
@@ -54,7 +56,7 @@ class _Job:
         """Key of jobs that may share a batch of the network."""
         asked = self.settings
         scales = (asked.guidance_scale, asked.image_guidance_scale)
-        return (self.photo.size, asked.num_inference_steps, *scales, self.edit.forecast)
+        return (self.photo.size, asked.num_inference_steps, *scales, asked.forecast)
 
     @property
     def source(self) -> Hashable:
@@ -76,6 +78,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         """
         super().__init__(model)
         self._suggestions = Suggestions(model.text, model.phrases)
+        self._photos = PhotoMemory(model)
 
     @classmethod
     def from_pretrained(
@@ -128,7 +131,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         edit, model = resolved.edit, self.model
         model.require_readable("edit_prompt", edit.edit_prompt)
         model.num_calls(resolved.settings.num_inference_steps)
-        if edit.forecast is not None:
+        if resolved.settings.forecast > 1:
             require_forecastable(model.scheduler)
         photo = Photo.read(edit.original_image, model, resolution=edit.resolution)
         return _Job(
@@ -146,10 +149,10 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         began = time.perf_counter()
         model, settings = self.model, jobs[0].settings
         with failures_explained():
-            image_latents = encode([job.photo for job in jobs], model)
+            image_latents = self._photos.latents([job.photo for job in jobs])
             relevance = Relevance() if any(job.edit.only is not None for job in jobs) else None
             prompts = [job.edit.edit_prompt for job in jobs]
-            predict = guided(model, prompts, image_latents, settings, relevance, self._forecast(jobs[0]))
+            predict = guided(model, prompts, image_latents, settings, relevance, self._forecast(settings))
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
@@ -185,13 +188,12 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             for job, (image, reach) in zip(jobs, finished, strict=True)
         ]
 
-    def _forecast(self, job: _Job) -> Forecast | None:
-        """Return what stands in for the network at some steps of a batch, if that is asked for."""
-        window = job.edit.forecast
-        if window is None:
+    def _forecast(self, settings: Settings) -> Forecast | None:
+        """Return what stands in for the network at some steps of a batch, if there are any."""
+        if settings.forecast == 1:
             return None
-        num_calls = self.model.num_calls(job.settings.num_inference_steps)
-        return Forecast(self.model.scheduler, computed_steps(num_calls, window))
+        num_calls = self.model.num_calls(settings.num_inference_steps)
+        return Forecast(self.model.scheduler, computed_steps(num_calls, settings.forecast))
 
     def _notes(self, job: _Job, edited: Image.Image, reach: Reach | None) -> tuple[str, ...]:
         """Return what people should know of an edit."""
@@ -219,9 +221,9 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
 
         def before() -> NDArray[np.float32]:
             # What the VAE itself loses is no part of the edit: the change is measured from its round trip.
-            return _as_pixels(self.model.decode_unscaled(image_latents[None])[0])
+            return self._photos.redrawn(job.photo, image_latents)
 
-        result = job.photo.brought_back(_as_pixels(edited), job.edit.full_size, before=before)
+        result = job.photo.brought_back(to_array(edited), job.edit.full_size, before=before)
         original, only = job.photo.picture.with_alpha(), job.edit.only
         if only is not None and relevance is not None:
             reach = Reach(relevance=relevance, original=original, everywhere=result, mask=job.mask)
@@ -260,8 +262,3 @@ def guided(
     if "full" in guidance.conditions:
         rows_of["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
     return GuidedNetwork(model.network, guidance, rows_of, forecast)
-
-
-def _as_pixels(image: Tensor) -> NDArray[np.float32]:
-    """Turn (3, h, w) into (h, w, 3) on the CPU."""
-    return image.permute(1, 2, 0).float().cpu().numpy()

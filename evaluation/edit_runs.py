@@ -74,7 +74,7 @@ def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
     """Return the scales, steps and seed that a job's edits have with an editor."""
     resolved = resolve(_nothing(job), editor).edit
     settings = {name: getattr(resolved, name) for name in _SETTINGS}
-    return settings if job.forecast is None else {**settings, "forecast": job.forecast}
+    return settings if resolved.forecast == 1 else {**settings, "forecast": resolved.forecast}
 
 
 def _nothing(job: Asking) -> InstructionEdit:

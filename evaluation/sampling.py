@@ -28,7 +28,7 @@ from editors.guidance import Plain
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
-from editors.pictures.batches import to_tensor, to_uint8
+from editors.pictures.batches import to_array, to_tensor, to_uint8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +164,7 @@ def through_autoencoder(model: DiffusionModel, picture: NDArray[np.uint8]) -> ND
     photo = Photo.read(Image.fromarray(picture), model)
     if photo.pixels.shape == picture.shape:
         return round_trip(model, picture[None])[0]
-    pixels = model.decode_unscaled(encode([photo], model))[0].permute(1, 2, 0).cpu().numpy()
+    pixels = to_array(model.decode_unscaled(encode([photo], model))[0])
     return np.array(photo.brought_back(pixels, "resize", before=lambda: photo.pixels))
 
 

@@ -131,9 +131,7 @@ def ways_of(pipe: Any, picture: Image.Image, scales: tuple[float, float], steps:
     fast = InstructPix2PixEditor.from_pipeline(copy.deepcopy(pipe))
     placed(fast.model, plain.model.device, "auto")
 
-    def ours(
-        editor: InstructPix2PixEditor, forecast: int | None = None
-    ) -> Callable[[], tuple[Image.Image, int]]:
+    def ours(editor: InstructPix2PixEditor, forecast: int = 1) -> Callable[[], tuple[Image.Image, int]]:
         asked = replace(edit, forecast=forecast)
 
         def run() -> tuple[Image.Image, int]:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {
@@ -183,6 +184,39 @@ def test_light_doors_import_nothing_heavy(statement):
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stderr.splitlines()[-1]))
     assert loaded & {"torch", "diffusers", "transformers", "gradio", "numpy", "scipy", "datasets"} == set()
+
+
+def test_an_edit_imports_what_it_needs_and_collects_nothing_meanwhile(tmp_path):
+    """What an edit with pocket holds at its end: of the families of models, its text encoder's alone."""
+    Image.new("RGB", (32, 32), "teal").save(tmp_path / "photo.png")
+    arguments = ["edit", str(tmp_path / "photo.png"), "make it night", "--num-inference-steps", "1"]
+    arguments += ["--out", str(tmp_path / "night.png")]
+    probe = f"""
+import gc, json, sys
+from ui.cli import main
+there = []  # modules at each collection
+gc.callbacks.append(lambda *_: there.append(len(sys.modules)) if "torch" in sys.modules else None)
+assert main({arguments!r}) == 0 and gc.isenabled()
+print(json.dumps([sorted(sys.modules), there]), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules, at_collections = json.loads(done.stderr.splitlines()[-1])
+    packages = {name.partition(".")[0] for name in modules}
+    assert not packages & {
+        "gradio",
+        "pandas",
+        "openai",
+        "datasets",
+        "uvicorn",
+        "fastapi",
+        "matplotlib",
+        "mcp",
+    }
+    assert not packages & {"evaluation", "skimage", "sklearn", "webdataset", "tensorboard", "onnx"}
+    families = ("diffusers.pipelines.", "transformers.models.clip.")
+    assert not [name for name in modules if name.startswith(families)]
+    assert len([name for name in modules if name.split(".")[0] in FLOORS]) < 150
+    assert len([count for count in at_collections if count < 0.9 * len(modules)]) < 10  # else hundreds
 
 
 def test_every_package_is_typed():

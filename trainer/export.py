@@ -65,6 +65,8 @@ def _recommend(index: Path, model: DiffusionModel) -> None:
     names = ("guidance_scale", *(("image_guidance_scale",) if model.kind == "edit" else ()))
     used = {name: getattr(model.recommended, name) for name in names}
     own = {**used, **model.recommends.get(model.kind, {})}
+    # What forecasts cost was measured for other weights; and diffusers' pipelines compute every step.
+    own.pop("forecast", None)
     facts = json.loads(index.read_text(encoding="utf-8"))
     facts[RECOMMENDED_KEY] = {**model.recommends, model.kind: own}
     index.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

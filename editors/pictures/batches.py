@@ -16,6 +16,12 @@ def to_pixels(pictures: Tensor) -> Tensor:
     return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
+def to_array(image: Tensor) -> NDArray[np.float32]:
+    """Turn a picture as a tensor on any device, (C, H, W), into an array, float32 (H, W, C)."""
+    array: NDArray[np.float32] = image.permute(1, 2, 0).float().cpu().numpy()
+    return array
+
+
 def to_uint8(pixels: Tensor) -> NDArray[np.uint8]:
     """Turn what autoencoders write, (B, 3, H, W) in [0, 1], into pictures, (B, H, W, 3)."""
     levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)

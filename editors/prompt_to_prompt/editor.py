@@ -30,6 +30,7 @@ from editors.model.attention import install
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.photo import Photo
+from editors.pictures.batches import to_array
 from editors.pictures.images import composite, to_image
 from editors.prompt_to_prompt.memory import Memory
 from editors.prompt_to_prompt.plan import Plan
@@ -229,4 +230,4 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         # By itself, so that its company changes no bit.
         (pixels,) = self.model.decode(latents[None])
         require_finite(latents, pixels)
-        return pixels.permute(1, 2, 0).cpu().numpy()
+        return to_array(pixels)

@@ -82,7 +82,8 @@ class InstructionEdit(Request):
             where it acts most; the rest stays pixel for pixel. 0.5 suits changes of one thing; None does not
             ask.
         forecast: Of how many steps one is computed, 1 to 4, but for the first four and the last tenth, all
-            of which are; the others are forecast. None computes all.
+            of which are; the others are forecast. None computes all, unless the model recommends another
+            with as many steps as these.
     """
 
     original_image: PictureSource
@@ -104,6 +105,7 @@ class InstructionEdit(Request):
             ("guidance_scale", rules.scale),
             ("image_guidance_scale", rules.scale),
             ("num_inference_steps", rules.steps),
+            ("forecast", rules.forecast),
         ):
             if getattr(self, name) is not None:
                 rule(name, getattr(self, name))
@@ -115,8 +117,6 @@ class InstructionEdit(Request):
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
         if self.only is not None:
             rules.number("only", self.only, 0, 1)
-        if self.forecast is not None:
-            rules.whole_number("forecast", self.forecast, *rules.FORECAST)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

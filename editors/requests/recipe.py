@@ -143,7 +143,7 @@ def parameters(result: EditResult, *, times: int = 1) -> str:
         settings["Image CFG scale"] = edit.image_guidance_scale
         if edit.only:
             settings["Only"] = edit.only
-        if edit.forecast:
+        if edit.forecast not in (None, 1):
             settings["Forecast"] = edit.forecast
         prompt = edit.edit_prompt
     elif isinstance(edit, OutpaintEdit):
@@ -186,7 +186,10 @@ def _one_of_ours(edit: dict[str, Any]) -> dict[str, Any]:
     """Keep the fields that a request has, of a record whose "edit" names one."""
     kinds = {kind.__name__: kind for kind in get_args(Edit)}
     known = {"edit", *(item.name for item in fields(kinds[edit["edit"]]))}
-    return {name: value for name, value in edit.items() if name in known}
+    kept = {name: value for name, value in edit.items() if name in known}
+    if "forecast" in known and kept.get("forecast") is None:
+        kept["forecast"] = 1  # earlier versions, whose recipes name none, computed every step
+    return kept
 
 
 def _quoted(value: str) -> str:

@@ -50,6 +50,12 @@ def steps(name: str, value: Any) -> int:
     return int(value)
 
 
+def forecast(name: str, value: Any) -> int:
+    """Require a number of steps of which one is computed."""
+    whole_number(name, value, *FORECAST)
+    return int(value)
+
+
 def seed(value: object) -> None:
     """Require a seed, or None for a drawn one."""
     if value is None:

@@ -38,6 +38,7 @@ class Settings:
         image_guidance_scale: s_I; of instruction edits.
         cross_replace_steps: Of prompt edits.
         self_replace_steps: Of prompt edits.
+        forecast: Of instruction edits.
     """
 
     num_inference_steps: int
@@ -45,12 +46,13 @@ class Settings:
     image_guidance_scale: float
     cross_replace_steps: WordWindows
     self_replace_steps: StepWindow
+    forecast: int = 1
 
 
 Recommended = Mapping[str, Mapping[str, Any]]
 """Kind of model -> the fields of `Settings` that suit it; for all models of a family, as its files say it."""
 
-_STABLE_DIFFUSION = {
+_STABLE_DIFFUSION: Mapping[str, Any] = {
     "guidance_scale": 7.5,
     "image_guidance_scale": 1.5,
     "cross_replace_steps": 0.8,
@@ -77,6 +79,7 @@ _RULES: Mapping[str, Mapping[str, Callable[[str, Any], Any]]] = {
         "num_inference_steps": rules.steps,
         "guidance_scale": rules.scale,
         "image_guidance_scale": rules.scale,
+        "forecast": rules.forecast,
     },
 }
 """Kind of model -> what its files may recommend, and the rule each value obeys."""
@@ -111,6 +114,9 @@ def resolve(edit: EditT, model: Recommending) -> ResolvedEdit[EditT]:
     named = {item.name for item in fields(Settings)} & {item.name for item in fields(edit)}
     own = {name: getattr(edit, name) for name in named if getattr(edit, name) is not None}
     settings = replace(model.recommended, **own)
+    if settings.num_inference_steps != model.recommended.num_inference_steps and "forecast" not in own:
+        # How many of the steps a model need not compute was measured with as many as it recommends.
+        settings = replace(settings, forecast=1)
     seed = secrets.randbelow(rules.SEED[1] + 1) if edit.seed is None else int(edit.seed)
     whole = replace(edit, seed=seed, **{name: getattr(settings, name) for name in named})
     return ResolvedEdit(edit=whole, seed=seed, settings=settings)

@@ -54,6 +54,8 @@ class CurveSection:
             "guidance_scale": scale,
             "baselines": job.baselines,
         }
+        if asked.forecast > 1:
+            self.settings["forecast"] = asked.forecast
         if job.baselines:
             self.how = job.sampling(tools.base)
             self.settings |= {"base": tools.hash_of("base"), "base_guidance_scale": self.how.guidance_scale}

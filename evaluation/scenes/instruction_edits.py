@@ -54,6 +54,8 @@ class EditSection:
         }
         for name in ("guidance_scale", "image_guidance_scale"):
             self.settings[name] = getattr(asked, name)
+        if asked.forecast > 1:
+            self.settings["forecast"] = asked.forecast
         if job.baselines:
             self.how = job.sampling(tools.base)
             self.settings |= {

@@ -44,6 +44,7 @@ class ScenesJob:
         image_guidance_scale: Of the edit model, as in `InstructionEdit`.
         base_guidance_scale: Of the base model; None takes what it recommends.
         num_inference_steps: Denoising steps of every picture; None takes what each model recommends.
+        forecast: Of the edit model, as in `InstructionEdit`.
         scheduler: Another than the models' own: ddim, pndm, dpm++2m, euler or euler-a.
         recipe: Of Prompt-to-Prompt, as in `PromptEdit`.
         cross_replace_steps: Of Prompt-to-Prompt: a share of the steps; None takes what the base recommends.
@@ -73,6 +74,7 @@ class ScenesJob:
     image_guidance_scale: float | None = None
     base_guidance_scale: float | None = None
     num_inference_steps: int | None = None
+    forecast: int | None = None
     scheduler: str | None = None
     recipe: Literal["paper", "instruct_pix2pix"] = "paper"
     cross_replace_steps: float | None = None
@@ -136,6 +138,7 @@ class ScenesJob:
             original_image=picture,
             edit_prompt=edit_prompt,
             num_inference_steps=self.num_inference_steps,
+            forecast=self.forecast,
             seed=self.seed_of(number),
             **{**own, **options},
         )

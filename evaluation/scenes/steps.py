@@ -1,4 +1,4 @@
-"""How few denoising steps, with which scheduler, do as well as many?
+"""How few evaluations of the network, by which scheduler and with which forecast, do as well as many?
 
 Every setting draws the same captions and edits from the same noise, so figures can be compared closely.
 
@@ -17,7 +17,9 @@ from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, require_own, write_atomically, write_json
 from editors.files import user_path
+from editors.forecast import computed_steps
 from editors.model.schedulers import SCHEDULERS
+from editors.requests.rules import FORECAST
 from evaluation.benchmark import Measured
 from evaluation.report import Grid
 from evaluation.scenes import instruction_edits as instruct
@@ -54,6 +56,8 @@ class StepsJob:
         steps: Numbers of steps to compare; the largest is what the others are held against.
         schedulers: Schedulers to compare: ddim, pndm, dpm++2m, euler, euler-a; the first with the most steps
             is what all are held against.
+        forecasts: Windows of forecasts to compare, as in `InstructionEdit`; the smallest is what all are held
+            against. Base and Prompt-to-Prompt know none.
         tolerance: How much worse a figure may be, in points (hundredths).
         world: World of the scenes.
         size: Their side in pixels; None takes the model's own.
@@ -72,6 +76,7 @@ class StepsJob:
     only: tuple[str, ...] = _PARTS
     steps: tuple[int, ...] = (50, 20, 12, 8, 6, 4)
     schedulers: tuple[str, ...] = ("ddim", "dpm++2m", "euler")
+    forecasts: tuple[int, ...] = (1,)
     tolerance: float = 2.0
     world: str = "pocket"
     size: int | None = None
@@ -85,9 +90,10 @@ class StepsJob:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", user_path(self.out))
-        if len(self.steps) < 2:
+        if len(self.steps) * len(self.forecasts) < 2:
             raise InvalidJob(
-                f"steps names {len(self.steps)} numbers, but needs 2 or more to compare; add some."
+                f"steps names {len(self.steps)}, forecasts {len(self.forecasts)} numbers: there is nothing "
+                "to compare; add some."
             )
         for number in self.steps:
             CHECKS.whole_number("steps", number, 1, 1000)
@@ -97,15 +103,22 @@ class StepsJob:
                 f"only names 'curve', but steps are compared on {', '.join(_PARTS)}; leave it out."
             )
         CHECKS.number("tolerance", self.tolerance, 0, 100)
-        for scheduler, number in self.settings():
-            self.at(scheduler, number)
+        for window in self.forecasts:
+            CHECKS.whole_number("forecasts", window, *FORECAST)
+        for setting in self.settings():
+            self.at(*setting)
 
-    def settings(self) -> list[tuple[str, int]]:
-        """Return (scheduler, steps) of every setting, the one all are held against first."""
-        numbers = sorted(set(self.steps), reverse=True)
-        return [(scheduler, number) for number in numbers for scheduler in dict.fromkeys(self.schedulers)]
+    def settings(self) -> list[tuple[str, int, int]]:
+        """Return (scheduler, steps, forecast) of every setting, the one all are held against first."""
+        numbers, windows = sorted(set(self.steps), reverse=True), sorted(set(self.forecasts))
+        return [
+            (scheduler, number, window)
+            for number in numbers
+            for scheduler in dict.fromkeys(self.schedulers)
+            for window in windows
+        ]
 
-    def at(self, scheduler: str, steps: int) -> ScenesJob:
+    def at(self, scheduler: str, steps: int, forecast: int) -> ScenesJob:
         """Return the evaluation of one setting."""
         return ScenesJob(
             out=self.out,
@@ -119,6 +132,7 @@ class StepsJob:
             paraphrase=False,
             seed=self.seed,
             num_inference_steps=steps,
+            forecast=forecast,
             scheduler=scheduler,
             baselines=False,
             judge=self.judge,
@@ -134,13 +148,20 @@ class Setting:
 
     scheduler: str
     steps: int
+    forecast: int
     figures: Mapping[str, float]
     good: bool
 
     @property
     def note(self) -> str:
         """Which setting it is."""
-        return f"{self.scheduler}, {self.steps} steps"
+        forecast = f", forecast {self.forecast}" if self.forecast > 1 else ""
+        return f"{self.scheduler}, {self.steps} steps{forecast}"
+
+    @property
+    def computed(self) -> int:
+        """Steps at which the edit model's network is asked, of a scheduler that asks once a step."""
+        return sum(computed_steps(self.steps, self.forecast))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +172,7 @@ class StepsReport:
         model: Name of the edit model.
         tolerance: In points.
         settings: The one that all are held against first.
-        fewest: The good setting of the fewest steps; of several, the one of the highest mean figure.
+        fewest: The good setting that computes the fewest steps; of several, that of the highest mean figure.
     """
 
     model: str
@@ -178,18 +199,19 @@ def fewest_steps(job: StepsJob, tools: Callable[[ScenesJob], Toolbox] = ScenesTo
         EditorError: See `evaluate_scenes`.
     """
     settings: list[Setting] = []
-    for scheduler, steps in job.settings():
-        at = job.at(scheduler, steps)
+    for scheduler, steps, forecast in job.settings():
+        at = job.at(scheduler, steps, forecast)
         report, _ = yield from sections_measured(at, tools(at))
         figures = key_figures(report)
         first = settings[0].figures if settings else figures
         # Shares are sums of whole pictures: a hair of rounding must not cost a setting its place.
         good = all(figures[name] >= first[name] - job.tolerance / 100 - 1e-9 for name in figures)
-        settings.append(Setting(scheduler=scheduler, steps=steps, figures=figures, good=good))
+        setting = Setting(scheduler=scheduler, steps=steps, forecast=forecast, figures=figures, good=good)
+        settings.append(setting)
         yield settings[-1]
     fewest = min(
         (setting for setting in settings if setting.good),
-        key=lambda setting: (setting.steps, -sum(setting.figures.values())),
+        key=lambda setting: (setting.computed, -sum(setting.figures.values())),
     )
     found = StepsReport(model=job.model, tolerance=job.tolerance, settings=tuple(settings), fewest=fewest)
     require_own(job.out, "steps.md", "steps.json")
@@ -216,20 +238,20 @@ def steps_grid(report: StepsReport) -> Grid:
     names = tuple(report.settings[0].figures)
     rows = tuple(
         (
-            f"{setting.scheduler}, {setting.steps} steps",
+            setting.note,
+            f"{setting.computed}",
             *(f"{100 * setting.figures[name]:.0f} %" for name in names),
             "yes" if setting.good else "no",
         )
         for setting in report.settings
     )
-    headings = (*names, f"within {report.tolerance:g} points")
+    headings = ("computed", *names, f"within {report.tolerance:g} points")
     return Grid(title="Key figures by scheduler and steps", first="setting", headings=headings, rows=rows)
 
 
 def verdict(report: StepsReport) -> str:
     """Say which setting it is."""
-    first, fewest = report.settings[0], report.fewest
     return (
-        f"Fewest steps with every figure within {report.tolerance:g} points of {first.scheduler} with "
-        f"{first.steps}: {fewest.scheduler} with {fewest.steps}."
+        f"Fewest computed steps with every figure within {report.tolerance:g} points of "
+        f"{report.settings[0].note}: {report.fewest.note}."
     )

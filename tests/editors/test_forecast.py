@@ -1,5 +1,6 @@
 """Forecast steps: none changes nothing, what moves evenly is foretold exactly, and rows are counted."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from diffusers import DDIMScheduler
 
 from editors import InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.forecast import STOP, WARM_UP, Forecast, computed_steps, require_forecastable
+from editors.requests.settings import checked
 from evaluation.figures import psnr
 from tests import tiny
 
@@ -77,20 +79,30 @@ def test_edits_of_one_window_share_a_batch_and_are_each_as_alone():
         assert np.abs(alone - np.asarray(result.edited_image)).max() <= 1
 
 
-def test_pocket_with_a_third_of_its_steps_forecast_is_near_itself():
+def test_pocket_forecasts_half_of_its_steps_by_itself_and_is_near_what_it_computes():
     editor = InstructPix2PixEditor.from_pretrained("pocket", device="cpu")
     picture = tiny.photo((128, 128))
+    assert editor.recommended.forecast == 4
     for words in ("make it night", "a pencil sketch"):
         asked = InstructionEdit(original_image=picture, edit_prompt=words, seed=7)
-        full, fast = (
-            editor.edit(one) for one in (asked, InstructionEdit(**{**_fields(asked), "forecast": 3}))
-        )
-        assert fast.num_unet_rows < 0.6 * full.num_unet_rows
+        full, fast = (editor.edit(one) for one in (replace(asked, forecast=1), asked))
+        assert isinstance(fast.edit, InstructionEdit) and fast.edit.forecast == 4
+        assert fast.num_unet_rows <= 0.6 * full.num_unet_rows
         assert psnr(np.asarray(full.edited_image), np.asarray(fast.edited_image)) >= 35
 
 
-def _fields(request: InstructionEdit) -> dict[str, Any]:
-    return {name: getattr(request, name) for name in InstructionEdit.__dataclass_fields__}
+def test_a_model_may_recommend_a_forecast_that_a_request_can_refuse():
+    plain = InstructPix2PixEditor.from_pipeline(tiny.pipeline()).model
+    recommends = checked({"edit": {"forecast": 3, "num_inference_steps": 12}})
+    editor = InstructPix2PixEditor(replace(plain, recommends=recommends))
+    own, all_computed = (editor.edit(edit(forecast=window)) for window in (None, 1))
+    assert own.num_unet_rows == 3 * sum(computed_steps(12, 3)) < all_computed.num_unet_rows == 36
+    assert editor.edit(edit(num_inference_steps=None)).num_unet_rows == own.num_unet_rows
+    assert editor.edit(edit(num_inference_steps=11)).num_unet_rows == 33  # it was not measured with these
+    as_without = InstructPix2PixEditor(plain).edit(edit())
+    assert all_computed.edited_image.tobytes() == as_without.edited_image.tobytes()
+    with pytest.raises(ValueError, match="forecast: 5 is not allowed"):
+        checked({"edit": {"forecast": 5}})
 
 
 def test_what_cannot_be_forecast_is_a_sentence():

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,7 +39,18 @@ def test_the_request_can_be_made_again_from_the_file(tmp_path):
     save_png(result(instruction()), tmp_path / "night.png")
     held = json.loads(read_recipe(tmp_path / "night.png").edit)
     again = InstructionEdit.from_json(json.dumps(held), pictures={held["original_image"]: tiny.photo()})
-    assert again == InstructionEdit(original_image=tiny.photo(), edit_prompt="make it night", seed=7)
+    asked = InstructionEdit(original_image=tiny.photo(), edit_prompt="make it night", seed=7)
+    assert again == replace(asked, forecast=1)
+
+
+@pytest.mark.parametrize(("made_with", "again"), [(None, 1), (1, 1), (3, 3)])
+def test_a_recipe_of_before_forecasts_computes_every_step(tmp_path, made_with, again):
+    """Whatever the model recommends by now: the same picture again."""
+    made = result(instruction(forecast=made_with))
+    save_png(made, tmp_path / "night.png")
+    recipe = read_recipe(tmp_path / "night.png")
+    assert json.loads(recipe.edit)["forecast"] == again
+    assert ("Forecast" in recipe.parameters) == (again > 1)
 
 
 def test_the_common_line_parses_as_the_web_interfaces_do(tmp_path):

@@ -27,6 +27,7 @@ from evaluation.judge import Reading, Thing, truth, world_hash
 from evaluation.scenes import (
     ScenesJob,
     ScenesReport,
+    Setting,
     StepsJob,
     StepsReport,
     evaluate_scenes,
@@ -449,12 +450,33 @@ def test_the_fewest_good_steps_are_found(tmp_path: Path, models: dict[str, Any])
         ("euler", 1, False),
     ]
     assert report.fewest == report.settings[2]
-    assert "ddim with 2" in (tmp_path / "steps.md").read_text()
+    assert "ddim, 2 steps" in (tmp_path / "steps.md").read_text()
+
+
+def test_forecasts_are_compared_by_what_they_compute(tmp_path: Path) -> None:
+    job = StepsJob(out=tmp_path, steps=(12,), schedulers=("ddim",), forecasts=(4, 1))
+    assert job.settings() == [("ddim", 12, 1), ("ddim", 12, 4)]
+    assert [job.at(*one).forecast for one in job.settings()] == [1, 4]
+    settings = [
+        Setting(scheduler="ddim", steps=12, forecast=window, figures={}, good=True) for window in (1, 4)
+    ]
+    assert [(one.note, one.computed) for one in settings] == [
+        ("ddim, 12 steps", 12),
+        ("ddim, 12 steps, forecast 4", 6),
+    ]
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"steps": (20,)}, {"steps": (0, 4)}, {"schedulers": ("fast",)}, {"only": ("curve",)}, {"tolerance": -1}],
+    [
+        {"steps": (20,)},
+        {"forecasts": ()},
+        {"forecasts": (1, 5)},
+        {"steps": (0, 4)},
+        {"schedulers": ("fast",)},
+        {"only": ("curve",)},
+        {"tolerance": -1},
+    ],
 )
 def test_a_wrong_comparison_of_steps_is_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidJob):

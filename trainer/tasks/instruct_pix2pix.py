@@ -252,6 +252,7 @@ class HeldOutPairs:
                 original_image=Image.fromarray(original),
                 edit_prompt=said,
                 num_inference_steps=STEPS,
+                forecast=1,
                 seed=place,
             )
             for place, ((original, _), said) in enumerate(zip(pictures, self.instructions, strict=False))

@@ -16,6 +16,7 @@ from editors.model.loading.kinds import find_model, is_edit_model
 from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
+from editors.uncollected import uncollected
 from ui.commands.editing import Dtype, Loras, Model, check_choices
 from ui.commands.rewrite import Address, KeyVariable, LanguageModel, rewriter_of
 from ui.errors import InvalidOption, UnusablePlace
@@ -98,21 +99,22 @@ def ui(
     rewrites = rewriter_of(rewriter, rewriter_model, key_variable)
     loras = [Lora.of(one) for one in lora or []]
     editor = _first(model, loras, opener)
-    with without_proxies():
+    with uncollected(), without_proxies():
         from ui.app import build_app, serve  # gradio: not for --help
 
-    page = build_app(
-        editor,
-        model=with_loras(model, loras),
-        opener=opener,
-        models=models,
-        hub=alone,
-        prompt_editor=opener.drawing,
-        prompt_model=prompt_model,
-        data=data,
-        runs=runs,
-        rewriter=None if rewrites is None else rewrites.rewritten,
-    )
+    with uncollected():
+        page = build_app(
+            editor,
+            model=with_loras(model, loras),
+            opener=opener,
+            models=models,
+            hub=alone,
+            prompt_editor=opener.drawing,
+            prompt_model=prompt_model,
+            data=data,
+            runs=runs,
+            rewriter=None if rewrites is None else rewrites.rewritten,
+        )
     is_open = Event()
     with page:
         page.load(is_open.set, queue=False, api_visibility="private")

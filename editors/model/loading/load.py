@@ -18,8 +18,10 @@ from editors.model.loading.layout import explained, parts_of
 from editors.model.loading.loras import weights_of, with_loras
 from editors.requests.lora import Lora
 from editors.requests.settings import Kind
+from editors.uncollected import uncollected
 
 
+@uncollected()
 def load(
     name_or_path: str,
     *,
