@@ -186,6 +186,18 @@ def test_light_doors_import_nothing_heavy(statement):
     assert loaded & {"torch", "diffusers", "transformers", "gradio", "numpy", "scipy", "datasets"} == set()
 
 
+def test_the_page_is_built_before_torch_is_loaded():
+    """Whoever opens it can choose a picture and write meanwhile."""
+    probe = "import json, sys, ui.app; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not set(json.loads(done.stdout.splitlines()[-1])) & {
+        "torch",
+        "diffusers",
+        "transformers",
+        "openai",
+    }
+
+
 def test_an_edit_imports_what_it_needs_and_collects_nothing_meanwhile(tmp_path):
     """What an edit with pocket holds at its end: of the families of models, its text encoder's alone."""
     Image.new("RGB", (32, 32), "teal").save(tmp_path / "photo.png")

@@ -9,7 +9,6 @@ import numpy as np
 from editors import EditFailed, EditResult, InstructionEdit
 from editors.files import reason_of
 from editors.pictures.images import read_mask, read_picture
-from editors.relevance import Reach
 from editors.requests.recipe import read_recipe, save_png
 from editors.requests.rules import reference
 from ui.components.history import Entry, save_small, writing
@@ -57,6 +56,8 @@ def held_to(entry: Entry, only: float) -> EditResult | None:
         relevance = np.load(entry.relevance)
     except OSError as error:
         raise EditFailed(f"The result cannot be read ({reason_of(error)}); make it again.") from None
+    from editors.relevance import Reach  # torch: the page stands before that is loaded
+
     reach = Reach(relevance=relevance, original=original, everywhere=everywhere, mask=mask)
     edit = InstructionEdit(**{**entry.settings, "original_image": original, "mask": entry.mask, "only": only})
     assert edit.seed is not None  # that of the result
