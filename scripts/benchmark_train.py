@@ -125,13 +125,11 @@ def python_side(batch_size: int, rounds: int, side: int = 16) -> dict[str, Any]:
         return numbers, noise
 
     ways = {
-        "prepared from the cache's file": prepared(latents),
+        "prepared from a cache in memory": prepared(latents),
         "prepared where a device holds the cache": prepared(held),
         "draws sent to another device": launched,
         "draws on this core": drawn,
-        "earlier: rows of float32 from the file": lambda positions: torch.from_numpy(
-            whole[schedule.indices(positions)]
-        ),
+        "earlier: rows of float32": lambda positions: torch.from_numpy(whole[schedule.indices(positions)]),
         "earlier: a generator for each sample": generators,
     }
     seconds: dict[str, list[float]] = {}

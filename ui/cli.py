@@ -5,6 +5,8 @@ stderr, no traceback, nothing written), 2 for wrong usage, 130 for Ctrl-C; anyth
 its traceback. `--help` loads no torch.
 """
 
+import atexit
+import gc
 import os
 import sys
 import warnings
@@ -68,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     if not sys.warnoptions:  # or says -W
         warnings.filterwarnings("ignore", module="diffusers|transformers|huggingface_hub")
+    # All that is there goes with the process: to look through it for garbage once more took a second.
+    atexit.register(gc.freeze)
     spell_everything()
     try:
         app(args=argv, prog_name="wordbrush")

@@ -190,6 +190,6 @@ def _purpose(name: str) -> int:
 
 
 def _number(seed: int, purpose: str, count: int) -> int:
-    """Return 63 well-mixed bits: neighbouring seeds and positions must not give related streams."""
+    """Return 63 well-mixed bits: neighbouring seeds and epochs must not give related draws."""
     digest = hashlib.blake2b(f"{seed}/{purpose}/{count}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

@@ -74,7 +74,7 @@ def half(values: Tensor) -> Half:
     rounded: Half = values.half().cpu().numpy()
     if not np.isfinite(rounded).all():
         raise UnusableData(
-            "data: an encoder gives numbers beyond 65504, or none at all, for one of the pictures or texts; "
+            "data: for a picture or text the encoder gives what is no number, or one beyond 65504; "
             "use another autoencoder or text encoder."
         )
     return rounded

@@ -99,10 +99,10 @@ def ui(
     rewrites = rewriter_of(rewriter, rewriter_model, key_variable)
     loras = [Lora.of(one) for one in lora or []]
     editor = _first(model, loras, opener)
-    with uncollected(), without_proxies():
-        from ui.app import build_app, serve  # gradio: not for --help
-
     with uncollected():
+        with without_proxies():
+            from ui.app import build_app, serve  # gradio: not for --help
+
         page = build_app(
             editor,
             model=with_loras(model, loras),
