@@ -16,26 +16,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.build_scenes import SceneJob, sample_seed
+from dataset_builder.build_scenes import sample_seed
 from dataset_builder.scenes import WORLDS, Scene, SceneEdit, render_scene, sample_scene
 from dataset_builder.scenes.chains import opposite_of, sample_chain
 from dataset_builder.scenes.worlds import world_version
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
-from editors.files import user_path
 from editors.requests.rules import NUM_SEEDS
 from editors.requests.words import together
-from evaluation import edit_runs
+from evaluation.asking import request, settings_of
 from evaluation.benchmark import Measured, PictureFolder, Row, measured
 from evaluation.figures import psnr
+from evaluation.jobs import ChainsJob
 from evaluation.report import (
     Column,
     Grid,
@@ -50,8 +48,6 @@ from evaluation.sampling import model_hash, through_autoencoder
 from evaluation.sizes import named, sized
 from evaluation.summary import BenchmarkReport, lines_of
 
-MAX_CHAINS: Final = 10_000
-LONGEST: Final = 50
 IN_A_ROW: Final = "in a row"
 SINGLE: Final = "single"
 AT_ONCE: Final = "at once"
@@ -78,57 +74,6 @@ first picture, as far as the model reads so many words; *gain by it*: against th
 *Unchanged*: the first picture as it was. *Ceiling*: the exact picture once through the autoencoder. *Undone*:
 so many edits of the first picture, each undone by the opposite instruction, against the first picture.
 Brackets: 95 % bootstrap intervals."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChainsJob:
-    """An editor to measure on edits in a row.
-
-    Attributes:
-        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
-        model: Name or path of the editor's model.
-        num: Number of chains.
-        length: Edits in each.
-        world: World of the scenes.
-        size: Their side in pixels; None takes the model's own.
-        seed: Of the scenes, and of the edits: edit k of chain n has seed + length·n + k.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
-    """
-
-    out: Path
-    model: str = "pocket"
-    num: int = 40
-    length: int = 10
-    world: str = "pocket-photos"
-    size: int | None = None
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", user_path(self.out))
-        CHECKS.whole_number("num", self.num, 1, MAX_CHAINS)
-        CHECKS.whole_number("length", self.length, 1, LONGEST)
-        edit_runs.require_askable(self)
-        self.scenes()
-
-    def scenes(self) -> SceneJob:
-        """Return the job whose scenes the chains begin with."""
-        return SceneJob(
-            out=self.out,
-            world=self.world,
-            num=self.num,
-            size=named(self.size),
-            seed=self.seed,
-            split="held_out",
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +133,7 @@ class ChainsBenchmark:
     def __init__(self, job: ChainsJob, editor: InstructPix2PixEditor) -> None:
         self.job, self.editor, self.num_batches = job, editor, job.num
         self.settings: dict[str, Any] = {
-            **edit_runs.settings_of(job, editor),
+            **settings_of(job, editor),
             "model": model_hash(editor.model),
             "world": job.world,
             "world_version": world_version(job.world, pairs=True),
@@ -247,7 +192,7 @@ class ChainsBenchmark:
 
     def _edited(self, chain: Chain, picture: NDArray[np.uint8], words: str, place: int) -> NDArray[np.uint8]:
         number = self.job.length * chain.number + place
-        asked = edit_runs.request(self.job, Image.fromarray(picture), words, number % NUM_SEEDS)
+        asked = request(self.job, Image.fromarray(picture), words, number % NUM_SEEDS)
         return np.array(self.editor.edit(asked).edited_image.convert("RGB"))
 
     def _drawn(self, scene: Scene) -> NDArray[np.uint8]:

@@ -5,80 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder import records
-from editors import InstructionEdit, InstructPix2PixEditor
-from editors.requests.rules import NUM_SEEDS
-from editors.requests.settings import resolve
+from editors import InstructPix2PixEditor
+from evaluation.asking import Asking, request, settings_of
 from evaluation.benchmark import PictureFolder, Row
 from evaluation.sampling import model_hash
 from evaluation.summary import first_of_each
 
 EDITED: Final = "edited"
 Sample: TypeAlias = Mapping[str, Any]
-_SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
-
-
-class Asking(Protocol):
-    """Settings of the edits that are measured; None takes what the model recommends."""
-
-    @property
-    def seed(self) -> int:
-        """Of the edits: sample n is edited with seed + n."""
-
-    @property
-    def guidance_scale(self) -> float | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def image_guidance_scale(self) -> float | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def num_inference_steps(self) -> int | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def forecast(self) -> int | None:
-        """As in `InstructionEdit`."""
-
-
-def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:
-    """Return the edit of sample `number`."""
-    return InstructionEdit(
-        original_image=picture,
-        edit_prompt=edit_prompt,
-        guidance_scale=job.guidance_scale,
-        image_guidance_scale=job.image_guidance_scale,
-        num_inference_steps=job.num_inference_steps,
-        forecast=job.forecast,
-        seed=(job.seed + number) % NUM_SEEDS,
-    )
-
-
-def require_askable(job: Asking) -> None:
-    """Check what a job will ask for: the rules of an edit live in its request.
-
-    Raises:
-        InvalidEdit: A setting is out of range.
-    """
-    _nothing(job)
-
-
-def settings_of(job: Asking, editor: InstructPix2PixEditor) -> dict[str, Any]:
-    """Return the scales, steps and seed that a job's edits have with an editor."""
-    resolved = resolve(_nothing(job), editor).edit
-    settings = {name: getattr(resolved, name) for name in _SETTINGS}
-    return settings if resolved.forecast == 1 else {**settings, "forecast": resolved.forecast}
-
-
-def _nothing(job: Asking) -> InstructionEdit:
-    return request(job, Image.new("RGB", (16, 16)), "check", 0)
 
 
 def first_pictures(

@@ -10,56 +10,25 @@ import itertools
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from dataset_builder import records
 from dataset_builder.build_scenes import SceneJob, build_scenes
-from dataset_builder.errors import InvalidJob, UnreadableDataset
+from dataset_builder.errors import UnreadableDataset
 from dataset_builder.scenes import Scene
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import make_folder, write_json
-from editors.files import user_path
 from evaluation.figures import Interval, interval
+from evaluation.jobs import JudgeJob
 from evaluation.judge import HEADS, Judge, Reading, truth, visible
 from evaluation.report import Grid, share
 
 REPORT_FILE: Final = "judge.json"
 _BATCH: Final = 128
 _CONFUSIONS: Final = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgeJob:
-    """A judge to measure on held-out scenes.
-
-    Attributes:
-        out: Folder for scenes and figures; made if missing.
-        judge: Folder of the judge; None takes the shipped one.
-        data: Folder of scenes; None draws held-out ones of the judge's world into `out/scenes`.
-        num: Number of scenes.
-        seed: Their seed.
-        jobs: Number of processes that draw them; None takes every core.
-    """
-
-    out: Path
-    judge: Path | None = None
-    data: Path | None = None
-    num: int = 2000
-    seed: int = 0
-    jobs: int | None = None
-
-    def __post_init__(self) -> None:
-        for field in ("out", "judge", "data"):
-            value = getattr(self, field)
-            object.__setattr__(self, field, None if value is None else user_path(value))
-        if self.out is None:
-            raise InvalidJob("out is missing; name a folder for scenes and figures.")
-        CHECKS.whole_number("num", self.num, 1, 100_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,25 +11,22 @@ the run; a report says the same for the same scores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.build_scenes import SceneJob, build_scenes
+from dataset_builder.build_scenes import build_scenes
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
-from editors.files import user_path
-from evaluation import edit_runs
 from evaluation.benchmark import Measured, Row, measured
 from evaluation.edit_runs import EDITED, ExactEdits, Sample, first_pictures
 from evaluation.figures import psnr
+from evaluation.jobs import EvalJob
 from evaluation.pair_samples import PairSamples, pair_samples
 from evaluation.report import (
     Column,
@@ -43,10 +40,9 @@ from evaluation.report import (
     table_by_kind,
 )
 from evaluation.sampling import through_autoencoder
-from evaluation.sizes import named, sized
+from evaluation.sizes import sized
 from evaluation.summary import BenchmarkReport, lines_of
 
-MAX_PAIRS: Final = 100_000
 GRID_ROWS_PER_KIND: Final = 2
 UNCHANGED: Final = "unchanged"
 CEILING: Final = "ceiling"
@@ -66,63 +62,6 @@ nearer to the target than the source was (mean squared error). *Unchanged*: the 
 nothing earns. *Ceiling*: the target once through the model's own autoencoder. *Rest kept*: what the model
 made against the source outside the mask of the edit, for edits that have such a rest. PSNR is the mean over
 pictures, 68 dB for equal ones. Brackets: 95 % bootstrap intervals."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EvalJob:
-    """An editor to measure, and on what.
-
-    Attributes:
-        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
-        model: Name or path of the editor's model.
-        data: Folder of pairs, of any form that is trained on; None draws held-out pairs into `out/pairs`.
-        num: Number of pairs.
-        world: World of the pairs to draw, where `data` is None.
-        size: Their side in pixels; None takes the model's own.
-        paraphrase: Word their instructions in ways that were never trained on.
-        seed: Their seed, and that of the edits: pair n is edited with seed + n.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
-    """
-
-    out: Path
-    model: str = "pocket"
-    data: Path | None = None
-    num: int = 300
-    world: str = "pocket-photos"
-    size: int | None = None
-    paraphrase: bool = False
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", user_path(self.out))
-        if self.data is not None:
-            object.__setattr__(self, "data", user_path(self.data))
-        CHECKS.whole_number("num", self.num, 1, MAX_PAIRS)
-        edit_runs.require_askable(self)
-        if self.data is None:
-            self.scene_job()
-
-    def scene_job(self) -> SceneJob:
-        """Return the job that draws the held-out pairs."""
-        return SceneJob(
-            out=self.out / "pairs",
-            world=self.world,
-            num=self.num,
-            size=named(self.size),
-            seed=self.seed,
-            split="held_out",
-            pairs=True,
-            paraphrase=self.paraphrase,
-        )
 
 
 EvalStep: TypeAlias = ShardReport | Measured | BenchmarkReport

@@ -8,75 +8,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder import records
-from dataset_builder.build_scenes import SceneJob, build_scenes
+from dataset_builder.build_scenes import build_scenes
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport, png_bytes
 from dataset_builder.shards.storage import make_folder, write_atomically, write_json
-from editors.files import user_path
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import load
 from editors.requests.rules import NUM_SEEDS
 from evaluation.figures import Interval, interval, psnr
+from evaluation.jobs import PartsJob
 from evaluation.report import GridRow, draw_grid
 from evaluation.sampling import Sampling, draw, round_trip
 from evaluation.sizes import named, sized
 
 _BATCH: Final = 16
-MAX_SCENES: Final = 100_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PartsJob:
-    """A base model to measure on held-out scenes.
-
-    Attributes:
-        out: Folder for scenes, figures and grid; made if missing.
-        model: Name or path of the model.
-        data: Folder of scenes; None draws held-out ones into `out/scenes`.
-        num: Number of scenes.
-        world: World of the scenes to draw, where `data` is None.
-        size: Their side in pixels; None takes the model's own.
-        seed: Their seed, and that of the noise: picture n starts from seed + n.
-        guidance_scale: How strongly the base model follows the captions.
-        num_inference_steps: Its denoising steps.
-        device: Where to compute; None takes the best there is.
-    """
-
-    out: Path
-    model: str = "pocket"
-    data: Path | None = None
-    num: int = 64
-    world: str = "pocket"
-    size: int | None = None
-    seed: int = 0
-    guidance_scale: float = 4.0
-    num_inference_steps: int = 30
-    device: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", user_path(self.out))
-        if self.data is not None:
-            object.__setattr__(self, "data", user_path(self.data))
-        CHECKS.whole_number("num", self.num, 1, MAX_SCENES)
-        CHECKS.whole_number("num_inference_steps", self.num_inference_steps, 1, 1000)
-        if self.data is None:
-            self.scene_job()
-
-    def scene_job(self) -> SceneJob:
-        """Return the job that draws the held-out scenes."""
-        out = self.out / "scenes"
-        return SceneJob(
-            out=out, world=self.world, num=self.num, seed=self.seed, split="held_out", size=named(self.size)
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,8 +11,7 @@ interrupted the run; a report is a pure function of its scores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -20,19 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder import records
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import locked, remove_leftovers, require_own
 from editors import InstructPix2PixEditor
-from editors.files import user_path
 from editors.model.photo import Photo
-from editors.requests.rules import SEED
-from evaluation import edit_runs
 from evaluation.benchmark import Measured, Row, measured
 from evaluation.edit_runs import EDITED, ExactEdits, Sample, first_pictures
 from evaluation.figures import psnr, ssim
-from evaluation.photo_pairs import PhotoPairs
+from evaluation.jobs import PhotosJob
 from evaluation.report import (
     Column,
     Grid,
@@ -47,7 +42,6 @@ from evaluation.report import (
 )
 from evaluation.summary import BenchmarkReport, lines_of
 
-MAX_PHOTOS: Final = 100_000
 UNDONE: Final = "undone"
 SMALL: Final = "small"
 SHOWN: Final = 2
@@ -67,53 +61,6 @@ _LEGEND: Final = """\
 error). *PSNR* and *SSIM*: to the exact target, at full size. *Undone*: of the photograph as it was. *Small*:
 of the target at the size that the model works at, enlarged again: the best there is without the photograph's
 own detail. Brackets: 95 % bootstrap intervals."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PhotosJob:
-    """An editor to measure on photographs.
-
-    Attributes:
-        out: Folder for photographs, results and report; made if missing. Run again with it to go on.
-        photos: A folder of photographs, on which styles are measured; None takes views into panoramas of real
-            places, on which hours and weathers are exact too.
-        model: Name or path of the editor's model.
-        num: Number of photographs.
-        size: Their longer side in pixels.
-        seed: Of the draws, and of the edits: photograph n is edited with seed + n.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
-    """
-
-    out: Path
-    photos: Path | None = None
-    model: str = "pocket"
-    num: int = 300
-    size: int = 512
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", user_path(self.out))
-        if self.photos is not None:
-            object.__setattr__(self, "photos", user_path(self.photos))
-        CHECKS.whole_number("num", self.num, 1, MAX_PHOTOS)
-        CHECKS.whole_number("size", self.size, 64, 512 if self.photos is None else 4096)
-        CHECKS.whole_number("seed", self.seed, *SEED)
-        edit_runs.require_askable(self)
-
-    def pairs(self) -> PhotoPairs:
-        """Return what is measured on."""
-        return PhotoPairs(
-            out=self.out / "photographs", photos=self.photos, num=self.num, size=self.size, seed=self.seed
-        )
 
 
 PhotosStep: TypeAlias = ShardReport | Measured | BenchmarkReport

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,14 +17,13 @@ from torch import Tensor
 from dataset_builder import records, scenes
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.errors import UnreadableDataset
-from dataset_builder.render.clip import POCKET, Scorer
+from dataset_builder.render.clip import Scorer
 from dataset_builder.render.scores import directions
-from dataset_builder.shards.checks import CHECKS
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
 from dataset_builder.shards.shards import ShardReport
 from dataset_builder.shards.storage import make_folder, write_json
-from editors.files import user_path
 from evaluation.figures import Interval, interval
+from evaluation.jobs import ScorerJob
 from evaluation.report import Grid, similarity
 
 REPORT_FILE: Final = "scorer.json"
@@ -35,36 +33,6 @@ BATCH: Final = 64
 """Pairs that are looked at together."""
 _IMAGES: Final = (records.ORIGINAL_IMAGE, records.EDITED_IMAGE)
 _TEXTS: Final = (records.ORIGINAL_PROMPT, records.EDITED_PROMPT)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScorerJob:
-    """A scorer to measure on held-out pairs.
-
-    Attributes:
-        out: Folder for pairs and figures; made if missing.
-        scorer: "pocket", the folder of a trained scorer, or folder or Hub id of a CLIP checkpoint.
-        data: Folder of exact pairs; None draws held-out ones into `out/pairs`.
-        num: Number of pairs.
-        world: World of the pairs to draw, where `data` is None.
-        seed: Their seed.
-        jobs: Number of processes that draw them; None takes every core.
-    """
-
-    out: Path
-    scorer: str = POCKET
-    data: Path | None = None
-    num: int = 640
-    world: str = "pocket-photos"
-    seed: int = 0
-    jobs: int | None = None
-
-    def __post_init__(self) -> None:
-        for field in ("out", "data"):
-            value = getattr(self, field)
-            object.__setattr__(self, field, None if value is None else user_path(value))
-        CHECKS.choice("world", self.world, scenes.WORLDS)
-        CHECKS.whole_number("num", self.num, 2, 100_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

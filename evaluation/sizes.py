@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from dataset_builder.scenes.worlds import WORLDS
-from editors.model.diffusion_model import DiffusionModel
+
+if TYPE_CHECKING:
+    from editors.model.diffusion_model import DiffusionModel
 
 
 class Sized(Protocol):

@@ -36,7 +36,8 @@ from PIL import Image
 from playwright.async_api import Browser, FilePayload, async_playwright
 from playwright.sync_api import Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
 PROMPTS = ("a red elephant in the desert", "a blue elephant in the desert")
 GUIDANCE = "How strongly to follow the words"

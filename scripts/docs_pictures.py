@@ -134,7 +134,8 @@ def page(model: str, view: Image.Image, out: Path) -> None:
 
 
 def _chromium() -> str:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = (shutil.which(name) for name in names)
     return next(path for path in found if path)
 
 

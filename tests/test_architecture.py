@@ -179,11 +179,30 @@ def test_every_import_is_declared():
     ],
 )
 def test_light_doors_import_nothing_heavy(statement):
-    """A fresh interpreter runs the statement; what it then holds is what a user waits for."""
+    heavy = {"torch", "diffusers", "transformers", "gradio", "numpy", "scipy", "datasets"}
+    assert loaded_by(statement) & heavy == set()
+
+
+EVERY_HELP = """
+from importlib import import_module
+from ui.cli import app, main
+for group in ("data", "train", "eval"):
+    for command in import_module(f"ui.commands.{group}").app.registered_commands:
+        main([group, command.name or command.callback.__name__, "--help"])
+for command in app.registered_commands:
+    main([command.name, "--help"])
+"""
+
+
+def test_no_help_loads_torch():
+    assert loaded_by(EVERY_HELP) & {"torch", "diffusers", "transformers", "gradio"} == set()
+
+
+def loaded_by(statement):
+    """Run a statement in a fresh interpreter; return the modules it then holds: what a user waits for."""
     probe = f"import sys, json\n{statement}\nprint(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stderr.splitlines()[-1]))
-    assert loaded & {"torch", "diffusers", "transformers", "gradio", "numpy", "scipy", "datasets"} == set()
+    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 def test_the_page_is_built_before_torch_is_loaded():

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from PIL import Image
 
 from dataset_builder.build_scenes import SceneJob
+from dataset_builder.errors import InvalidJob
 from dataset_builder.shards.checks import CHECKS
 from editors import InstructionEdit, PromptEdit
 from editors.files import user_path
-from editors.requests.rules import NUM_SEEDS
+from editors.model.schedulers import SCHEDULERS
+from editors.requests.rules import FORECAST, NUM_SEEDS
 from editors.requests.settings import Recommending, Settings, resolve
-from evaluation.sampling import Sampling
 from evaluation.sizes import named
+
+if TYPE_CHECKING:
+    from evaluation.sampling import Sampling
 
 SectionName = Literal["base", "p2p", "edit", "curve"]
 SECTIONS: Final[tuple[SectionName, ...]] = get_args(SectionName)
 MAX_SCENES: Final = 100_000
 MAX_BATCH: Final = 4096
+_PARTS: Final = ("base", "p2p", "edit")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,9 +174,109 @@ class ScenesJob:
 
     def sampling(self, model: Recommending) -> Sampling:
         """Return how the base draws, once the size is named."""
+        from evaluation.sampling import Sampling
+
         asked = self.base_settings(model)
         return Sampling(
             size=named(self.size),
             guidance_scale=asked.guidance_scale,
             num_inference_steps=asked.num_inference_steps,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepsJob:
+    """Settings to compare on held-out scenes.
+
+    Attributes:
+        out: Folder for data, scores and report; made if missing. Run again with the same folder to go on.
+        model: Name or path of the model that follows instructions.
+        base: Name or path of the base model; None takes `model`, where it is a family of both like pocket.
+        only: Which parts: base, p2p, edit.
+        steps: Numbers of steps to compare; the largest is what the others are held against.
+        schedulers: Schedulers to compare: ddim, pndm, dpm++2m, euler, euler-a; the first with the most steps
+            is what all are held against.
+        forecasts: Windows of forecasts to compare, as in `InstructionEdit`; the smallest is what all are held
+            against. Base and Prompt-to-Prompt know none.
+        tolerance: How much worse a figure may be, in points (hundredths).
+        world: World of the scenes.
+        size: Their side in pixels; None takes the model's own.
+        num: Captions that the base draws.
+        num_sources: Source scenes; each is edited in every way that it allows.
+        seed: Of scenes and noise.
+        judge: Folder of the judge; None takes the shipped one.
+        batch_size: Pictures that go through the network together.
+        device: Where to compute; None takes the best there is.
+        jobs: Number of processes that draw the scenes; None takes every core. Does not change a byte.
+    """
+
+    out: Path
+    model: str = "pocket"
+    base: str | None = None
+    only: tuple[str, ...] = _PARTS
+    steps: tuple[int, ...] = (50, 20, 12, 8, 6, 4)
+    schedulers: tuple[str, ...] = ("ddim", "dpm++2m", "euler")
+    forecasts: tuple[int, ...] = (1,)
+    tolerance: float = 2.0
+    world: str = "pocket"
+    size: int | None = None
+    num: int = 100
+    num_sources: int = 25
+    seed: int = 0
+    judge: Path | None = None
+    batch_size: int = 16
+    device: str | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", user_path(self.out))
+        if len(self.steps) * len(self.forecasts) < 2:
+            raise InvalidJob(
+                f"steps names {len(self.steps)}, forecasts {len(self.forecasts)} numbers: there is nothing "
+                "to compare; add some."
+            )
+        for number in self.steps:
+            CHECKS.whole_number("steps", number, 1, 1000)
+        CHECKS.choices("schedulers", self.schedulers, SCHEDULERS)
+        if "curve" in self.only:
+            raise InvalidJob(
+                f"only names 'curve', but steps are compared on {', '.join(_PARTS)}; leave it out."
+            )
+        CHECKS.number("tolerance", self.tolerance, 0, 100)
+        for window in self.forecasts:
+            CHECKS.whole_number("forecasts", window, *FORECAST)
+        for setting in self.settings():
+            self.at(*setting)
+
+    def settings(self) -> list[tuple[str, int, int]]:
+        """Return (scheduler, steps, forecast) of every setting, the one all are held against first."""
+        numbers, windows = sorted(set(self.steps), reverse=True), sorted(set(self.forecasts))
+        return [
+            (scheduler, number, window)
+            for number in numbers
+            for scheduler in dict.fromkeys(self.schedulers)
+            for window in windows
+        ]
+
+    def at(self, scheduler: str, steps: int, forecast: int) -> ScenesJob:
+        """Return the evaluation of one setting."""
+        return ScenesJob(
+            out=self.out,
+            model=self.model,
+            base=self.base,
+            only=self.only,
+            world=self.world,
+            size=self.size,
+            num=self.num,
+            num_sources=self.num_sources,
+            paraphrase=False,
+            seed=self.seed,
+            num_inference_steps=steps,
+            forecast=forecast,
+            scheduler=scheduler,
+            baselines=False,
+            judge=self.judge,
+            batch_size=self.batch_size,
+            device=self.device,
+            jobs=self.jobs,
         )

@@ -103,18 +103,15 @@ def chosen(monkeypatch, **options):
 )
 def test_auto_is_within_40_db_of_float32_for_both_editors(monkeypatch, options):
     chosen(monkeypatch, **options)
-    picture = tiny.photo((128, 128))
-    few: dict[str, Any] = {
-        "num_inference_steps": 4,
-        "seed": 7,
-    }  # where the format is emulated, each takes seconds
-    for words in ("make it night", "a pencil sketch"):
-        edit = InstructionEdit(original_image=picture, edit_prompt=words, **few)
-        exact, fast = (
-            InstructPix2PixEditor.from_pretrained("pocket", device="cpu", dtype=dtype).edit(edit)
-            for dtype in (None, "auto")
-        )
-        assert near(exact.edited_image, fast.edited_image) >= 40
+    picture = tiny.photo((64, 64))
+    # Where the format is emulated, each step takes seconds.
+    few: dict[str, Any] = {"num_inference_steps": 2, "seed": 7}
+    edit = InstructionEdit(original_image=picture, edit_prompt="make it night", **few)
+    exact, fast = (
+        InstructPix2PixEditor.from_pretrained("pocket", device="cpu", dtype=dtype).edit(edit)
+        for dtype in (None, "auto")
+    )
+    assert near(exact.edited_image, fast.edited_image) >= 40
     assert (exact.dtype, fast.dtype) == ("float32", "bfloat16") and record(fast)["dtype"] == "bfloat16"
     pair = PromptEdit(original_prompt="a cat in a meadow", edited_prompt="a dog in a meadow", **few)
     exact, fast = (

@@ -9,45 +9,14 @@ import numpy as np
 import pytest
 
 from dataset_builder import records
-from dataset_builder.build_job import build_dataset, read_build_job
 from dataset_builder.shards.dataset import read_dataset
 from evaluation.job_report import job_report, shown_pairs
-from evaluation.stats import job_folders, pair_stats, read_decisions
-from tests.dataset_builder.render_toys import open_toys
-
-JOB = """
-out = "job"
-[write]
-world = "pocket"
-num = 9
-[render]
-sources = 2
-samples_per_source = 2
-triplets_per_shard = 4
-model = "toy/model"
-scorer = "toy/scorer"
-jobs = 1
-[filter]
-preset = "none"
-direction = {direction}
-keep = 1
-jobs = 1
-"""
+from evaluation.stats import job_folders, pair_stats
 
 
-@pytest.fixture(scope="module")
-def job(tmp_path_factory) -> Path:
-    """A job in which half the pairs fail the threshold of direction."""
-    root = tmp_path_factory.mktemp("jobs")
-    folder, asked = root / "job", root / "job.toml"
-    for direction in (-1.0, None):
-        if direction is None:
-            lines = read_decisions(folder)
-            direction = float(np.median([line[records.SCORES]["direction"] for line in lines]))
-            folder = root / "other"
-        asked.write_text(JOB.format(direction=direction))
-        list(build_dataset(read_build_job(asked, out=folder), open_tools=open_toys))
-    return folder
+@pytest.fixture
+def job(filtered_job) -> Path:
+    return filtered_job
 
 
 def test_kept_pairs_are_shown_as_they_were_packed(job):

@@ -15,8 +15,9 @@ from dataset_builder import scenes
 from dataset_builder.build_scenes import SceneJob, build_scenes
 from dataset_builder.errors import ChangedWorld, InvalidJob, JudgeMissing, UnreadableDataset
 from dataset_builder.scenes import Scene, SceneObject
+from evaluation.jobs import JudgeJob
 from evaluation.judge import HEADS, Judge, Thing, labels, stack_labels, truth, visible, world_hash
-from evaluation.judge_figures import JudgeJob, JudgeReport, Marks, evaluate_judge, mark, summarise
+from evaluation.judge_figures import JudgeReport, Marks, evaluate_judge, mark, summarise
 from evaluation.judge_model import HIDDEN, JudgeModel, Vocabulary, judge_loss
 from tests import tiny
 

@@ -22,8 +22,9 @@ from dataset_builder.shards.shards import Sample, png_bytes
 from editors import EditResult, InstructionEdit, InstructPix2PixEditor, InvalidEdit
 from editors.model.loading.load import from_pipeline
 from evaluation.benchmark import Measured, Row
+from evaluation.jobs import EvalJob
 from evaluation.pair_samples import pair_samples
-from evaluation.pairs import CEILING, EDITED, UNCHANGED, EvalJob, EvalStep, evaluate_pairs, tables
+from evaluation.pairs import CEILING, EDITED, UNCHANGED, EvalStep, evaluate_pairs, tables
 from evaluation.parts import (
     AutoencoderReport,
     DrawnCaption,

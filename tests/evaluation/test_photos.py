@@ -17,8 +17,9 @@ from editors import EditResult, InstructionEdit, InstructPix2PixEditor
 from editors.model.loading.load import from_pipeline
 from evaluation.benchmark import Measured, Row
 from evaluation.figures import MAX_PSNR
+from evaluation.jobs import PhotosJob
 from evaluation.photo_pairs import TARGETS
-from evaluation.photos import EDITED, UNDONE, PhotosJob, evaluate_photos
+from evaluation.photos import EDITED, UNDONE, evaluate_photos
 from evaluation.summary import BenchmarkReport
 from tests import tiny
 

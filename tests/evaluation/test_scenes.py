@@ -24,22 +24,15 @@ from editors import EditResult, IncompatibleModel, InstructPix2PixEditor, Invali
 from editors.model.loading.load import from_pipeline
 from evaluation.benchmark import Measured
 from evaluation.judge import Reading, Thing, truth, world_hash
-from evaluation.scenes import (
-    ScenesJob,
-    ScenesReport,
-    Setting,
-    StepsJob,
-    StepsReport,
-    evaluate_scenes,
-    fewest_steps,
-)
 from evaluation.scenes import instruction_edits as instruct
 from evaluation.scenes import prompt_edits as prompts
 from evaluation.scenes.base import BASE, COMPOSED
+from evaluation.scenes.job import ScenesJob, StepsJob
 from evaluation.scenes.readings import EditClaims, agreement, all_hold, claims_of
 from evaluation.scenes.report import grids
-from evaluation.scenes.run import ScenesStep
-from evaluation.scenes.summary import DIFFERENCE
+from evaluation.scenes.run import ScenesStep, evaluate_scenes
+from evaluation.scenes.steps import Setting, StepsReport, fewest_steps
+from evaluation.scenes.summary import DIFFERENCE, ScenesReport
 from evaluation.scenes.tools import ScenesTools
 from evaluation.summary import ALL, MEAN
 from tests import tiny

@@ -3,6 +3,7 @@
 import pytest
 
 from tests import tiny
+from tests.ui.visit import FLAGS, chromium
 
 
 @pytest.fixture
@@ -18,3 +19,15 @@ def models(tmp_path_factory):
     for kind, folder in folders.items():
         tiny.pipeline(kind=kind).save_pretrained(folder)
     return folders
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without windows; what needs it is skipped where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    found = chromium()
+    if found is None:
+        pytest.skip("no Chromium on this machine: page tests need one")
+    with sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=found, args=FLAGS.split())

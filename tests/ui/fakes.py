@@ -29,6 +29,11 @@ class NegativeEditor:
     phrases: tuple[str, ...] = ("make it night", "add snow")
 
     def __init__(self, *, seconds_a_step: float = 0.0):
+        self.running = 0
+        self.reset(seconds_a_step=seconds_a_step)
+
+    def reset(self, *, seconds_a_step: float = 0.0) -> None:
+        """Forget all that was asked and told; no edit may be running."""
         self.seconds_a_step = seconds_a_step
         self.steps_taken = 0
         self.closed_early = 0
@@ -53,6 +58,7 @@ class NegativeEditor:
         num_steps = resolved.settings.num_inference_steps
         edited = ImageOps.invert(original.convert("RGB"))
         finished = False
+        self.running += 1
         try:
             for index in range(num_steps):
                 time.sleep(self.seconds_a_step)
@@ -76,6 +82,7 @@ class NegativeEditor:
             finished = True
         finally:
             self.closed_early += not finished
+            self.running -= 1
         reach = None
         if edit.only is not None:
             reach = Reach(relevance=ON_THE_LEFT, original=original.convert("RGB"), everywhere=edited)

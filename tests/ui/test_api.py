@@ -3,9 +3,12 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
+from gradio.queueing import Queue
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -53,6 +56,18 @@ def test_a_program_edits_by_the_names_of_the_request(client, photo):
     assert recipe["edit"]["seed"] == 11 and recipe["edit"]["edit_prompt"] == "make it night"
     assert read_recipe(edited_image).settings["num_inference_steps"] == 3
     assert str(photo.parent) not in json.dumps(recipe)
+
+
+def test_no_event_is_followed_by_a_summary_of_all_before(client, photo, monkeypatch):
+    summaries: list[Any] = []
+    monkeypatch.setattr(Queue, "_get_df", staticmethod(summaries.append))
+    client.predict(handle_file(photo), "make it night", api_name="/edit")
+    assert summaries == []
+
+
+def test_an_idle_page_seldom_looks_for_work():
+    own, ours = vars(gr.Blocks().queue()._queue), vars(build_app(NegativeEditor(), model="negative")._queue)
+    assert ours["sleep_when_free"] >= 10 * own["sleep_when_free"]
 
 
 def test_its_edit_is_computed_in_the_thread_of_all_edits(client, editor, photo):

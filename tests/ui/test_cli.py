@@ -22,7 +22,7 @@ from dataset_builder.build_job import read_build_job
 from dataset_builder.build_scenes import SceneJob
 from editors import InstructPix2PixEditor, PromptToPromptEditor
 from editors.requests.recipe import read_recipe
-from evaluation.pairs import EvalJob
+from evaluation.jobs import EvalJob
 from evaluation.scenes.job import ScenesJob
 from tests import tiny
 from tests.processes import heed_ctrl_c

@@ -8,20 +8,24 @@ from dataset_builder.render.filters import KEPT
 from dataset_builder.shards.tars import read_columns
 from evaluation.job_pairs import ALL, datasets_below, read_job_pairs
 from evaluation.stats import read_decisions
-from tests.evaluation.test_job_report import job  # noqa: F401  # a fixture
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.visit import visiting
 from ui.app import build_app
 from ui.commands.page import folder_of
 from ui.errors import UnusablePlace
 from ui.tabs.data import PAGE, data_tab
 
 
+@pytest.fixture
+def job(filtered_job):
+    return filtered_job
+
+
 def content(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_rendered_pair_has_the_outcome_that_was_decided(job):  # noqa: F811
+def test_every_rendered_pair_has_the_outcome_that_was_decided(job):
     found = read_job_pairs(job)
     decided = {line["key"]: line["outcome"] for line in read_decisions(job)}
     assert found.outcomes == decided and set(found.catalogue.entries) == set(decided)
@@ -34,7 +38,7 @@ def test_every_rendered_pair_has_the_outcome_that_was_decided(job):  # noqa: F81
     assert found.stats is not None and found.counts[KEPT] == found.stats.funnel["kept"]
 
 
-def test_chosen_samples_are_those_of_the_whole_walk(job):  # noqa: F811
+def test_chosen_samples_are_those_of_the_whole_walk(job):
     path = next((job / "rendered").glob("*.tar"))
     everything = {sample["__key__"]: sample for sample in read_columns(path)}
     wanted = list(everything)[1::2]
@@ -43,7 +47,7 @@ def test_chosen_samples_are_those_of_the_whole_walk(job):  # noqa: F811
     assert all(str(some[key]) == str(everything[key]) for key in wanted)
 
 
-def test_datasets_are_found_below_and_nothing_above_is_opened(job):  # noqa: F811
+def test_datasets_are_found_below_and_nothing_above_is_opened(job):
     assert datasets_below(job)[0] == "pairs" and set(datasets_below(job)) == {"pairs", "rendered"}
     assert datasets_below(job / "pairs") == ["."]
     with gr.Blocks(), gr.Tabs(), gr.Tab("Data") as tab:
@@ -55,7 +59,7 @@ def test_datasets_are_found_below_and_nothing_above_is_opened(job):  # noqa: F81
         assert here.turn(1, name, ["a"], 0)[here.pairs] == []
 
 
-def test_pairs_are_found_by_their_words_in_any_case(job):  # noqa: F811
+def test_pairs_are_found_by_their_words_in_any_case(job):
     found = read_job_pairs(job)
     facts = {key: entry.facts for key, entry in found.catalogue.entries.items()}
     word = str(next(iter(facts.values()))["edit_prompt"]).split()[-1]
@@ -67,7 +71,7 @@ def test_pairs_are_found_by_their_words_in_any_case(job):  # noqa: F811
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "2000", "x", "", "1.5", "²"])
-def test_a_page_that_is_none_is_a_sentence_and_the_page_stays(job, wanted):  # noqa: F811
+def test_a_page_that_is_none_is_a_sentence_and_the_page_stays(job, wanted):
     with gr.Blocks(), gr.Tabs(), gr.Tab("Data") as tab:
         here = data_tab(job, tab)
     keys = here.open("rendered", "as written", False)[here.keys]
@@ -83,8 +87,7 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path):
         read_job_pairs(tmp_path)
 
 
-@needs_chromium
-def test_a_person_looks_through_a_job(job, browser):  # noqa: F811
+def test_a_person_looks_through_a_job(job, browser):
     before = content(job)
     found = read_job_pairs(job)
     page = build_app(NegativeEditor(), model="negative", data=job)

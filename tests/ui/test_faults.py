@@ -50,7 +50,7 @@ def page(editor):
     blocks.close(verbose=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def listener(page):
     """Return what finds a listener: its number, and what its inputs stand at when a visitor comes."""
     config = page.get("config").json()

@@ -6,7 +6,7 @@ import pytest
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.visit import visiting
 from ui.app import build_app
 from ui.tabs.many import MOST, SHARED, check, wishes_of
 
@@ -41,8 +41,7 @@ def test_what_cannot_be_is_refused_at_its_field(files, words, settings, wrong):
     assert [place for place, valid in enumerate(verdicts(files, words, settings)) if not valid] == [wrong]
 
 
-@needs_chromium
-def test_many_pictures_are_edited_and_taken_along(browser, tmp_path):  # noqa: F811
+def test_many_pictures_are_edited_and_taken_along(browser, tmp_path):
     editor = NegativeEditor()
     for number, name in enumerate(("a.png", "b.jpg")):
         tiny.photo((60 + number, 40), seed=number).save(tmp_path / name)

@@ -5,6 +5,7 @@ import json
 import os
 from contextlib import contextmanager
 
+import httpx
 import pytest
 from mcp import Client
 from PIL import Image
@@ -19,15 +20,20 @@ from ui.cli import app
 from ui.mcp import PATH, Endpoint, McpTools
 
 
-@pytest.fixture
-def folder(tmp_path):
-    place = tmp_path / "pictures"
+def filled(root):
+    """Make a folder with a picture, a link to one outside, and something else."""
+    place = root / "pictures"
     (place / "trip").mkdir(parents=True)
     tiny.photo((60, 40)).save(place / "trip" / "beach.png")
-    tiny.photo((60, 40)).save(tmp_path / "secret.png")
-    (place / "link.png").symlink_to(tmp_path / "secret.png")
+    tiny.photo((60, 40)).save(root / "secret.png")
+    (place / "link.png").symlink_to(root / "secret.png")
     (place / "notes.txt").write_text("no picture")
     return place
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return filled(tmp_path)
 
 
 @contextmanager
@@ -39,6 +45,14 @@ def served(folder, editor):
         yield url.rstrip("/") + PATH
     finally:
         page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A folder and the address where its pictures could be edited: for tests that edit none."""
+    folder = filled(tmp_path_factory.mktemp("untouched"))
+    with served(folder, NegativeEditor()) as address:
+        yield folder, address
 
 
 def called(address, *calls):
@@ -73,9 +87,9 @@ def test_a_picture_of_the_folder_is_edited_beside_itself(folder):
 @pytest.mark.parametrize(
     "name", ["../secret.png", "link.png", "no-such.png", "", ".", "trip", "/etc/hostname", "a\0b", "~/x.png"]
 )
-def test_nothing_outside_the_folder_is_read_or_told_of(folder, name):
-    with served(folder, NegativeEditor()) as address:
-        ((failed, (said,)),) = called(address, ("edit_picture", {"picture": name, "instruction": "night"}))
+def test_nothing_outside_the_folder_is_read_or_told_of(untouched, name):
+    folder, address = untouched
+    ((failed, (said,)),) = called(address, ("edit_picture", {"picture": name, "instruction": "night"}))
     assert failed and said.text.endswith("is none of list_pictures; give one of these names.")
     assert sorted(path.name for path in folder.rglob("*")) == ["beach.png", "link.png", "notes.txt", "trip"]
 
@@ -107,10 +121,9 @@ def test_a_picture_that_goes_while_the_folder_is_looked_through_is_not_listed(fo
         ({"seed": "seven"}, "seed: Input should be a valid integer"),
     ],
 )
-def test_a_mistake_is_the_sentence_that_everybody_gets(folder, given, says):
+def test_a_mistake_is_the_sentence_that_everybody_gets(untouched, given, says):
     asked = {"picture": "trip/beach.png", "instruction": "make it night", **given}
-    with served(folder, NegativeEditor()) as address:
-        ((failed, (said,)),) = called(address, ("edit_picture", asked))
+    ((failed, (said,)),) = called(untouched[1], ("edit_picture", asked))
     assert failed and says in said.text
 
 
@@ -120,13 +133,10 @@ def test_a_page_that_others_reach_lets_no_assistant_in(folder, others):
     assert "only this machine reaches" in str(said.exception)
 
 
-def test_another_sites_page_is_no_assistant(folder):
-    import httpx
-
-    with served(folder, NegativeEditor()) as address:
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
-            assert httpx.post(address, json=body, headers=headers, timeout=180).status_code in (400, 403)
+def test_another_sites_page_is_no_assistant(untouched):
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+        assert httpx.post(untouched[1], json=body, headers=headers, timeout=180).status_code in (400, 403)
 
 
 def test_names_that_no_request_can_spell_are_listed_edited_and_kept_whole(folder):

@@ -15,8 +15,8 @@ from editors import EditorError, IncompatibleModel, InstructionEdit
 from editors.requests.settings import STANDARD
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
-from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
 from tests.ui.test_train_tab import Run
+from tests.ui.visit import PATIENCE, visiting
 from ui.app import build_app
 from ui.components.switch import Switch
 from ui.server.late import LateEditor
@@ -126,8 +126,7 @@ def test_what_is_no_lora_of_the_folder_is_not_opened(loras, opener, over):
     assert opener.opened == []
 
 
-@needs_chromium
-def test_a_person_lays_a_lora_over_the_model(loras, opener, browser, tmp_path):  # noqa: F811
+def test_a_person_lays_a_lora_over_the_model(loras, opener, browser, tmp_path):
     photo = tmp_path / "photo.png"
     tiny.photo((64, 48)).save(photo)
     page = build_app(NegativeEditor(), model="mine", opener=opener, models=loras)
@@ -207,8 +206,7 @@ def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder
     assert (second["words"], len(opener.opened)) == (first["words"], 1)
 
 
-@needs_chromium
-def test_a_person_changes_the_model_and_edits_meanwhile(folder, opener, browser, tmp_path):  # noqa: F811
+def test_a_person_changes_the_model_and_edits_meanwhile(folder, opener, browser, tmp_path):
     first = NegativeEditor()
     page = build_app(first, model="mine", opener=opener, models=folder)
     photo = tmp_path / "photo.png"
@@ -250,8 +248,7 @@ def test_a_person_changes_the_model_and_edits_meanwhile(folder, opener, browser,
         assert (visit.complaints, visit.strangers) == ([], [])
 
 
-@needs_chromium
-def test_who_is_faster_than_the_model_is_told_that_it_is_loaded(browser, opener, tmp_path):  # noqa: F811
+def test_who_is_faster_than_the_model_is_told_that_it_is_loaded(browser, opener, tmp_path):
     opener.go_on.clear()
     late = LateEditor(open=lambda: opener.model("pocket"), recommended=STANDARD["edit"], instructions=())
     photo = tmp_path / "photo.png"

@@ -1,13 +1,10 @@
 """The page in a real browser: what a person sees who uploads, types, presses Enter, stops, or forgets."""
 
 import re
-import shutil
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from PIL.PngImagePlugin import PngImageFile
-from playwright.sync_api import TimeoutError
 
 from dataset_builder.errors import WriterStopped
 from editors import InstructionEdit
@@ -15,159 +12,37 @@ from editors.pictures.images import read_mask
 from editors.requests.recipe import save_png
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from ui.app import build_app, serve
+from tests.ui.visit import SECONDS, Visit, visiting
+from ui.app import build_app
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: page tests need one"
-)
-pytestmark = needs_chromium
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-unsafe-swiftshader"
-)
 CAPTION = "follow 7.5, keep 1.5, seed 7: make it night"
-SECONDS = 1000
-"""In the browser driver's unit."""
-PATIENCE = 180 * SECONDS
-"""With a busy machine: no test is about how fast the page is."""
 
 
 @pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-
-
-DROPPED = ("What should change?", "This picture cannot be edited.", "This picture was made here")
-"""What the page says of a picture that came."""
-
-
-class Visit:
-    """One person at one page: the tab, and what went wrong in it unseen."""
-
-    def __init__(self, tab, url):
-        self.tab, self.url = tab, url
-        self.complaints: list[str] = []
-        self.strangers: list[str] = []
-        tab.on("console", self._hear)
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        tab.on("request", self._note)
-        tab.set_default_timeout(PATIENCE)
-        tab.goto(url)
-        self.go.wait_for()
-        # gradio lays out the page below a pane that says "Loading...", which takes all clicks.
-        tab.locator(".main > [data-testid=status-tracker]").wait_for(state="hidden")
-
-    def _hear(self, line):
-        if line.type == "error":
-            self.complaints.append(line.text)
-
-    def _note(self, request):
-        if not request.url.startswith((self.url, "data:", "blob:")):
-            self.strangers.append(request.url)
-
-    @property
-    def go(self):
-        return self.tab.get_by_role("button", name="Edit", exact=True)
-
-    @property
-    def stop(self):
-        return self.tab.get_by_role("button", name="Stop", exact=True)
-
-    @property
-    def instruction(self):
-        return self.tab.get_by_label("What should change?")
-
-    def upload(self, path):
-        self.tab.locator("input[type=file]").first.set_input_files(path)
-        self.tab.locator(
-            "[aria-label='Remove Image'], button[title*='Clear'], .image-frame img"
-        ).first.wait_for()
-        self.settles()
-        # What the page says of it comes last: else it would come over what the next click says.
-        status = self.tab.locator("#edit-status")
-        self.until(lambda: status.inner_text().startswith(DROPPED))
-
-    def settles(self):
-        """Wait until the examples have made room for a picture; what is below them moves up."""
-        self.tab.locator("#examples").wait_for(state="hidden")
-
-    def press(self, name):
-        self.tab.get_by_role("button", name=name, exact=True).click()
-
-    def ask(self, words):
-        self.instruction.fill(words)
-        self.instruction.press("Enter")
-
-    def says(self, text, timeout=PATIENCE):
-        try:
-            self.tab.get_by_text(text).first.wait_for(timeout=timeout)
-        except TimeoutError as error:
-            lines = self.tab.locator(".status, .spoken").all_inner_texts()
-            strip = self.tab.locator("#edit-history").all_inner_texts()
-            raise AssertionError(
-                f"waited for {text!r}, the page says {lines}, {self.complaints}, the history {strip}"
-            ) from error
-
-    def came_about(self, lines):
-        """Wait until the tree of what came from what has these lines."""
-        tree = self.tab.locator("#edit-tree .lineage > ul")
-        self.until(lambda: [one.split("\n") for one in tree.all_inner_texts()] == [lines])
-
-    def paint(self):
-        """Draw a stroke in the middle of the opened painter."""
-        canvas = self.tab.locator("canvas").first
-        canvas.wait_for()
-        self.tab.wait_for_timeout(3 * SECONDS)
-        box = canvas.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        self.tab.mouse.move(x, y)
-        self.tab.mouse.down()
-        self.tab.mouse.move(x + 20, y, steps=4)
-        self.tab.mouse.up()
-
-    def until(self, true):
-        """Wait for something that the page does out of sight."""
-        for _ in range(PATIENCE // 100):
-            if true():
-                return
-            self.tab.wait_for_timeout(100)
-        raise AssertionError("it did not come about")
-
-    def compared(self):
-        """Return (width, height) of the two pictures of the slider, once both have arrived."""
-        pictures = self.tab.locator(".compare:visible img")
-        pictures.nth(1).wait_for()
-        self.until(
-            lambda: pictures.evaluate_all("all => all.every(one => one.complete && one.naturalWidth > 0)")
-        )
-        return pictures.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
-
-
-@contextmanager
-def visiting(browser, page):
-    """Serve a page and visit it."""
-    url = serve(page, host="127.0.0.1", port=None)
-    tab = browser.new_page(viewport={"width": 1200, "height": 900})
-    try:
-        yield Visit(tab, url)
-    finally:
-        tab.close()
-        page.close()
-
-
-@pytest.fixture
-def editor():
-    return NegativeEditor(seconds_a_step=0.05)
-
-
-@pytest.fixture
-def visit(browser, editor):
+def stage(browser):
+    """One page for all tests of the module, and the editor behind it."""
+    editor = NegativeEditor()
     with visiting(browser, build_app(editor, model="negative")) as visit:
-        yield visit
+        yield visit, editor
+
+
+@pytest.fixture
+def editor(stage):
+    """The editor as it was made; what a test before asked of it has ended."""
+    visit, editor = stage
+    visit.leave()
+    editor.held = False
+    visit.until(lambda: not editor.running)
+    editor.reset(seconds_a_step=0.05)
+    return editor
+
+
+@pytest.fixture
+def visit(stage, editor):
+    """Somebody who was never at the page."""
+    visit, _ = stage
+    visit.come()
+    return visit
 
 
 @pytest.fixture
@@ -789,9 +664,10 @@ def test_what_is_shown_is_what_is_acted_on(visit, editor, photo):
     assert all(action.is_enabled() for action in actions)
 
 
-@pytest.mark.parametrize("size", [(123, 61), (1600, 1100)])
-def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path, size):
+@pytest.mark.parametrize("size", [(123, 61), pytest.param((600, 400), marks=pytest.mark.slow)])
+def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path, monkeypatch, size):
     editor.seconds_a_step = 0.0
+    monkeypatch.setattr("ui.components.painter.SIDE", 200)  # the larger one is painted on smaller than it is
     photo = tmp_path / "photo.png"
     tiny.photo(size).save(photo)
     visit.upload(photo)
@@ -803,6 +679,7 @@ def test_white_strokes_are_the_mask_at_the_pictures_size(visit, editor, tmp_path
     assert 0 < (mask == 255).mean() < 0.9
 
 
+@pytest.mark.slow  # the painter draws all the time, in software here
 def test_a_mask_is_inverted_and_cleared(visit, editor, photo):
     editor.seconds_a_step = 0.0
     visit.upload(photo)

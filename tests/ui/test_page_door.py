@@ -54,7 +54,7 @@ def test_health_is_told_to_all_and_the_page_to_those_who_know_the_password():
 ACCOUNTS = [("ann", "secret"), ("bob", "other")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def guarded():
     page = build_app(NegativeEditor(), model="negative")
     yield serve(page, host="127.0.0.1", port=None, auth=ACCOUNTS)

@@ -13,7 +13,7 @@ from editors.pictures.images import read_mask, read_picture
 from editors.prompt_to_prompt.alignment import refinement_mapper, replacement_mapper, word_links
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
-from tests.ui.test_page import PATIENCE, browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.visit import PATIENCE, visiting
 from ui.app import build_app
 from ui.components.board import BoardState
 from ui.components.form import PROMPT_LABELS
@@ -25,7 +25,10 @@ EMPTY = BoardState(cross_replace_steps=(0, 0.8), self_replace_steps=(0.1, 0.4), 
 
 @pytest.fixture(scope="module")
 def pocket():
-    return PromptToPromptEditor.from_pretrained("pocket")
+    """The shipped model, as one that recommends few steps: no test is about how good its pictures are."""
+    model = PromptToPromptEditor.from_pretrained("pocket").model
+    few = {**model.recommends["base"], "num_inference_steps": 3}
+    return PromptToPromptEditor(replace(model, recommends={**model.recommends, "base": few}))
 
 
 def prompts(pocket, *texts):
@@ -97,14 +100,13 @@ def test_a_shelf_loads_once_and_lets_the_oldest_go():
 
 
 @pytest.fixture
-def visit(browser, pocket):  # noqa: F811
+def visit(browser, pocket):
     page = build_app(NegativeEditor(), model="negative", prompt_editor=LoadedByName(lambda _: pocket))
     with visiting(browser, page) as visit:
         yield visit
 
 
-@needs_chromium
-def test_a_click_on_a_thing_lets_only_it_change_and_another_takes_it_back(browser, pocket, tmp_path):  # noqa: F811
+def test_a_click_on_a_thing_lets_only_it_change_and_another_takes_it_back(browser, pocket, tmp_path):
     editor = NegativeEditor()
     page = build_app(editor, model="negative", prompt_editor=LoadedByName(lambda _: pocket))
     with visiting(browser, page) as visit:
@@ -131,8 +133,7 @@ def test_a_click_on_a_thing_lets_only_it_change_and_another_takes_it_back(browse
         assert visit.complaints == []
 
 
-@needs_chromium
-def test_a_picture_is_extended_to_a_shape_and_is_a_result_that_can_be_undone(browser, pocket, tmp_path):  # noqa: F811
+def test_a_picture_is_extended_to_a_shape_and_is_a_result_that_can_be_undone(browser, pocket, tmp_path):
     editor = NegativeEditor()
     page = build_app(editor, model="negative", prompt_editor=LoadedByName(lambda _: pocket))
     with visiting(browser, page) as visit:
@@ -169,8 +170,7 @@ def test_a_picture_is_extended_to_a_shape_and_is_a_result_that_can_be_undone(bro
         assert visit.complaints == []
 
 
-@needs_chromium
-def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket):  # noqa: F811
+def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket):
     loaded = Event()
 
     def load(_):
@@ -199,7 +199,6 @@ def test_who_is_faster_than_the_model_gets_what_it_recommends(browser, pocket): 
         assert (visit.complaints, visit.strangers) == ([], [])
 
 
-@needs_chromium
 def test_words_that_go_together_share_a_column_whatever_the_width(visit):
     visit.tab.set_viewport_size({"width": 390, "height": 900})
     visit.tab.get_by_role("tab", name="Prompts").click()
@@ -222,7 +221,6 @@ def test_words_that_go_together_share_a_column_whatever_the_width(visit):
     assert (visit.complaints, visit.strangers) == ([], [])
 
 
-@needs_chromium
 def test_a_change_is_drawn_at_once_on_the_same_noise(visit):
     def drawn(number):
         visit.tab.locator("#prompts-history button img").nth(number - 1).wait_for(timeout=PATIENCE)

@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tests import tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
-from tests.ui.test_page import browser, needs_chromium, visiting  # noqa: F401  # a fixture
+from tests.ui.visit import visiting
 from trainer import InstructPix2PixConfig
 from trainer.tasks.grids import Sheet, columns_of
 from ui.app import build_app
@@ -115,8 +115,7 @@ def test_settings_tell_of_no_folder(here, run):
     assert str(run.folder) not in json.dumps(here.open("mine")[here.settings])
 
 
-@needs_chromium
-def test_a_person_watches_a_run(run, browser):  # noqa: F811
+def test_a_person_watches_a_run(run, browser):
     page = build_app(NegativeEditor(), model="negative", runs=run.folder.parent)
     with visiting(browser, page) as visit:
         visit.tab.get_by_role("tab", name="Train").click()
@@ -143,8 +142,7 @@ def test_a_person_watches_a_run(run, browser):  # noqa: F811
         assert (visit.complaints, visit.strangers) == ([], [])
 
 
-@needs_chromium
-def test_a_person_tries_a_run(run, browser, tmp_path):  # noqa: F811
+def test_a_person_tries_a_run(run, browser, tmp_path):
     opener = NegativeOpener()
     page = build_app(NegativeEditor(), model="mine", opener=opener, runs=run.folder.parent)
     photo = tmp_path / "photo.png"
@@ -164,8 +162,13 @@ def test_a_person_tries_a_run(run, browser, tmp_path):  # noqa: F811
         assert (visit.complaints, visit.strangers) == ([], [])
 
 
-@pytest.mark.parametrize("drawn", [[], [20], [20, 40], [30, 45]])
-def test_a_run_with_any_number_of_grids_is_shown_in_a_browser(browser, run, tmp_path, drawn):  # noqa: F811
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "drawn", [[], pytest.param([20], marks=SLOW), [20, 40], pytest.param([30, 45], marks=SLOW)]
+)
+def test_a_run_with_any_number_of_grids_is_shown_in_a_browser(browser, run, tmp_path, drawn):
     for path in (run.folder / "samples").iterdir():
         path.unlink()
     for step in drawn:

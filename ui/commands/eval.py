@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
-from evaluation import chains, judge_figures, pairs, parts, photos, pie, pie_report, scorer_figures
-from evaluation.benchmark import Noted
-from evaluation.report import Grid
-from evaluation.scenes import ScenesJob, StepsJob, evaluate_scenes, fewest_steps, report, steps
+from evaluation import jobs
+from evaluation.pie_job import PieJob
+from evaluation.scenes.job import ScenesJob, StepsJob
 from ui.options import Commands, options
 from ui.progress import progress_bar
 from ui.server.outputs import Json
 from ui.server.terminal import as_json as as_json_text
+
+if TYPE_CHECKING:
+    from evaluation.report import Grid
 
 app = Commands(no_args_is_help=True, add_completion=False)
 
@@ -25,22 +27,18 @@ def evaluate() -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Evaluation:
-    """A command.
+class _Measurement:
+    """What is done with a job, of modules that are heavy.
 
     Attributes:
-        says: What its help says first.
-        job: What its options make.
         run: Measures a job; yields shards that are drawn, what is measured, and last the report.
         tables: The report for a terminal.
         notes: What a terminal shows below, of the report and the job.
         total: How many measurements there will be; None where that is not known before.
     """
 
-    says: str
-    job: type[Any]
     run: Callable[[Any], Iterator[Any]]
-    tables: Callable[[Any], Sequence[Grid]]
+    tables: "Callable[[Any], Sequence[Grid]]"
     notes: Callable[[Any, Any], Sequence[str]] = lambda report, job: ()
     total: Callable[[Any], int | None] = lambda job: None
 
@@ -53,73 +51,134 @@ def _page(report: Any, job: Any) -> list[str]:
     return [str(job.out / "report.md")]
 
 
-_EVALUATIONS = {
-    "pairs": _Evaluation(
-        says="Edit pairs, drawn or yours; compare with the targets, with doing nothing, with the ceiling.",
-        job=pairs.EvalJob,
+def _pairs() -> _Measurement:
+    from evaluation import pairs
+
+    return _Measurement(
         run=pairs.evaluate_pairs,
         tables=pairs.tables,
         notes=lambda report, job: [pairs.NOTE, *_page(report, job)],
         total=_num,
-    ),
-    "photos": _Evaluation(
-        says="Edit photographs; compare, at full size, with the exact night, fog, sketch; writes report.md.",
-        job=photos.PhotosJob,
-        run=photos.evaluate_photos,
-        tables=photos.tables,
-        notes=_page,
-        total=_num,
-    ),
-    "chains": _Evaluation(
-        says="Edit held-out scenes many times in a row; compare with the exact pictures; writes report.md.",
-        job=chains.ChainsJob,
-        run=chains.evaluate_chains,
-        tables=chains.tables,
-        notes=_page,
-        total=_num,
-    ),
-    "autoencoder": _Evaluation(
-        says="Measure what a model's autoencoder keeps of held-out scenes.",
-        job=parts.PartsJob,
+    )
+
+
+def _photos() -> _Measurement:
+    from evaluation import photos
+
+    return _Measurement(run=photos.evaluate_photos, tables=photos.tables, notes=_page, total=_num)
+
+
+def _chains() -> _Measurement:
+    from evaluation import chains
+
+    return _Measurement(run=chains.evaluate_chains, tables=chains.tables, notes=_page, total=_num)
+
+
+def _autoencoder() -> _Measurement:
+    from evaluation import parts
+
+    return _Measurement(
         run=parts.evaluate_autoencoder,
         tables=lambda report: (),
         notes=lambda report, job: [parts.words(report)],
         total=_num,
-    ),
-    "judge": _Evaluation(
-        says="Measure the judge that measures the others, on held-out scenes.",
-        job=judge_figures.JudgeJob,
-        run=judge_figures.evaluate_judge,
-        tables=judge_figures.tables,
-        total=_num,
-    ),
-    "scorer": _Evaluation(
-        says="Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint.",
-        job=scorer_figures.ScorerJob,
+    )
+
+
+def _judge() -> _Measurement:
+    from evaluation import judge_figures
+
+    return _Measurement(run=judge_figures.evaluate_judge, tables=judge_figures.tables, total=_num)
+
+
+def _scorer() -> _Measurement:
+    from evaluation import scorer_figures
+
+    return _Measurement(
         run=scorer_figures.evaluate_scorer,
         tables=scorer_figures.tables,
         total=lambda job: -(-job.num // scorer_figures.BATCH),
-    ),
-    "scenes": _Evaluation(
-        says="Let the judge measure base, prompt edits and edit model on held-out scenes; writes report.md.",
-        job=ScenesJob,
-        run=evaluate_scenes,
-        tables=report.tables,
-        notes=_page,
-    ),
-    "steps": _Evaluation(
-        says="Find the fewest denoising steps that draw and edit as well as many.",
-        job=StepsJob,
-        run=fewest_steps,
+    )
+
+
+def _scenes() -> _Measurement:
+    from evaluation.scenes import report, run
+
+    return _Measurement(run=run.evaluate_scenes, tables=report.tables, notes=_page)
+
+
+def _steps() -> _Measurement:
+    from evaluation.scenes import steps
+
+    return _Measurement(
+        run=steps.fewest_steps,
         tables=lambda report: (steps.steps_grid(report),),
         notes=lambda report, job: [steps.verdict(report)],
-    ),
-    "pie": _Evaluation(
-        says="Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png.",
-        job=pie.PieJob,
+    )
+
+
+def _pie() -> _Measurement:
+    from evaluation import pie, pie_report
+
+    return _Measurement(
         run=pie.evaluate_pie,
         tables=pie_report.tables,
         notes=lambda report, job: [*pie_report.notes(report), *_page(report, job)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    """A command.
+
+    Attributes:
+        says: What its help says first.
+        job: What its options make.
+        measurement: Loads what does it, once it is asked for: a help is there before torch is.
+    """
+
+    says: str
+    job: type[Any]
+    measurement: Callable[[], _Measurement]
+
+
+_EVALUATIONS = {
+    "pairs": _Evaluation(
+        "Edit pairs, drawn or yours; compare with the targets, with doing nothing, with the ceiling.",
+        jobs.EvalJob,
+        _pairs,
+    ),
+    "photos": _Evaluation(
+        "Edit photographs; compare, at full size, with the exact night, fog, sketch; writes report.md.",
+        jobs.PhotosJob,
+        _photos,
+    ),
+    "chains": _Evaluation(
+        "Edit held-out scenes many times in a row; compare with the exact pictures; writes report.md.",
+        jobs.ChainsJob,
+        _chains,
+    ),
+    "autoencoder": _Evaluation(
+        "Measure what a model's autoencoder keeps of held-out scenes.", jobs.PartsJob, _autoencoder
+    ),
+    "judge": _Evaluation(
+        "Measure the judge that measures the others, on held-out scenes.", jobs.JudgeJob, _judge
+    ),
+    "scorer": _Evaluation(
+        "Measure a scorer on held-out pairs: pocket's, or a CLIP checkpoint.", jobs.ScorerJob, _scorer
+    ),
+    "scenes": _Evaluation(
+        "Let the judge measure base, prompt edits and edit model on held-out scenes; writes report.md.",
+        ScenesJob,
+        _scenes,
+    ),
+    "steps": _Evaluation(
+        "Find the fewest denoising steps that draw and edit as well as many.", StepsJob, _steps
+    ),
+    "pie": _Evaluation(
+        "Measure both editors on a folder in PIE-Bench's layout; writes report.md and grid.png.",
+        PieJob,
+        _pie,
     ),
 }
 
@@ -129,15 +188,15 @@ def _command(evaluation: _Evaluation) -> Callable[..., None]:
 
     @options(evaluation.job)
     def run(as_json: Json = False, **fields: Any) -> None:
-        job = evaluation.job(**fields)
-        report = _last(evaluation.run(job), evaluation.total(job))
+        job, measurement = evaluation.job(**fields), evaluation.measurement()
+        report = _last(measurement.run(job), measurement.total(job))
         if as_json:
             typer.echo(as_json_text(asdict(report)))
             return
         console = Console()
-        for grid in evaluation.tables(report):
+        for grid in measurement.tables(report):
             console.print(grid.rich())
-        for note in evaluation.notes(report, job):
+        for note in measurement.notes(report, job):
             console.print(note, soft_wrap=True, highlight=False, markup=False)
 
     return run
@@ -145,6 +204,8 @@ def _command(evaluation: _Evaluation) -> Callable[..., None]:
 
 def _last(steps: Iterator[Any], total: int | None) -> Any:
     """Run an evaluation under a bar; return its report, which comes last."""
+    from evaluation.benchmark import Noted
+
     step = None
     with progress_bar("Measuring", total) as advance:
         for step in steps:
@@ -158,10 +219,12 @@ for name, evaluation in _EVALUATIONS.items():
 
 
 @app.command("captions")
-@options(parts.PartsJob)
+@options(jobs.PartsJob)
 def captions(**fields: Any) -> None:
     """Let a base model draw held-out captions, beside the true scenes."""
-    job = parts.PartsJob(**fields)
+    from evaluation import parts
+
+    job = jobs.PartsJob(**fields)
     with progress_bar("Drawing", job.num) as advance:
         for record in parts.draw_captions(job):
             if isinstance(record, parts.DrawnCaption):
