@@ -181,12 +181,12 @@ def stage(name: str, folder: Path, num: int) -> None:
     print(json.dumps({"seconds": seconds, "mebi": most}))
 
 
-def rows(sizes: tuple[int, ...]) -> None:
-    """Do every stage at every size, each in a process of its own."""
+def rows(sizes: tuple[int, ...], stages: tuple[str, ...]) -> None:
+    """Do stages at every size, each in a process of its own."""
     print("| stage | pairs | s | ms a pair | MiB at most |\n|---|---|---|---|---|")
     for num in sizes:
         with tempfile.TemporaryDirectory(prefix="wordbrush-growth-") as folder:
-            for name in STAGES:
+            for name in stages:
                 command = [sys.executable, __file__, "stage", name, folder, str(num)]
                 said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 found = json.loads(said.splitlines()[-1])
@@ -203,14 +203,16 @@ def main() -> None:
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind, num in (("photos", 64), ("edits", 200)):
         kinds.add_parser(kind).add_argument("--num", type=int, default=num)
-    kinds.add_parser("rows").add_argument("--sizes", type=int, nargs="+", default=ROWS)
+    dataset = kinds.add_parser("rows")
+    dataset.add_argument("--sizes", type=int, nargs="+", default=ROWS)
+    dataset.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES, help="in their order")
     one = kinds.add_parser("stage")
     one.add_argument("name", choices=STAGES)
     one.add_argument("folder", type=Path)
     one.add_argument("num", type=int)
     asked = parser.parse_args()
     if asked.kind == "rows":
-        rows(tuple(asked.sizes))
+        rows(tuple(asked.sizes), tuple(asked.stages))
     elif asked.kind == "stage":
         stage(asked.name, asked.folder, asked.num)
     else:
