@@ -5,7 +5,9 @@ Law: nothing heavy is imported, so that a command can say what it takes before t
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 from PIL import Image
 
@@ -16,28 +18,29 @@ from editors.requests.settings import Recommending, resolve
 _SETTINGS: Final = ("guidance_scale", "image_guidance_scale", "num_inference_steps", "seed")
 
 
-class Asking(Protocol):
-    """Settings of the edits that are measured; None takes what the model recommends."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """An editor to measure, and what its edits are asked with; None takes what the model recommends.
 
-    @property
-    def seed(self) -> int:
-        """Of the edits: sample n is edited with seed + n."""
+    Attributes:
+        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
+        model: Name or path of the editor's model.
+        seed: Of the edits: sample n is edited with seed + n.
+        guidance_scale: As in `InstructionEdit`.
+        image_guidance_scale: As in `InstructionEdit`.
+        num_inference_steps: As in `InstructionEdit`.
+        forecast: As in `InstructionEdit`.
+        device: Where to compute; None takes the best there is.
+    """
 
-    @property
-    def guidance_scale(self) -> float | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def image_guidance_scale(self) -> float | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def num_inference_steps(self) -> int | None:
-        """As in `InstructionEdit`."""
-
-    @property
-    def forecast(self) -> int | None:
-        """As in `InstructionEdit`."""
+    out: Path
+    model: str = "pocket"
+    seed: int = 0
+    guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
+    num_inference_steps: int | None = None
+    forecast: int | None = None
+    device: str | None = None
 
 
 def request(job: Asking, picture: Image.Image, edit_prompt: str, number: int) -> InstructionEdit:

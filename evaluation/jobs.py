@@ -15,7 +15,7 @@ from dataset_builder.errors import InvalidJob
 from dataset_builder.shards.checks import CHECKS
 from editors.files import user_path
 from editors.requests.rules import SEED
-from evaluation.asking import require_askable
+from evaluation.asking import Asking, require_askable
 from evaluation.photo_pairs import PhotoPairs
 from evaluation.sizes import named
 
@@ -27,38 +27,23 @@ MAX_SCENES: Final = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EvalJob:
+class EvalJob(Asking):
     """An editor to measure, and on what.
 
     Attributes:
-        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
-        model: Name or path of the editor's model.
         data: Folder of pairs, of any form that is trained on; None draws held-out pairs into `out/pairs`.
         num: Number of pairs.
         world: World of the pairs to draw, where `data` is None.
         size: Their side in pixels; None takes the model's own.
         paraphrase: Word their instructions in ways that were never trained on.
         seed: Their seed, and that of the edits: pair n is edited with seed + n.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
     """
 
-    out: Path
-    model: str = "pocket"
     data: Path | None = None
     num: int = 300
     world: str = "pocket-photos"
     size: int | None = None
     paraphrase: bool = False
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", user_path(self.out))
@@ -84,35 +69,21 @@ class EvalJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PhotosJob:
+class PhotosJob(Asking):
     """An editor to measure on photographs.
 
     Attributes:
         out: Folder for photographs, results and report; made if missing. Run again with it to go on.
         photos: A folder of photographs, on which styles are measured; None takes views into panoramas of real
             places, on which hours and weathers are exact too.
-        model: Name or path of the editor's model.
         num: Number of photographs.
         size: Their longer side in pixels.
         seed: Of the draws, and of the edits: photograph n is edited with seed + n.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
     """
 
-    out: Path
     photos: Path | None = None
-    model: str = "pocket"
     num: int = 300
     size: int = 512
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", user_path(self.out))
@@ -131,36 +102,21 @@ class PhotosJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChainsJob:
+class ChainsJob(Asking):
     """An editor to measure on edits in a row.
 
     Attributes:
-        out: Folder for scores, pictures and report; made if missing. Run again with the same folder to go on.
-        model: Name or path of the editor's model.
         num: Number of chains.
         length: Edits in each.
         world: World of the scenes.
         size: Their side in pixels; None takes the model's own.
         seed: Of the scenes, and of the edits: edit k of chain n has seed + length·n + k.
-        guidance_scale: As in `InstructionEdit`.
-        image_guidance_scale: As in `InstructionEdit`.
-        num_inference_steps: As in `InstructionEdit`.
-        forecast: As in `InstructionEdit`.
-        device: Where to compute; None takes the best there is.
     """
 
-    out: Path
-    model: str = "pocket"
     num: int = 40
     length: int = 10
     world: str = "pocket-photos"
     size: int | None = None
-    seed: int = 0
-    guidance_scale: float | None = None
-    image_guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    forecast: int | None = None
-    device: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", user_path(self.out))

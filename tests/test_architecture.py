@@ -188,9 +188,9 @@ from importlib import import_module
 from ui.cli import app, main
 for group in ("data", "train", "eval"):
     for command in import_module(f"ui.commands.{group}").app.registered_commands:
-        main([group, command.name or command.callback.__name__, "--help"])
+        assert main([group, command.name or command.callback.__name__, "--help"]) == 0
 for command in app.registered_commands:
-    main([command.name, "--help"])
+    assert main([command.name, "--help"]) == 0
 """
 
 

@@ -137,6 +137,7 @@ def _queue_up(page: Page) -> None:
     """Let all events of the page wait in line, at no more cost than that."""
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=1, api_open=False)
     page._queue.sleep_when_free = LOOK_SECONDS
+    page._queue.progress_update_sleep_when_free = 10 * LOOK_SECONDS  # nothing here reports progress so
     # After every event gradio would summarise the last 10,000 in a table that nobody asks for: 20 to 50 ms.
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # as gradio spells it
 

@@ -3,7 +3,6 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import gradio as gr
 import httpx
@@ -25,10 +24,15 @@ def editor():
 
 
 @pytest.fixture(scope="module")
-def url(editor):
+def page(editor):
     page = build_app(editor, model="negative")
-    yield serve(page, host="127.0.0.1", port=None)
+    yield page
     page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def url(page):
+    return serve(page, host="127.0.0.1", port=None)
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +62,24 @@ def test_a_program_edits_by_the_names_of_the_request(client, photo):
     assert str(photo.parent) not in json.dumps(recipe)
 
 
-def test_no_event_is_followed_by_a_summary_of_all_before(client, photo, monkeypatch):
-    summaries: list[Any] = []
-    monkeypatch.setattr(Queue, "_get_df", staticmethod(summaries.append))
+def test_no_event_is_followed_by_a_summary_of_all_before(page, client, photo, monkeypatch):
+    summaries, summed_up = [], Queue._get_df
+
+    def noted(records):
+        summaries.append(records)
+        return summed_up(records)
+
+    monkeypatch.setattr(Queue, "_get_df", staticmethod(noted))
     client.predict(handle_file(photo), "make it night", api_name="/edit")
+    while page._queue.event_ids_to_events:  # the answer comes before the end of its event
+        time.sleep(0.01)
     assert summaries == []
 
 
 def test_an_idle_page_seldom_looks_for_work():
     own, ours = vars(gr.Blocks().queue()._queue), vars(build_app(NegativeEditor(), model="negative")._queue)
-    assert ours["sleep_when_free"] >= 10 * own["sleep_when_free"]
+    for pause in ("sleep_when_free", "progress_update_sleep_when_free"):
+        assert ours[pause] >= 10 * own[pause]
 
 
 def test_its_edit_is_computed_in_the_thread_of_all_edits(client, editor, photo):

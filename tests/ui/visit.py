@@ -132,6 +132,7 @@ class Visit:
             return np.asarray(Image.open(io.BytesIO(shot)).convert("L")).min() > WHITE
 
         def painted():
+            canvas.scroll_into_view_if_needed()
             box = canvas.bounding_box()
             x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
             if is_white(x, y):  # the empty painter still
