@@ -17,7 +17,7 @@ from dataset_builder.render.filters import KEPT
 from dataset_builder.shards.dataset import INDEX_FILE, read_index
 from editors.below import folder_below, found_below
 from editors.files import user_path
-from evaluation.stats import PairStats, job_folders, pair_stats, read_decisions
+from evaluation.stats import PairStats, decisions, job_folders, pair_stats
 
 ALL: Final = "all"
 
@@ -67,7 +67,7 @@ def read_job_pairs(folder: Path | str) -> JobPairs:
     if not (places.filtered / DECISIONS_FILE).is_file():
         return JobPairs(catalogue=Catalogue(folder), outcomes={}, thresholds={}, stats=None)
     catalogue = Catalogue(places.rendered or places.filtered)
-    decided = {line["key"]: str(line["outcome"]) for line in read_decisions(folder)}
+    decided = {line["key"]: str(line["outcome"]) for line in decisions(folder)}
     return JobPairs(
         catalogue=catalogue,
         outcomes={key: decided.get(key, KEPT) for key in catalogue.entries},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from dataset_builder import records
 from dataset_builder.render.filters import KEPT, SURPLUS
 from dataset_builder.render.scores import SCORES
 from dataset_builder.shards.dataset import DatasetInfo, read_dataset
-from evaluation.stats import job_folders, read_decisions, stats_plot
+from evaluation.stats import decisions, job_folders, stats_plot
 
 NUM_SHOWN: Final = 24
 _COLUMNS: Final = 6
@@ -73,18 +73,20 @@ def shown_pairs(folder: Path | str, num: int, *, kept: bool) -> list[ShownPair]:
     rendered = job_folders(folder).rendered
     if rendered is None:
         return []
-    outcomes = {line["key"]: line for line in read_decisions(folder)}
-    names = [
-        key
-        for key, line in outcomes.items()
-        if (line["outcome"] == KEPT if kept else line["outcome"] not in (KEPT, SURPLUS))
-    ]
-    places = np.linspace(0, len(names) - 1, min(num, len(names))).round().astype(int)
-    samples = _samples(read_dataset(rendered), [names[place] for place in places])
-    return [_shown(sample, outcomes[sample["__key__"]]) for sample in samples]
+    total = sum(1 for _ in _decided(folder, kept=kept))
+    places = set(np.linspace(0, total - 1, min(num, total)).round().astype(int).tolist())
+    shown = {line["key"]: line for place, line in enumerate(_decided(folder, kept=kept)) if place in places}
+    return [_shown(sample, shown[sample["__key__"]]) for sample in _samples(read_dataset(rendered), shown)]
 
 
-def _samples(info: DatasetInfo, keys: Sequence[str]) -> list[dict[str, Any]]:
+def _decided(folder: Path | str, *, kept: bool) -> Iterator[dict[str, Any]]:
+    """Walk through the decisions by which pairs were kept, or failed a threshold."""
+    for line in decisions(folder):
+        if line["outcome"] == KEPT if kept else line["outcome"] not in (KEPT, SURPLUS):
+            yield line
+
+
+def _samples(info: DatasetInfo, keys: Iterable[str]) -> list[dict[str, Any]]:
     """Return some samples of a dataset, in order; shards without any are not read."""
     wanted: dict[int, set[str]] = defaultdict(set)
     for key in keys:

@@ -7,8 +7,10 @@ Law: everything is counted from what the stages wrote: `triplets.json` says what
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -101,13 +103,22 @@ def job_folders(folder: Path | str) -> JobFolders:
     return JobFolders(filtered=filtered, rendered=rendered, triplets=triplets if same else None)
 
 
-def read_decisions(folder: Path | str) -> list[dict[str, Any]]:
-    """Return what became of every rendered pair, in the order of the samples.
+def decisions(folder: Path | str) -> Iterator[dict[str, Any]]:
+    """Walk through what became of every rendered pair, in the order of the samples.
+
+    Yields:
+        A line of the file of decisions: "key", "outcome", and what the pair was drawn with and scored.
 
     Raises:
         UnreadableDataset: There is nothing filtered here.
     """
-    return _read(job_folders(folder).filtered)[0]
+    filtered = job_folders(folder).filtered
+    with _readable(filtered), (filtered / DECISIONS_FILE).open(encoding="utf-8") as lines:
+        for line in lines:
+            found = json.loads(line)
+            if not {"key", "outcome"} <= found.keys():
+                raise ValueError(f"a line without key or outcome: {line[:80]!r}")
+            yield found
 
 
 def pair_stats(folder: Path | str) -> PairStats:
@@ -120,7 +131,9 @@ def pair_stats(folder: Path | str) -> PairStats:
         UnreadableDataset: There is nothing filtered here.
     """
     places = job_folders(folder)
-    lines, funnel = _read(places.filtered)
+    with _readable(places.filtered):
+        funnel: dict[str, Any] = json.loads((places.filtered / FUNNEL_FILE).read_bytes())
+    table = _read_table(folder)
     written = read_manifest(places.triplets) if places.triplets is not None else None
     not_written: dict[str, int] = {}
     if written is not None:
@@ -128,96 +141,121 @@ def pair_stats(folder: Path | str) -> PairStats:
         not_written = {reason: n for reason, n in written["outcomes"].items() if reason != ACCEPTED}
     rejects = Counter(funnel.pop("rejects"))
     funnel = {stage: funnel[stage] for stage in STAGES if stage in funnel}
-    kept = [line for line in lines if line["outcome"] == KEPT]
-    kinds = Counter(str(line.get(records.KIND, "")) for line in lines)
-    kinds_kept = Counter(str(line.get(records.KIND, "")) for line in kept)
     return PairStats(
         funnel=funnel,
         not_written=not_written,
         rejects=dict(rejects.most_common()),
-        kinds={kind: (number, kinds_kept[kind]) for kind, number in sorted(kinds.items())},
-        rendered={name: _spread(lines, name) for name in SCORES} if are_scored(lines) else {},
-        kept={name: _spread(kept, name) for name in SCORES} if are_scored(lines) else {},
-        by_p=_by_p(lines) if are_scored(lines) else (),
+        kinds={kind: (number, table.kinds_kept[kind]) for kind, number in sorted(table.kinds.items())},
+        rendered={name: _spread(values) for name, values in table.scores.items()},
+        kept={name: _spread(values[table.kept]) for name, values in table.scores.items()},
+        by_p=_by_p(table),
     )
 
 
-def are_scored(lines: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether decisions were made by scores: pairs may be rendered without."""
-    return all(records.SCORES in line for line in lines)
-
-
-def require_scores(folder: Path | str, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Require decisions that were made by scores.
+def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
+    """Draw the histograms of the four scores, and direction and similarity against p, (H, W, 3) uint8.
 
     Raises:
-        UnreadableDataset: They were not.
+        UnreadableDataset: There is nothing filtered here, or its pairs have no scores.
     """
-    if not are_scored(lines):
+    table = _read_table(folder)
+    if not table.scores:
         raise UnreadableDataset(
             f"{folder}: its pairs were rendered without a scorer, so there are no scores to draw; render "
             "them with one."
         )
-
-
-def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
-    """Draw the histograms of the four scores, and direction and similarity against p, (H, W, 3) uint8."""
-    lines = read_decisions(folder)
-    require_scores(folder, lines)
-    plots = [_histogram(lines, name) for name in SCORES]
-    table = _by_p(lines)
+    plots = [_histogram(name, values, table.kept) for name, values in table.scores.items()]
+    rows = _by_p(table)
     curves = (
-        Series(name="directional similarity", points=tuple((row[0], row[2]) for row in table)),
-        Series(name="similarity of the pictures", points=tuple((row[0], row[3]) for row in table)),
-        Series(name="share kept", points=tuple((row[0], row[4]) for row in table)),
+        Series(name="directional similarity", points=tuple((row[0], row[2]) for row in rows)),
+        Series(name="similarity of the pictures", points=tuple((row[0], row[3]) for row in rows)),
+        Series(name="share kept", points=tuple((row[0], row[4]) for row in rows)),
     )
     plots.append(line_plot(curves, x_label="p", y_label="mean", title="p against the scores"))
     return _stacked(plots)
 
 
-def _read(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Read decisions and funnel."""
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Say in a sentence that what the filter writes is not there, or damaged."""
     try:
-        text = (folder / DECISIONS_FILE).read_text(encoding="utf-8")
-        funnel: dict[str, Any] = json.loads((folder / FUNNEL_FILE).read_bytes())
-        lines = [json.loads(line) for line in text.splitlines()]
-    except (OSError, ValueError) as error:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableDataset(
             f"{folder} holds no filtered pairs ({error}); name a folder that `wordbrush data filter` filled."
         ) from error
-    return lines, funnel
 
 
-def _spread(lines: Sequence[Mapping[str, Any]], name: str) -> Spread:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Table:
+    """Decisions as columns, a few bytes a pair.
+
+    Attributes:
+        kept: (N,) bool.
+        p: What each pair was drawn with, (N,); empty where scores are.
+        scores: Score to its values, (N,); empty where pairs were rendered without a scorer.
+        kinds: Kind of edit to rendered pairs.
+        kinds_kept: Kind of edit to kept pairs.
+    """
+
+    kept: NDArray[np.bool_]
+    p: NDArray[np.float64]
+    scores: Mapping[str, NDArray[np.float64]]
+    kinds: Counter[str]
+    kinds_kept: Counter[str]
+
+
+def _read_table(folder: Path | str) -> _Table:
+    """Read the decisions of a job."""
+    kept, p, scores = array("b"), array("d"), {name: array("d") for name in SCORES}
+    kinds: Counter[str] = Counter()
+    kinds_kept: Counter[str] = Counter()
+    with _readable(job_folders(folder).filtered):
+        for line in decisions(folder):
+            kept.append(line["outcome"] == KEPT)
+            kind = str(line.get(records.KIND, ""))
+            kinds[kind] += 1
+            kinds_kept[kind] += kept[-1]
+            if records.SCORES in line:
+                p.append(line[records.SELF_REPLACE_STEPS])
+                for name, values in scores.items():
+                    values.append(line[records.SCORES][name])
+    are_scored = len(p) == len(kept)  # a pair without is one that was rendered without a scorer
+    return _Table(
+        kept=np.array(kept, bool),
+        p=np.array(p if are_scored else ()),
+        scores={name: np.array(values) for name, values in scores.items()} if are_scored else {},
+        kinds=kinds,
+        kinds_kept=kinds_kept,
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> Spread:
     """Return how a score is spread."""
-    values = [line[records.SCORES][name] for line in lines]
     low, middle, high = (float(value) for value in np.quantile(values, (0.05, 0.5, 0.95)))
     return Spread(num=len(values), low=round(low, 4), middle=round(middle, 4), high=round(high, 4))
 
 
-def _by_p(lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, int, float, float, float], ...]:
+def _by_p(table: _Table) -> tuple[tuple[float, int, float, float, float], ...]:
     """Return means over equal ranges of p; ranges without a pair are left out."""
-    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for line in lines:
-        found[min(P_BINS - 1, int(line[records.SELF_REPLACE_STEPS] * P_BINS))].append(line)
+    places = np.minimum(P_BINS - 1, (table.p * P_BINS).astype(int))
     rows = []
-    for place, group in sorted(found.items()):
-        direction, same = (
-            float(np.mean([line[records.SCORES][name] for line in group]))
-            for name in ("direction", "image_image")
+    for place in np.unique(places):
+        here = places == place
+        direction, same = (float(table.scores[name][here].mean()) for name in ("direction", "image_image"))
+        kept = float(table.kept[here].mean())
+        number = int(here.sum())
+        rows.append(
+            (float(place + 0.5) / P_BINS, number, round(direction, 4), round(same, 4), round(kept, 4))
         )
-        kept = float(np.mean([line["outcome"] == KEPT for line in group]))
-        rows.append(((place + 0.5) / P_BINS, len(group), round(direction, 4), round(same, 4), round(kept, 4)))
     return tuple(rows)
 
 
-def _histogram(lines: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.uint8]:
+def _histogram(name: str, everything: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Draw how many pairs score how much, of all rendered and of the kept ones."""
-    everything = np.array([line[records.SCORES][name] for line in lines])
-    kept = np.array([line[records.SCORES][name] for line in lines if line["outcome"] == KEPT])
     edges = np.histogram_bin_edges(everything, bins=BINS)
     series = []
-    for label, values in (("rendered", everything), ("kept", kept)):
+    for label, values in (("rendered", everything), ("kept", everything[kept])):
         counts, _ = np.histogram(values, bins=edges)
         middles = (edges[:-1] + edges[1:]) / 2
         points = tuple((float(x), float(y)) for x, y in zip(middles, counts, strict=True))

@@ -1,12 +1,17 @@
 #!/usr/bin/env python
-"""How closely each inversion redraws held-out scenes, at guidance 1 and 7.5, and under a wrong caption.
+"""How closely each inversion redraws held-out scenes, and how closely their edits come to the exact ones.
 
     scripts/measure_inversion.py --num 50        # minutes on a free core; null-text takes most of them
+    scripts/measure_inversion.py edits --num 48 --steps 12 --guidance-scale 2
 
-Per method and guidance: PSNR of the redrawn picture against the scene (the autoencoder's round trip is what
-can be had at best), and the root mean square error of its latents. `direct` holds the original on its path,
-so its error is zero by construction; what an edit reports for it is where the prompt would have led to first
-order, which costs no evaluation and is printed too.
+The first is at guidance 1 and 7.5, and under a wrong caption. Per method and guidance: PSNR of the redrawn
+picture against the scene (the autoencoder's round trip is what can be had at best), and the root mean square
+error of its latents. `direct` holds the original on its path, so its error is zero by construction; what an
+edit reports for it is where the prompt would have led to first order, which costs no evaluation and is
+printed too.
+
+`edits` asks for an exact edit of each scene by both captions: PSNR to the exact target, share of the edits
+that are nearer to it than the scene, PSNR of what should stay, and rows of the network.
 """
 
 import argparse
@@ -15,12 +20,24 @@ import statistics
 import sys
 from collections import defaultdict
 from dataclasses import replace
+from itertools import count
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from dataset_builder.scenes import WORLDS, caption, render_scene, sample_scene
+from dataset_builder.scenes import (
+    EDIT_KINDS,
+    WORLDS,
+    Scene,
+    SceneEdit,
+    caption,
+    make_edit,
+    render_edit,
+    render_scene,
+    sample_scene,
+)
 from editors.diffusion import denoise
 from editors.guidance import cfg
 from editors.model.conditioning import Conditioning
@@ -32,6 +49,7 @@ from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.requests.edits import INVERSIONS, Inversion, PromptEdit
 from editors.running import run_to_end
+from evaluation.figures import psnr
 
 
 @torch.no_grad()
@@ -51,7 +69,7 @@ def redrawn(model: DiffusionModel, path: Trajectory, prompt: str, scale: float, 
 
     scheduler = model.new_scheduler()
     if path.residuals is not None:
-        scheduler = ResidualSteps(scheduler, [path.residuals])
+        scheduler = ResidualSteps(scheduler, [path.residuals], stochastic=METHODS[path.method].is_stochastic)
     steps_taken = denoise(predict, scheduler=scheduler, latents=path.latents[:1], num_inference_steps=steps)
     return run_to_end(steps_taken)[0]
 
@@ -65,16 +83,61 @@ def invert(
         return run_to_end(METHODS[method].steps(inverter))
 
 
+def edits(editor: PromptToPromptEditor, args: argparse.Namespace) -> None:
+    """Edit exact pairs by every method and print how close that comes."""
+    pairs: list[tuple[Scene, SceneEdit]] = []
+    for seed in count():
+        scene = sample_scene(seed, world=WORLDS[args.world], split="held_out")
+        edit = make_edit(scene, EDIT_KINDS[len(pairs) % len(EDIT_KINDS)], seed)
+        if edit is not None:
+            pairs.append((scene, edit))
+        if len(pairs) == args.num:
+            break
+    print(f"{editor.model.name}, {args.num} held-out edits of world {args.world}, {args.steps} steps\n")
+    print(f"{'':18}{'target dB':>10}{'nearer %':>10}{'rest dB':>9}{'rows':>6}")
+    for method in args.methods:
+        found: list[tuple[float, float, float]] = []
+        rests: list[float] = []
+        for seed, (scene, edit) in enumerate(pairs):
+            drawn = render_edit(edit, editor.model.native_size)
+            before, target, rest = drawn.original_image, drawn.edited_image, drawn.mask == 0
+            result = editor.edit(
+                PromptEdit(
+                    original_prompt=caption(scene),
+                    edited_prompt=caption(edit.edited),
+                    original_image=Image.fromarray(before),
+                    inversion=method,
+                    num_inference_steps=args.steps,
+                    guidance_scale=args.guidance_scale,
+                    seed=seed,
+                )
+            )
+            after = np.asarray(result.edited_image)
+            reached = psnr(after, target)
+            found.append((reached, 100 * (reached > psnr(before, target)), result.num_unet_rows))
+            if rest.any():
+                rests.append(psnr(after[rest], before[rest]))
+        target_db, nearer, rows = (statistics.fmean(column) for column in zip(*found, strict=True))
+        print(
+            f"{method:18}{target_db:10.2f}{nearer:10.0f}{statistics.fmean(rests):9.1f}{rows:6.0f}", flush=True
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", nargs="?", default="redrawing", choices=("redrawing", "edits"))
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--world", default="small", choices=sorted(WORLDS))
     parser.add_argument("--num", type=int, default=50)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--methods", nargs="+", default=list(INVERSIONS), choices=INVERSIONS)
+    parser.add_argument("--guidance-scale", type=float, help="of the edits; else what the model recommends")
     args = parser.parse_args()
     editor = PromptToPromptEditor.from_pretrained(args.model, scheduler="ddim", cache_bytes=0)
+    if args.what == "edits":
+        edits(editor, args)
+        return
     model = editor.model
     scenes = [sample_scene(seed, world=WORLDS[args.world], split="held_out") for seed in range(args.num)]
     captions = [caption(scene) for scene in scenes]

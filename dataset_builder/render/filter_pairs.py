@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from io import BytesIO
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +89,23 @@ class _Kept:
     key: str
 
 
+@dataclass(slots=True)
+class _Decided:
+    """What became of rendered pairs, as small as it is written: there may be millions.
+
+    Attributes:
+        lines: Of the file of decisions.
+        kept: Where the kept pairs lie, in order.
+        outcomes: Outcome to number of pairs.
+        triplets_kept: Triplets of which a pair is kept.
+    """
+
+    lines: BytesIO = field(default_factory=BytesIO)
+    kept: list[_Kept] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    triplets_kept: int = 0
+
+
 def filter_pairs(job: FilterJob) -> Iterator[ShardReport]:
     """Copy the pairs that pass into a dataset of their own.
 
@@ -104,8 +122,8 @@ def filter_pairs(job: FilterJob) -> Iterator[ShardReport]:
     """
     source = read_dataset(job.rendered)
     thresholds = _thresholds(job, source)
-    lines, kept = _decide(source, thresholds, job.keep)
-    funnel = count_funnel(source, lines)
+    decided = _decide(source, thresholds, job.keep)
+    kept, funnel = decided.kept, _funnel(source, decided)
     if not kept:
         reasons = ", ".join(
             f"{reason} {number}" for reason, number in Counter(funnel["rejects"]).most_common()
@@ -125,7 +143,7 @@ def filter_pairs(job: FilterJob) -> Iterator[ShardReport]:
         fill=lambda spec: partial(_copy, job.rendered, kept[spec.start : spec.stop]),
         running=Running(jobs=job.jobs),
         beside={
-            DECISIONS_FILE: "".join(f"{canonical_json(line)}\n" for line in lines).encode(),
+            DECISIONS_FILE: decided.lines.getvalue(),
             FUNNEL_FILE: f"{canonical_json(funnel)}\n".encode(),
         },
     )
@@ -186,12 +204,9 @@ def _by_pocket(source: DatasetInfo) -> bool:
         return False
 
 
-def _decide(
-    source: DatasetInfo, thresholds: Thresholds, keep: int
-) -> tuple[list[dict[str, Any]], list[_Kept]]:
-    """Return a line for each rendered pair, and where those lie that are kept."""
-    lines: list[dict[str, Any]] = []
-    kept: list[_Kept] = []
+def _decide(source: DatasetInfo, thresholds: Thresholds, keep: int) -> _Decided:
+    """Decide over each rendered pair."""
+    found = _Decided()
     wanted = (records.TRIPLET, records.SCORES, records.KIND, records.SELF_REPLACE_STEPS)
     for shard, samples in source.samples_by_shard(wanted):
         for _, group in groupby(samples, key=lambda sample: sample.get(records.TRIPLET)):
@@ -199,10 +214,14 @@ def _decide(
             scores = [_scores(source, one, thresholds) for one in candidates]
             verdicts = outcomes(scores, thresholds, keep=keep)
             for one, verdict in zip(candidates, verdicts, strict=True):
-                lines.append({"key": one.pop("__key__"), "outcome": verdict, **one})
+                key = one.pop("__key__")
+                line = canonical_json({"key": key, "outcome": verdict, **one})
+                found.lines.write(f"{line}\n".encode())
                 if verdict == KEPT:
-                    kept.append(_Kept(shard, lines[-1]["key"]))
-    return lines, kept
+                    found.kept.append(_Kept(shard, key))
+            found.outcomes.update(verdicts)
+            found.triplets_kept += KEPT in verdicts
+    return found
 
 
 def _scores(source: DatasetInfo, sample: Mapping[str, Any], thresholds: Thresholds) -> ClipScores:
@@ -218,20 +237,18 @@ def _scores(source: DatasetInfo, sample: Mapping[str, Any], thresholds: Threshol
         ) from error
 
 
-def count_funnel(source: DatasetInfo, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _funnel(source: DatasetInfo, decided: _Decided) -> dict[str, Any]:
     """Count what became of everything that was asked for, from the triplets to the pairs that are kept."""
-    found = Counter(line["outcome"] for line in lines)
-    kept = found.pop(KEPT, 0)
-    rejects = Counter(found)
+    rejects = decided.outcomes - Counter({KEPT: len(decided.kept)})
     for shard in source.shards:
         rejects.update(shard.rejects)
     triplets = sum(shard.stop - shard.start for shard in source.shards)
     return {
         "triplets": triplets,
         "asked": triplets * int(source.config.get("samples_per_triplet", 1)),
-        "rendered": len(lines),
-        "kept": kept,
-        "triplets_kept": len({line[records.TRIPLET] for line in lines if line["outcome"] == KEPT}),
+        "rendered": decided.outcomes.total(),
+        "kept": len(decided.kept),
+        "triplets_kept": decided.triplets_kept,
         "rejects": dict(sorted(rejects.items())),
     }
 

@@ -59,7 +59,8 @@ class RenderJob(ThresholdChoice):
         num_inference_steps: Denoising steps.
         size: Side of the pictures in pixels; None draws them at the model's own. Photos are cut square and
             scaled to it.
-        inversion: How a photo's noise is found: direct, ddim, negative_prompt, null_text or edit_friendly.
+        inversion: How a photo's noise is found: direct, ddim, negative_prompt, null_text,
+            edit_friendly or flow_edit.
         scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
         enough: Draw no further original for a triplet of which so many pairs reach the thresholds; None draws
             all.

@@ -29,12 +29,11 @@ from editors.files import user_path
 from editors.model.attention import install
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
-from editors.model.photo import Photo
 from editors.pictures.batches import to_array
 from editors.pictures.images import composite, to_image
 from editors.prompt_to_prompt.memory import Memory
 from editors.prompt_to_prompt.plan import Plan
-from editors.prompt_to_prompt.side_by_side import SideBySide
+from editors.prompt_to_prompt.side_by_side import Job, SideBySide
 from editors.requests.edits import PromptEdit
 from editors.requests.lora import Lora
 from editors.requests.results import EditResult, Step
@@ -168,7 +167,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             recalled.keep(drawn, batch, pictures[:num_originals])
             return [
                 self._result(
-                    job.plan,
+                    job,
                     original=pictures[of],
                     edited=pictures[num_originals + place],
                     batch=batch,
@@ -181,7 +180,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
 
     def _result(
         self,
-        plan: Plan,
+        job: Job,
         *,
         original: NDArray[np.float32],
         edited: NDArray[np.float32],
@@ -190,7 +189,8 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         inverted: int,
         seconds: float,
     ) -> EditResult:
-        photo, of, seen = plan.photo, batch.of[place], batch.edits.heat_maps[place]
+        plan, of, seen = job.plan, batch.of[place], batch.edits.heat_maps[place]
+        photo = plan.photo
         if photo is None:
             before, after = to_image(original), to_image(edited)
         else:
@@ -212,7 +212,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             model=self.model.name,
             dtype=self.model.dtype_name,
             scheduler=type(self.model.scheduler).__name__,
-            reconstruction_psnr=None if photo is None else self._psnr(photo, original, batch, of),
+            reconstruction_psnr=self._psnr(job, original, batch.originals.redrawn(of)),
             heat_maps=None if seen is None else seen.by_word(),
             notes=(
                 *self.model.notes,
@@ -221,8 +221,10 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             ),
         )
 
-    def _psnr(self, photo: Photo, original: NDArray[np.float32], batch: SideBySide, of: int) -> float | None:
-        redrawn = batch.originals.redrawn(of)
+    def _psnr(self, job: Job, original: NDArray[np.float32], redrawn: Tensor | None) -> float | None:
+        photo, path = job.plan.photo, job.trajectory
+        if photo is None or path is None or path.is_noted:
+            return None  # any prompt redraws it
         return photo.psnr(original if redrawn is None else self._picture(redrawn))
 
     def _picture(self, latents: Tensor) -> NDArray[np.float32]:

@@ -222,8 +222,9 @@ class _Held:
     def __init__(self, model: DiffusionModel, origins: Sequence[Origin]) -> None:
         self._model, self._origins = model, origins
         self._looking = _Looking(model, origins)
-        self._paths = [_path(origin) for origin in origins]
-        self._drift: list[Tensor | None] = [torch.zeros_like(path[0]) for path in self._paths]
+        found = [_trajectory(origin) for origin in origins]
+        self._paths = [one.latents for one in found]
+        self._drift = [None if one.is_noted else torch.zeros_like(one.latents[0]) for one in found]
         self.latents = torch.stack([path[0] for path in self._paths])
 
     @property
@@ -266,7 +267,9 @@ class _Held:
 
     def _evaluate(self, timestep: Tensor, index: int, step: tuple[float, float]) -> None:
         evaluated = [
-            place for place, origin in enumerate(self._origins) if origin.known is None or origin.lacks(index)
+            n
+            for n, origin in enumerate(self._origins)
+            if origin.lacks(index) or (origin.known is None and (origin.keeps or self._drift[n] is not None))
         ]
         # Where the path is known, guidance has no say: mostly the conditional half alone is looked at.
         asked = {half for place in evaluated for _, half in self._looking.wanted(place, index)}
@@ -342,6 +345,6 @@ class Recorder:
         return attend(query, key, value, mask)
 
 
-def _path(origin: Origin) -> Tensor:
+def _trajectory(origin: Origin) -> Trajectory:
     assert origin.trajectory is not None  # of a plan that is held
-    return origin.trajectory.latents
+    return origin.trajectory

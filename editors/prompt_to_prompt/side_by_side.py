@@ -21,6 +21,7 @@ from editors.prompt_to_prompt.blend import WordMaps
 from editors.prompt_to_prompt.controls import AttentionObserver, EditControl, Look, Observation
 from editors.prompt_to_prompt.guided import Guided, PromptConditioning
 from editors.prompt_to_prompt.heat_maps import HeatMaps
+from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
 from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, originals_of, starts
 from editors.prompt_to_prompt.plan import Plan
@@ -189,7 +190,10 @@ class Edits:
         scheduler = self._model.new_scheduler()
         paths = [job.trajectory.residuals for job in self._jobs if job.trajectory is not None]
         residuals = [path for path in paths if path is not None]
-        return ResidualSteps(scheduler, residuals) if residuals else scheduler
+        if not residuals:
+            return scheduler
+        method = METHODS[self._jobs[0].plan.edit.inversion]  # one batch has one
+        return ResidualSteps(scheduler, residuals, stochastic=method.is_stochastic)
 
     def _predict(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         def compute(places: list[int]) -> Tensor:

@@ -44,7 +44,7 @@ PictureSource = Image.Image | Picture | str | Path
 StepWindow = float | tuple[float, float]
 """When something acts: a fraction of the steps from the first on, or (start, end) fractions; 1 is all."""
 
-Inversion = Literal["direct", "ddim", "negative_prompt", "null_text", "edit_friendly"]
+Inversion = Literal["direct", "ddim", "negative_prompt", "null_text", "edit_friendly", "flow_edit"]
 """How the noise is found that a photograph would have been drawn from: `prompt_to_prompt.inversion`."""
 
 INVERSIONS: tuple[Inversion, ...] = get_args(Inversion)

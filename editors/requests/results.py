@@ -65,7 +65,7 @@ class EditResult:
         scheduler: Class name of the scheduler.
         reconstruction_psnr: How closely the original prompt redraws a photo from its inverted noise, in dB;
             for inversions that hold the photo on its path, unguided and to first order. None where there is
-            no photo.
+            no photo, and for inversions that note what is missing, which any prompt redraws.
         heat_maps: Word -> where it is looked at, (h, w) from 0 to 1; None if not asked for. Words of the
             original prompt alone are shown as the original picture looks at them, all others as the edited.
         reach: Where an instruction acts, and the edit at any other `only`; None if `only` was not asked for.

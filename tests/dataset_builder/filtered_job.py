@@ -7,7 +7,7 @@ import numpy as np
 
 from dataset_builder import records
 from dataset_builder.build_job import build_dataset, read_build_job
-from evaluation.stats import read_decisions
+from evaluation.stats import decisions
 from tests.dataset_builder.render_toys import open_toys
 
 JOB = """
@@ -35,7 +35,7 @@ def filtered_job(root: Path) -> Path:
     folder, asked = root / "job", root / "job.toml"
     for direction in (-1.0, None):
         if direction is None:
-            lines = read_decisions(folder)
+            lines = decisions(folder)
             direction = float(np.median([line[records.SCORES]["direction"] for line in lines]))
             folder = root / "other"
             # What was rendered is: only the filter differs.

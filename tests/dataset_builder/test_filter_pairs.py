@@ -185,3 +185,13 @@ def test_presets_follow_the_scorer_and_named_thresholds_stand_above_them() -> No
             choice.thresholds(by_pocket=True)
     with pytest.raises(InvalidJob, match="preset: 'mine' is not allowed"):
         ThresholdChoice(preset="mine")
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"key": "a"}', '{"key": "a", "outcome": "kept", "scores": {}}'])
+def test_damaged_decisions_are_one_sentence(rendered: Path, tmp_path: Path, line: str) -> None:
+    run(rendered, tmp_path)
+    with (tmp_path / "decisions.jsonl").open("a") as lines:
+        lines.write(f"{line}\n")
+    for read in (pair_stats, stats_plot):
+        with pytest.raises(UnreadableDataset, match="holds no filtered pairs"):
+            read(tmp_path)

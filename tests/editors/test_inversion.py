@@ -94,7 +94,9 @@ def redraw(model, trajectory, *, scale, steps=STEPS):
 
     sampler: Any = model.new_scheduler()
     if trajectory.residuals is not None:
-        sampler = ResidualSteps(sampler, [trajectory.residuals])
+        sampler = ResidualSteps(
+            sampler, [trajectory.residuals], stochastic=METHODS[trajectory.method].is_stochastic
+        )
     start = trajectory.latents[:1]
     return run_to_end(denoise(predict, scheduler=sampler, latents=start, num_inference_steps=steps))[0]
 
@@ -153,15 +155,54 @@ def test_null_text_fits_what_guidance_loses_and_leaves_the_model_alone(editor):
     assert all(parameter.grad is None for parameter in model.unet.parameters())
 
 
+@pytest.mark.parametrize("method", ["edit_friendly", "flow_edit"])
 @pytest.mark.parametrize("scale", [1, 7.5])
-def test_edit_friendly_noise_redraws_the_picture(editor, scale):
-    trajectory = invert(editor.model, "edit_friendly", scale=scale, seed=7)
+def test_what_is_noted_of_a_noised_picture_redraws_it(editor, method, scale):
+    trajectory = invert(editor.model, method, scale=scale, seed=7)
     redrawn = redraw(editor.model, trajectory, scale=scale)
     # What rounding leaves, a random model under guidance multiplies at every step.
     torch.testing.assert_close(redrawn, trajectory.latents[-1], rtol=0, atol=1e-5 if scale == 1 else 1e-3)
-    assert torch.equal(invert(editor.model, "edit_friendly", scale=scale, seed=7).latents, trajectory.latents)
-    other = invert(editor.model, "edit_friendly", scale=scale, seed=8)
+    assert torch.equal(invert(editor.model, method, scale=scale, seed=7).latents, trajectory.latents)
+    other = invert(editor.model, method, scale=scale, seed=8)
     assert not torch.equal(other.latents[0], trajectory.latents[0])
+
+
+def test_flow_edit_takes_the_steps_of_its_paper():
+    """Alg. 1 with one draw a step and σ = √(1−ᾱ)/√ᾱ for time: Z += Δσ·(ε(Z + σ·n) − ε(X + σ·n))."""
+    pipe = tiny.pipeline(kind="base", text="clip")
+    pipe.scheduler = scheduler("epsilon")
+    editor = PromptToPromptEditor.from_pipeline(pipe, cache_bytes=0)
+    model = editor.model
+    asked = edit(inversion="flow_edit", cross_replace_steps=0, self_replace_steps=0)
+    clean, found = list(editor.stream(asked))[-1].latents
+    size = (32, 32)
+    empty = model.unconditional(size=size).states
+    words = {name: model.condition([prompt], size=size).states for name, prompt in PROMPTS.items()}
+
+    def noise_in(latents, name, level):
+        told = torch.cat((empty, words[name]))
+        unsaid, said = model.unet(
+            latents.repeat(2, 1, 1, 1), level.timestep, encoder_hidden_states=told
+        ).sample
+        return unsaid + 7.5 * (said - unsaid)
+
+    inverter = Inverter(
+        model,
+        clean,
+        PROMPTS["original_prompt"],
+        num_inference_steps=STEPS,
+        guidance_scale=7.5,
+        seed=asked.seed or 0,
+    )
+    z = clean
+    with torch.no_grad():
+        path = run_to_end(METHODS["flow_edit"].steps(inverter)).latents  # √ᾱ·(X + σ·n) of every level
+        for level, x in zip(levels(model.new_scheduler(), STEPS), path[:-1], strict=True):
+            sigma, after = (((1 - alpha) / alpha) ** 0.5 for alpha in (level.alpha, level.next_alpha))
+            noised = x + level.alpha**0.5 * (z - clean)  # √ᾱ·(Z + σ·n) with the n of x
+            change = noise_in(noised, "edited_prompt", level) - noise_in(x, "original_prompt", level)
+            z = z + (after - sigma) * change
+    torch.testing.assert_close(found, z, rtol=1e-3, atol=1e-3)
 
 
 def test_direct_holds_the_original_on_its_path_and_lets_the_edit_go(editor):
@@ -201,7 +242,9 @@ def test_a_photo_comes_back_in_its_size_with_its_alpha_and_unchanged_by_no_edit(
         num_inference_steps=2,
     )
     result = editor.edit(same)
-    assert result.edited_image.mode == "RGBA" and result.reconstruction_psnr > 0
+    assert result.edited_image.mode == "RGBA"
+    is_noted = method in ("edit_friendly", "flow_edit")
+    assert result.reconstruction_psnr is None if is_noted else result.reconstruction_psnr > 0
     assert np.array_equal(np.asarray(result.edited_image), np.asarray(photo))
     assert np.array_equal(np.asarray(result.original_image), np.asarray(photo))
 

@@ -7,7 +7,7 @@ from dataset_builder.errors import DatasetError
 from dataset_builder.render.filters import KEPT
 from dataset_builder.shards.tars import read_columns
 from evaluation.job_pairs import ALL, datasets_below, read_job_pairs
-from evaluation.stats import read_decisions
+from evaluation.stats import decisions
 from tests.ui.fakes import NegativeEditor
 from tests.ui.visit import visiting
 from ui.app import build_app
@@ -27,7 +27,7 @@ def content(folder):
 
 def test_every_rendered_pair_has_the_outcome_that_was_decided(job):
     found = read_job_pairs(job)
-    decided = {line["key"]: line["outcome"] for line in read_decisions(job)}
+    decided = {line["key"]: line["outcome"] for line in decisions(job)}
     assert found.outcomes == decided and set(found.catalogue.entries) == set(decided)
     assert found.counts[ALL] == len(decided) == sum(found.counts.values()) - found.counts[ALL]
     for outcome, number in found.counts.items():

@@ -21,10 +21,12 @@ class Retraced:
     Attributes:
         name: Of the method.
         is_held: Whether the original stays on the path that was found.
+        is_stochastic: It is not: the steps are DDIM's.
     """
 
     name: Inversion
     is_held: bool
+    is_stochastic: bool = False
 
     def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
         """Return nothing: it depends on neither."""

@@ -19,6 +19,11 @@ class Method(Protocol):
         """Whether the original stays on the path that was found; else it is drawn again from its noise."""
         ...
 
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether its steps are DDPM's, which leave room for noise; else they are DDIM's."""
+        ...
+
     def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
         """Return what its trajectories depend on besides picture, prompt, steps and size."""
         ...

@@ -18,6 +18,7 @@ class NegativePrompt:
     """See `methods.Method`."""
 
     is_held: bool = False
+    is_stochastic: bool = False
 
     def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
         """Return nothing: it depends on neither."""

@@ -30,6 +30,7 @@ class NullText:
     """See `methods.Method`."""
 
     is_held: bool = False
+    is_stochastic: bool = False
 
     def key(self, guidance_scale: float, seed: int) -> tuple[Hashable, ...]:
         """Return the scale that the empty prompt is fitted to."""

@@ -22,7 +22,7 @@ class Trajectory:
         unconditional: What stands in for the empty prompt's states, one for all steps or one each, (1 or N,
             T, D), or None.
         pooled: What stands in for the empty prompt as one vector, (1, P), for models that are told one.
-        residuals: What the stochastic step at each level adds to its mean, float32 (N, C, h, w), or None.
+        residuals: What the step at each level adds to its mean, float32 (N, C, h, w), or None.
         num_unet_rows: What it cost.
     """
 
@@ -34,6 +34,11 @@ class Trajectory:
     num_unet_rows: int = 0
 
     @property
+    def is_noted(self) -> bool:
+        """Whether residuals lead along it, under any prompt; else the prompt itself does, more or less."""
+        return self.residuals is not None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the tensors."""
         tensors = (self.latents, self.unconditional, self.pooled, self.residuals)
@@ -41,20 +46,20 @@ class Trajectory:
 
 
 class ResidualSteps:
-    """A scheduler that adds what edit-friendly inversion noted: x' = a·x + b·o + residual."""
+    """A scheduler that adds what was noted of a noised picture: x' = a·x + b·o + residual."""
 
     init_noise_sigma = 1.0
 
-    def __init__(self, scheduler: Any, residuals: Sequence[Tensor]) -> None:
-        """Take a DDIM scheduler, and per row of the batch its residuals, (N, C, h, w)."""
-        self.config, self._scheduler = scheduler.config, scheduler
+    def __init__(self, scheduler: Any, residuals: Sequence[Tensor], *, stochastic: bool) -> None:
+        """Take a DDIM scheduler, per row of the batch its residuals, (N, C, h, w), and the kind of steps."""
+        self.config, self._scheduler, self._stochastic = scheduler.config, scheduler, stochastic
         self._residuals = torch.stack(list(residuals), dim=1)  # (N, B, C, h, w)
         self.timesteps: Tensor = torch.empty(0)
         self._levels: dict[int, tuple[int, Level]] = {}
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Choose the steps."""
-        found = levels(self._scheduler, num_inference_steps, stochastic=True)
+        found = levels(self._scheduler, num_inference_steps, stochastic=self._stochastic)
         self.timesteps = self._scheduler.timesteps.to(device)
         self._levels = {int(level.timestep): (index, level) for index, level in enumerate(found)}
 
