@@ -74,8 +74,16 @@ def clean_coefficients(prediction_type: str, alpha: float) -> tuple[float, float
     return _coefficients(prediction_type, alpha, 1.0, 0.0)
 
 
+def is_flow(scheduler: Any) -> bool:
+    """Say whether a scheduler goes straight from noise to picture, by velocities (flow matching)."""
+    config = getattr(scheduler, "config", {})
+    return not hasattr(scheduler, "alphas_cumprod") and "use_dynamic_shifting" in config
+
+
 def clean_at(scheduler: Any, timestep: Tensor) -> tuple[float, float]:
-    """Return a and b of `clean_coefficients` at a timestep of any scheduler that knows ᾱ of each."""
+    """Return a and b of x₀ = a·x + b·o at a timestep of any scheduler that says how noisy its steps are."""
+    if is_flow(scheduler):  # x = (1−σ)·x₀ + σ·n, and o = n − x₀
+        return 1.0, -float(timestep) / scheduler.config.num_train_timesteps
     # Schedules of zero terminal SNR end at 0, where x₀ cannot be told from noise.
     alpha = max(float(scheduler.alphas_cumprod[int(timestep)]), _LEAST_ALPHA)
     return clean_coefficients(scheduler.config.prediction_type, alpha)

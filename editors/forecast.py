@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from editors.ddim import clean_at
+from editors.ddim import clean_at, is_flow
 from editors.errors import InvalidEdit
 
 WARM_UP = 4
@@ -71,7 +71,7 @@ def require_forecastable(scheduler: Any) -> None:
     Raises:
         InvalidEdit: It does not.
     """
-    if getattr(scheduler, "alphas_cumprod", None) is None:
+    if getattr(scheduler, "alphas_cumprod", None) is None and not is_flow(scheduler):
         raise InvalidEdit(
             "forecast",
             f"{type(scheduler).__name__} does not say how noisy its steps are, so none can be forecast; "

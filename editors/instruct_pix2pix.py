@@ -131,6 +131,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         edit, model = resolved.edit, self.model
         model.require_readable("edit_prompt", edit.edit_prompt)
         model.num_calls(resolved.settings.num_inference_steps)
+        model.require_scales(resolved.settings)
         if resolved.settings.forecast > 1:
             require_forecastable(model.scheduler)
         photo = Photo.read(edit.original_image, model, resolution=edit.resolution)
@@ -152,13 +153,21 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             image_latents = self._photos.latents([job.photo for job in jobs])
             relevance = Relevance() if any(job.edit.only is not None for job in jobs) else None
             prompts = [job.edit.edit_prompt for job in jobs]
-            predict = guided(model, prompts, image_latents, settings, relevance, self._forecast(settings))
+            predict = guided(
+                model,
+                prompts,
+                image_latents,
+                settings,
+                relevance,
+                self._forecast(settings),
+                pictures=[job.photo.seen for job in jobs],
+            )
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
             )
             steps = denoise(
                 predict,
-                scheduler=model.new_scheduler(),
+                scheduler=model.new_scheduler((image_latents.shape[-2], image_latents.shape[-1])),
                 latents=start,
                 num_inference_steps=settings.num_inference_steps,
                 generators=generators,
@@ -238,6 +247,8 @@ def guided(
     settings: Settings,
     relevance: Relevance | None = None,
     forecast: Forecast | None = None,
+    *,
+    pictures: Sequence[Image.Image] = (),
 ) -> GuidedNetwork:
     """Put instructions and pictures before the network: e(I,T), e(I,∅) and e(∅,∅) of Eq. 3.
 
@@ -248,17 +259,19 @@ def guided(
         settings: With both scales.
         relevance: Sees what the instructions change, or None.
         forecast: Stands in for the network at some steps, or None.
+        pictures: What the network is told of, one per instruction, for text encoders that see it.
     """
     height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
     guidance: Guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
     if relevance is not None:
         guidance = Watched(guidance, relevance.see)
-    empty = model.unconditional(size=(height, width)).expand(len(prompts))
+    empty = model.unconditional(size=(height, width), pictures=pictures).expand(len(prompts))
     picture = model.beside(image_latents)
     rows_of = {
         "image": Rows(conditioning=empty, picture=picture),
         "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),  # no picture
     }
     if "full" in guidance.conditions:
-        rows_of["full"] = Rows(conditioning=model.condition(prompts, size=(height, width)), picture=picture)
+        words = model.condition(prompts, size=(height, width), pictures=pictures)
+        rows_of["full"] = Rows(conditioning=words, picture=picture)
     return GuidedNetwork(model.network, guidance, rows_of, forecast)

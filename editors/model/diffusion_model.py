@@ -8,11 +8,11 @@ Law: nothing of an edit is ever kept here: the parts are only called, and schedu
 copied for every edit. Nothing assumes 4 latent channels, a CLIP text encoder or a size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
+from editors.pictures.batches import averaged_down
 from editors.pictures.detail_transfer import working_size
 from editors.pictures.images import to_image
 from editors.requests import taught
@@ -183,8 +184,8 @@ class DiffusionModel:
         """What the network is computed in, as people say it."""
         return str(self.dtype).removeprefix("torch.")
 
-    def new_scheduler(self) -> Any:
-        """Return a fresh copy of the scheduler, for one edit."""
+    def new_scheduler(self, size: tuple[int, int] | None = None) -> Any:
+        """Return a fresh copy of the scheduler, for an edit of latents (h, w), or of the model's own."""
         return type(self.scheduler).from_config(self.scheduler.config)
 
     def num_calls(self, num_inference_steps: int) -> int:
@@ -230,6 +231,17 @@ class DiffusionModel:
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
 
+    takes_loras = True
+    """Whether LoRAs of diffusers' loaders can be laid over it."""
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the trainer can go on from it."""
+        return not self.is_xl
+
+    def require_scales(self, settings: Settings) -> None:
+        """Require scales that the model knows: all, unless it was taught to do without guidance."""
+
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the text encoders' window, and that they know a word of it.
 
@@ -252,19 +264,18 @@ class DiffusionModel:
         return (*unread, *new, *((taught.known_words(self.taught),) if new else ()))
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:
-        """Turn prompts into the states the UNet reads; what is over the window is left out.
-
-        Returns:
-            (B, T, D), T being the window.
-        """
+        """Turn prompts into the states the UNet reads, (B, T, D); what is over the window, T, is left out."""
         return self.text.read(prompts)[0].to(self.device, self.dtype)
 
-    def condition(self, prompts: list[str], *, size: tuple[int, int]) -> Conditioning:
+    def condition(
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+    ) -> Conditioning:
         """Turn prompts into all that the UNet is told of them, one row each.
 
         Args:
             prompts: As for `encode_prompt`.
             size: (height, width) of the picture, in pixels, for models that are told it.
+            pictures: What each prompt is said of, for models whose text encoder sees it; others do not look.
         """
         states, pooled = self.text.read(prompts)
         states = states.to(self.device, self.dtype)
@@ -278,8 +289,8 @@ class DiffusionModel:
             time_ids=conditioning.expand(len(prompts), -1),
         )
 
-    def unconditional(self, *, size: tuple[int, int]) -> Conditioning:
-        """Return what the UNet is told where there is no prompt, one row; `size` is as for `condition`."""
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+        """Return what the UNet is told without a prompt: a row, or one for each picture that it sees."""
         conditioning = self.condition([""], size=size)
         if not self.force_zeros_for_empty_prompt or conditioning.pooled is None:
             return conditioning
@@ -293,6 +304,11 @@ class DiffusionModel:
     def encode_image(self, pixels: Tensor) -> Any:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to the VAE's posterior, whose latents are unscaled."""
         return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+
+    def picture_latents(self, pixels: Tensor) -> Tensor:
+        """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest latents, unscaled, (B, C, h, w)."""
+        latents: Tensor = self.encode_image(pixels).mode()
+        return latents
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -329,10 +345,5 @@ class DiffusionModel:
 
     def preview(self, latents: Tensor) -> Image.Image:
         """Draw the first of some latents, (B, C, h, w), small enough to be fast."""
-        h, w = latents.shape[-2:]
-        excess = (h * w) ** 0.5 / _PREVIEW_SIDE.get(self.device.type, 16)
-        if excess > 1:
-            latents = F.interpolate(
-                latents, (max(1, round(h / excess)), max(1, round(w / excess))), mode="area"
-            )
-        return to_image(self.decode(latents[:1])[0].permute(1, 2, 0).nan_to_num(0).cpu().numpy())
+        small = averaged_down(latents[:1], _PREVIEW_SIDE.get(self.device.type, 16))
+        return to_image(self.decode(small)[0].permute(1, 2, 0).nan_to_num(0).cpu().numpy())

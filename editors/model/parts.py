@@ -1,5 +1,6 @@
 """The parts of a diffusion model, and whether they fit each other."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,7 +12,22 @@ PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
 """What models in the layout of Stable Diffusion XL have besides."""
 
-LAYOUTS = "Stable Diffusion 1.x, 2.x or XL"
+LAYOUTS = "Stable Diffusion 1.x, 2.x or XL, or of DreamLite"
+
+NETWORKS = ("UNet2DConditionModel", "AutoencoderKL")
+"""Classes of diffusers that UNet and autoencoder are in these layouts, but in DreamLite's."""
+
+DREAMLITE_MOBILE = "DreamLiteMobilePipeline"
+"""DreamLite whose network was taught to do without guidance."""
+DREAMLITE: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "DreamLitePipeline": {"guidance_scale": 3.5, "image_guidance_scale": 1.5, "num_inference_steps": 30},
+        DREAMLITE_MOBILE: {"guidance_scale": 1.0, "image_guidance_scale": 1.0, "num_inference_steps": 4},
+    }
+)
+"""Pipeline of diffusers -> what it is used with."""
+DREAMLITE_PARTS = ("tokenizer", "processor", "text_encoder", "vae", "unet", "scheduler")
+DREAMLITE_NETWORKS = ("DreamLiteUNetModel", "AutoencoderTiny")
 
 _NUM_TIME_IDS = 6
 """Original height and width, top and left of the crop, target height and width."""

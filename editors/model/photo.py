@@ -57,6 +57,11 @@ class Photo:
         return cls(picture=picture, pixels=to_pixels(small), digest=digest)
 
     @property
+    def seen(self) -> Image.Image:
+        """What the model is shown, as a picture, (W, H) of RGB."""
+        return to_image(self.pixels)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) that the model works at, in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
@@ -91,5 +96,4 @@ def encode(photos: Sequence[Photo], model: DiffusionModel) -> Tensor:
     """Return the latents of photos of one size, as the posterior gives them, float32 (B, C, h, w)."""
     pixels = torch.stack([torch.from_numpy(photo.pixels).permute(2, 0, 1) * 2 - 1 for photo in photos])
     # Channels last, as diffusers leaves pictures: then even the rounding is the same.
-    latents: Tensor = model.encode_image(pixels.contiguous(memory_format=torch.channels_last)).mode()
-    return latents.float()
+    return model.picture_latents(pixels.contiguous(memory_format=torch.channels_last)).float()

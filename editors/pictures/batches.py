@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,6 +15,15 @@ def to_tensor(pictures: NDArray[np.uint8]) -> Tensor:
 def to_pixels(pictures: Tensor) -> Tensor:
     """Turn pictures on any device, uint8 (B, H, W, 3), into float32 (B, 3, H, W) in [-1, 1]."""
     return pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def averaged_down(latents: Tensor, side: int) -> Tensor:
+    """Average latents, (B, C, h, w), down to about side² places, where they are more."""
+    h, w = latents.shape[-2:]
+    excess = (h * w) ** 0.5 / side
+    if excess <= 1:
+        return latents
+    return F.interpolate(latents, (max(1, round(h / excess)), max(1, round(w / excess))), mode="area")
 
 
 def to_array(image: Tensor) -> NDArray[np.float32]:

@@ -219,9 +219,10 @@ def load_for_training(field: str, name: str, kind: Kind) -> DiffusionModel:
         model = load(name, kind=kind, device="cpu", dtype=torch.float32)
     except EditorError as error:
         raise InvalidConfig(f"{field}: {error}") from error
-    if model.is_xl:
+    if not model.is_trainable:
+        layout = "Stable Diffusion XL" if model.is_xl else type(model).__name__
         raise InvalidConfig(
-            f"{field}: {name} is in the layout of Stable Diffusion XL, which is edited with but not trained; "
+            f"{field}: {name} is in the layout of {layout}, which is edited with but not trained; "
             "give a Stable Diffusion 1.x or 2.x model, or one that `wordbrush train text-to-image` wrote."
         )
     for part in (model.vae, model.text_encoder):

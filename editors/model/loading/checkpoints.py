@@ -5,12 +5,12 @@ neither is code that a repository brings along. A file that cannot be read, or l
 """
 
 import hashlib
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from editors.errors import IncompatibleModel, told_as
+from editors.model.loading.index import index_of, part_names, require_known_code
 from editors.model.loading.kinds import (
     find_model,
     hint_on_folder,
@@ -32,8 +32,11 @@ from editors.model.loading.layout import (
     recommended_of,
 )
 from editors.model.loading.single_file import read_file
-from editors.model.parts import LAYOUTS, PARTS, XL_PARTS, Parts
+from editors.model.parts import DREAMLITE_PARTS, PARTS, Parts
 from editors.requests.settings import Recommended
+
+if TYPE_CHECKING:
+    from editors.model.backbones.dreamlite import DreamLite
 
 POCKET = Path(__file__).parents[2] / "pocket"
 
@@ -47,11 +50,12 @@ _IDLE_WEIGHTS = ("position_ids", "pooler.")
 """Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
 
 
-def read(name: str, kind: str) -> Parts:
-    """Find and read a model.
+def read(name: str, kind: str) -> "Parts | DreamLite":
+    """Find and read a model: the parts of one in Stable Diffusion's layout, or one of another family.
 
     Args:
-        name: "pocket", a folder, that of a finished training run, a .safetensors file, or a Hub id.
+        name: "pocket", a folder, that of a finished training run, a .safetensors file, or a Hub id, which a
+            revision may follow: `ID@REVISION`.
         kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
 
     Raises:
@@ -127,15 +131,16 @@ def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
             f"text encoder {name!r} is not known; give {TEXT_ENCODER}, or the folder of a model in "
             "diffusers' layout."
         )
-    index = _index(read_object(path / "model_index.json", name))
-    if len(_part_names(index, name)) > len(PARTS):
+    facts = read_object(path / "model_index.json", name)
+    index = index_of(facts)
+    if part_names(facts, name) != PARTS:
         raise IncompatibleModel(
-            f"{name}: has two text encoders; give a model of Stable Diffusion 1.x or 2.x."
+            f"{name}: has two text encoders, or one that sees; give a model of Stable Diffusion 1.x or 2.x."
         )
     part = "text_encoder"
     if part not in index:
         raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
-    _require_known_code(index, (part,), name)
+    require_known_code(index, (part,), name)
     tokenizer = _tokenizer(path / "tokenizer", index["tokenizer"][1], name)
     return tokenizer, _weights(path / part, index[part][0], index[part][1], name)
 
@@ -158,7 +163,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
     )
 
 
-def _read_folder(path: Path, name: str) -> Parts:
+def _read_folder(path: Path, name: str) -> "Parts | DreamLite":
     """Read a folder in the layout of a diffusers pipeline."""
     if not (path / "model_index.json").is_file():
         hint = hint_on_folder(path, name)
@@ -166,20 +171,26 @@ def _read_folder(path: Path, name: str) -> Parts:
             raise IncompatibleModel(f"{name}: {hint}.")
         raise IncompatibleModel(f"{name}: holds no model_index.json, so it is no diffusion model; {REMEDY}.")
     facts = read_object(path / "model_index.json", name)
-    index = _index(facts)
-    names = _part_names(index, name)
+    index = index_of(facts)
+    names = part_names(facts, name)
     for part in names:
         if part not in index or not (path / part).is_dir():
             raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
-    _require_known_code(index, names, name)
+    require_known_code(index, names, name)
     loaded: dict[str, Any] = {}
     for part in names:
-        if part.startswith("tokenizer"):
+        if part == "processor":
+            loaded[part] = _processor(path / part, name)
+        elif part.startswith("tokenizer"):
             loaded[part] = _tokenizer(path / part, index[part][1], name)
         elif part == "scheduler":
             loaded[part] = _scheduler(path / part, name)
         else:
             loaded[part] = _weights(path / part, index[part][0], index[part][1], name)
+    if names == DREAMLITE_PARTS:
+        from editors.model.backbones import dreamlite
+
+        return dreamlite.of_parts(facts["_class_name"], loaded, name=name)
     return Parts(
         **loaded,
         force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
@@ -209,51 +220,6 @@ def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...], tuple[str, ..
     return {}, (), ()
 
 
-def _index(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return a pipeline's parts, each with its library and class; those it does without are [null, null]."""
-    lists = {part: info for part, info in facts.items() if isinstance(info, list | tuple) and len(info) == 2}
-    return {part: list(info) for part, info in lists.items() if info[1] is not None}
-
-
-def _part_names(index: dict[str, list[Any]], name: str) -> tuple[str, ...]:
-    """Return the parts that a folder's layout needs.
-
-    Raises:
-        IncompatibleModel: It is a layout that is not supported.
-    """
-    if "transformer" in index:
-        raise IncompatibleModel(
-            f"{name}: is a diffusion transformer ({index['transformer'][1]}), which has no UNet; give a "
-            f"model in the layout of {LAYOUTS}."
-        )
-    if not any(part in index for part in XL_PARTS):
-        return PARTS
-    if "text_encoder" not in index:
-        raise IncompatibleModel(
-            f"{name}: is a refiner, which only finishes pictures; give the base model of Stable Diffusion XL."
-        )
-    return (*PARTS, *XL_PARTS)
-
-
-def _require_known_code(index: dict[str, list[Any]], names: tuple[str, ...], name: str) -> None:
-    """Require that every part is a class of the libraries, and that UNet and VAE are of the known layout.
-
-    Raises:
-        IncompatibleModel: A part is not.
-    """
-    for part in names:
-        library = "diffusers" if part in ("unet", "vae") else "transformers"
-        if part != "scheduler" and index[part][0] != library:
-            raise IncompatibleModel(
-                f"{name}: its {part} is code of its own ({index[part][0]}), which is never run; {REMEDY}."
-            )
-    if "unet" in names and (index["unet"][1] != "UNet2DConditionModel" or index["vae"][1] != "AutoencoderKL"):
-        raise IncompatibleModel(
-            f"{name}: is made of {index['unet'][1]} and {index['vae'][1]}; give a model in the layout of "
-            f"{LAYOUTS} (UNet2DConditionModel, AutoencoderKL)."
-        )
-
-
 def _download(name: str) -> Path:
     """Fetch a model from the Hub, or find it where an earlier fetch left it."""
     from diffusers import DiffusionPipeline
@@ -266,10 +232,12 @@ def _download(name: str) -> Path:
 
     with told_as(tell), quiet():
         # A few lines first: what cannot be used is said before gigabytes are fetched.
-        _part_names(_index(DiffusionPipeline.load_config(name)), name)
+        repository, _, revision = name.partition("@")
+        at = {"revision": revision or None}
+        part_names(DiffusionPipeline.load_config(repository, **at), name)
         return Path(
             DiffusionPipeline.download(
-                name, use_safetensors=True, safety_checker=None, feature_extractor=None
+                repository, use_safetensors=True, safety_checker=None, feature_extractor=None, **at
             )
         )
 
@@ -316,8 +284,20 @@ def _tokenizer(path: Path, class_name: str, name: str) -> Any:
     import transformers
 
     loader = getattr(transformers, class_name, None) or transformers.AutoTokenizer
-    with explained(name, "tokenizer"), quiet():
+    with explained(name, path.name), quiet():
         return loader.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+
+
+def _processor(path: Path, name: str) -> Any:
+    """Load what a language model is shown pictures through."""
+    import transformers
+
+    from editors.model.backbones.qwen_processor import QwenProcessor
+
+    known = {"local_files_only": True, "trust_remote_code": False}
+    with explained(name, path.name), quiet():
+        images = transformers.AutoImageProcessor.from_pretrained(path, **known)
+        return QwenProcessor(images, transformers.AutoTokenizer.from_pretrained(path, **known))
 
 
 def _scheduler(path: Path, name: str) -> Any:

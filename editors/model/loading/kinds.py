@@ -13,7 +13,7 @@ from typing import Any
 from editors.errors import IncompatibleModel
 from editors.files import read_text, user_path
 from editors.model.loading.layout import REMEDY
-from editors.model.parts import LAYOUTS
+from editors.model.parts import DREAMLITE, LAYOUTS
 
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<middle>.*)\.safetensors")
@@ -137,6 +137,8 @@ def is_edit_model(folder: Path) -> bool:
         return (folder / "edit").is_dir()
     if not (folder / "model_index.json").is_file():
         return False
+    if _fields(folder / "model_index.json").get("_class_name") in DREAMLITE:
+        return True
     taken = _fields(folder / "unet" / "config.json").get("in_channels")
     latent = _fields(folder / "vae" / "config.json").get("latent_channels")
     return isinstance(taken, int) and isinstance(latent, int) and taken == 2 * latent

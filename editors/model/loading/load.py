@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from editors.errors import IncompatibleModel
+from editors.model.backbones import dreamlite
+from editors.model.backbones.dreamlite import DreamLite
 from editors.model.devices import choose_device, overflows, placed
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.checkpoints import read
@@ -53,7 +55,8 @@ def load(
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     with explained(name, "configuration"):
-        model = DiffusionModel(**read(name, kind)._asdict(), name=name)
+        found = read(name, kind)
+        model = found if isinstance(found, DreamLite) else DiffusionModel(**found._asdict(), name=name)
     require_kind(model, kind)
     model = placed(with_loras(model, over), target, dtype)
     return model if scheduler is None else model.with_scheduler(scheduler)
@@ -68,6 +71,8 @@ def from_pipeline(pipe: Any) -> DiffusionModel:
         IncompatibleModel: It lacks a part, or its parts are none of Stable Diffusion's layout.
     """
     name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
+    if dreamlite.is_pipeline(pipe):
+        return DreamLite.of(pipe, name=str(name))
     parts = parts_of(pipe, str(name))
     if overflows(parts.vae, parts.vae.dtype):
         parts = parts._replace(vae=copy.deepcopy(parts.vae).float())
@@ -89,7 +94,9 @@ def require_kind(model: DiffusionModel, kind: Kind) -> None:
             "InstructPix2Pix model, train one with `wordbrush train instruct-pix2pix`, or use this one for "
             "prompt edits."
         )
+    why = f"its UNet takes {had} channels, one that draws from prompts takes {c}"
+    if had == c:
+        why = "is told a picture beside the noise, one that draws from prompts is not"
     raise IncompatibleModel(
-        f"{model.name}: its UNet takes {had} channels, one that draws from prompts takes {c}; give a "
-        "text-to-image model, or use this one for instruction edits."
+        f"{model.name}: {why}; give a text-to-image model, or use this one for instruction edits."
     )

@@ -61,6 +61,10 @@ def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> 
     """
     if not loras:
         return model
+    if not model.takes_loras:
+        raise IncompatibleModel(
+            f"{model.name}: no LoRA can be laid over a model of its family; leave it out."
+        )
     pipe = _pipeline(model)
     notes = [note for lora, weights in loras for note in _laid_over(pipe, model, lora, weights)]
     name = " + ".join([model.name, *(lora.label for lora, _ in loras)])
