@@ -209,7 +209,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         model, prompt, before = self.model, job.edit.edit_prompt, job.photo.picture.with_alpha()
         doubts = (
             *(model.text.notes_on(prompt) or taught.notes_on(prompt, model.taught)),
-            *taught.notes_on_change(before, edited, job.mask),
+            *taught.notes_on_change(before, edited, job.mask, has_scales=model.has_scales),
         )
         near = self._suggestions.nearest(prompt) if doubts else None
         if near is not None:
@@ -269,7 +269,7 @@ def guided(
     picture = model.beside(image_latents)
     rows_of = {
         "image": Rows(conditioning=empty, picture=picture),
-        "uncond": Rows(conditioning=empty, picture=torch.zeros_like(image_latents)),  # no picture
+        "uncond": Rows(conditioning=empty, picture=model.no_picture(image_latents)),
     }
     if "full" in guidance.conditions:
         words = model.condition(prompts, size=(height, width), pictures=pictures)

@@ -71,6 +71,7 @@ def language_model(reader: Any) -> Any:
     config = Qwen3VLConfig(
         text_config=text,
         vision_config=vision,
+        tie_word_embeddings=True,  # as the small ones' are: the file lacks a weight that is not missing
         image_token_id=tokens["image_pad_token_id"],
         video_token_id=tokens["video_pad_token_id"],
         vision_start_token_id=tokens["vision_start_token_id"],
@@ -79,8 +80,8 @@ def language_model(reader: Any) -> Any:
     return Qwen3VLForConditionalGeneration(config).eval()
 
 
-def pipeline(*, mobile: bool = False, seed: int = 0) -> Any:
-    """Build a bare pipeline."""
+def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
+    """Build a bare pipeline; without guidance it is the mobile one."""
     with tiny.seeded(seed):
         unet = DreamLiteUNetModel(
             sample_size=8,
@@ -101,7 +102,7 @@ def pipeline(*, mobile: bool = False, seed: int = 0) -> Any:
         )
         reader = tokenizer()
         text_encoder = language_model(reader)
-    kind = DreamLiteMobilePipeline if mobile else DreamLitePipeline
+    kind = DreamLitePipeline if guided else DreamLiteMobilePipeline
     pipe = kind(
         text_encoder=text_encoder,
         tokenizer=reader,
@@ -114,17 +115,32 @@ def pipeline(*, mobile: bool = False, seed: int = 0) -> Any:
     return pipe
 
 
-def folder(path: Path, *, mobile: bool = False) -> Path:
+def asked(size: tuple[int, int]) -> dict[str, Any]:
+    """Return what its pipeline is told besides, for a size: nothing, it keeps the photo's."""
+    return {}
+
+
+def folder(path: Path, *, guided: bool = True) -> Path:
     """Write such a pipeline in the layout of diffusers, and return its folder."""
-    pipe = pipeline(mobile=mobile)
-    parts = ("text_encoder", "tokenizer", "vae", "unet", "scheduler")
-    for part in parts:
-        getattr(pipe, part).save_pretrained(path / part)
+    pipe = pipeline(guided=guided)
+    save(pipe, path)
+    # The processor's own, as a pipeline writes it: transformers' asks for one more package to be built.
     pipe.processor.image_processor.save_pretrained(path / "processor")
     pipe.processor.tokenizer.save_pretrained(path / "processor")
-    libraries = {"text_encoder": "transformers", "tokenizer": "transformers"}
-    index = {part: [libraries.get(part, "diffusers"), type(getattr(pipe, part)).__name__] for part in parts}
-    index["processor"] = ["transformers", "Qwen3VLProcessor"]
-    told = {"_class_name": type(pipe).__name__, **index}
-    (path / "model_index.json").write_text(json.dumps(told), encoding="utf-8")
     return path
+
+
+def save(pipe: Any, path: Path, **told: Any) -> None:
+    """Write the parts of a pipeline, but for its processor, and its index, which `told` stands in, too."""
+    index: dict[str, Any] = {"_class_name": type(pipe).__name__, **told}
+    for name, part in pipe.components.items():
+        if part is None:
+            index[name] = [None, None]
+            continue
+        library = type(part).__module__.partition(".")[0]
+        index[name] = [library, type(part).__name__]
+        if name == "processor":
+            index[name] = ["transformers", "Qwen3VLProcessor"]
+            continue
+        part.save_pretrained(path / name)
+    (path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")

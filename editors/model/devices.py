@@ -74,7 +74,7 @@ def choose_arithmetic(
     if device.type != "cpu":
         return Arithmetic(choose_dtype(device, None), channels_last=device.type == "cuda")
     side = model.native_size // model.vae_scale_factor
-    return fastest_on_cpu(model.unet.config.block_out_channels[0], side)
+    return fastest_on_cpu(model.width, side)
 
 
 def placed(
@@ -95,7 +95,8 @@ def placed(
     others = torch.float32 if dtype in (None, AUTO) else chosen.dtype
     _move(model.network.module, device, chosen.dtype)
     for encoder in model.text.text_encoders:
-        _move(encoder, device, others)
+        # A language model in float32 fills the memory that the network needs, which was trained with half.
+        _move(encoder, device, chosen.dtype if model.reads_with_language_model else others)
     _move(model.vae, device, torch.float32 if overflows(model.vae, others) else others)
     for part in (model.network.module, model.vae):
         chosen.laid_out(part)

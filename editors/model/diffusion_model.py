@@ -18,23 +18,19 @@ from torch import Tensor
 
 from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
+from editors.model.autoencoding import Autoencoding
 from editors.model.conditioning import Conditioning
 from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
-from editors.pictures.batches import averaged_down
 from editors.pictures.detail_transfer import working_size
-from editors.pictures.images import to_image
 from editors.requests import taught
 from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
 
-_PREVIEW_SIDE = {"cpu": 16, "mps": 32, "cuda": 64}
-"""Latents of this side squared decode in a fraction of a step; a preview averages larger ones down."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DiffusionModel:
+class DiffusionModel(Autoencoding):
     """The parts of a latent diffusion model in Stable Diffusion's layout.
 
     Attributes:
@@ -142,19 +138,19 @@ class DiffusionModel:
         return self.network.dtype
 
     @property
-    def latent_channels(self) -> int:
-        """C, the channels of a latent."""
-        return int(self.vae.config.latent_channels)
-
-    @property
-    def vae_scale_factor(self) -> int:
-        """Pixels of a picture's side per latent."""
-        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+    def width(self) -> int:
+        """Channels inside the network, where it is widest open."""
+        return int(self.unet.config.block_out_channels[0])
 
     @property
     def size_unit(self) -> int:
         """Pixels that sides are best multiples of: then every level of the UNet halves without remainder."""
         return self.vae_scale_factor * int(2 ** (len(self.unet.config.block_out_channels) - 1))
+
+    @property
+    def size_step(self) -> int:
+        """Pixels that sides must be multiples of."""
+        return self.vae_scale_factor
 
     @property
     def native_size(self) -> int:
@@ -171,7 +167,7 @@ class DiffusionModel:
             resolution: Side of the square whose area to work on; None takes the model's own.
         """
         return working_size(
-            size, native=resolution or self.native_size, unit=self.size_unit, step=self.vae_scale_factor
+            size, native=resolution or self.native_size, unit=self.size_unit, step=self.size_step
         )
 
     def work_at(self, side: int) -> None:
@@ -234,10 +230,18 @@ class DiffusionModel:
     takes_loras = True
     """Whether LoRAs of diffusers' loaders can be laid over it."""
 
+    reads_with_language_model = False
+    """Whether its text encoder has billions of weights."""
+
     @property
     def is_trainable(self) -> bool:
         """Whether the trainer can go on from it."""
         return not self.is_xl
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether it can be guided; else it was taught to do without."""
+        return True
 
     def require_scales(self, settings: Settings) -> None:
         """Require scales that the model knows: all, unless it was taught to do without guidance."""
@@ -299,51 +303,3 @@ class DiffusionModel:
             states=torch.zeros_like(conditioning.states),
             pooled=torch.zeros_like(conditioning.pooled),
         )
-
-    @torch.no_grad()
-    def encode_image(self, pixels: Tensor) -> Any:
-        """Encode pictures, (B, 3, H, W) in [-1, 1], to the VAE's posterior, whose latents are unscaled."""
-        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
-
-    def picture_latents(self, pixels: Tensor) -> Tensor:
-        """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest latents, unscaled, (B, C, h, w)."""
-        latents: Tensor = self.encode_image(pixels).mode()
-        return latents
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """Decode the UNet's latents, (B, C, h, w), to pictures, float32 (B, 3, H, W) in [0, 1]."""
-        return self.decode_unscaled(self.unscaled(latents))
-
-    def scaled(self, latents: Tensor) -> Tensor:
-        """Bring latents as the posterior gives them, (B, C, h, w), to the UNet's unit variance."""
-        mean, std = self._latent_statistics(latents)
-        return (latents - mean) * self.vae.config.scaling_factor / std
-
-    def beside(self, image_latents: Tensor) -> Tensor:
-        """Return a picture's unscaled latents, (B, C, h, w), as the network of an edit model is told them."""
-        return self.scaled(image_latents) if self.is_cosxl_edit else image_latents
-
-    def unscaled(self, latents: Tensor) -> Tensor:
-        """Bring the UNet's latents, (B, C, h, w), back to the posterior's scale."""
-        mean, std = self._latent_statistics(latents)
-        return latents * std / self.vae.config.scaling_factor + mean
-
-    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        """Return mean and deviation of each channel, (C, 1, 1), where the VAE names them."""
-        config = self.vae.config
-        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
-        if mean is None or std is None:
-            return 0, 1
-        return latents.new_tensor(mean)[:, None, None], latents.new_tensor(std)[:, None, None]
-
-    @torch.no_grad()
-    def decode_unscaled(self, latents: Tensor) -> Tensor:
-        """Decode latents as the posterior gives them, (B, C, h, w), to float32 (B, 3, H, W) in [0, 1]."""
-        decoded: Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
-        return (decoded.float() / 2 + 0.5).clamp(0, 1)
-
-    def preview(self, latents: Tensor) -> Image.Image:
-        """Draw the first of some latents, (B, C, h, w), small enough to be fast."""
-        small = averaged_down(latents[:1], _PREVIEW_SIDE.get(self.device.type, 16))
-        return to_image(self.decode(small)[0].permute(1, 2, 0).nan_to_num(0).cpu().numpy())

@@ -7,19 +7,15 @@ Rectified Flow Transformers for High-Resolution Image Synthesis" (2024, arXiv 24
 Law: the noise levels are those of the pipelines of diffusers, and so are the steps between them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-_SHIFT = {
-    "base_image_seq_len": 256,
-    "max_image_seq_len": 4096,
-    "base_shift": 0.5,
-    "max_shift": 1.16,
-}
-"""What schedules say of themselves, and what DreamLite's pipelines take where they do not."""
+Shift = Callable[[int], float]
+"""Number of steps -> μ: how far the noise levels are shifted towards the noise."""
 
 
 @dataclass(slots=True)
@@ -28,11 +24,11 @@ class FlowSteps:
 
     Attributes:
         scheduler: Of diffusers.
-        num_tokens: Places of a picture, as its schedule counts them.
+        shift: For latents of this size.
     """
 
     scheduler: Any
-    num_tokens: int
+    shift: Shift
     init_noise_sigma: float = 1.0
 
     @property
@@ -49,8 +45,8 @@ class FlowSteps:
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Choose the steps: σ from 1 to 1/N, shifted towards the noise the more, the larger the picture."""
         sigmas = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps)
-        shift = {"mu": self._mu()} if self.config.use_dynamic_shifting else {}
-        self.scheduler.set_timesteps(sigmas=sigmas, device=device, **shift)
+        told = {"mu": self.shift(num_inference_steps)} if self.config.use_dynamic_shifting else {}
+        self.scheduler.set_timesteps(sigmas=sigmas, device=device, **told)
 
     def scale_model_input(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """Return the latents as they are."""
@@ -60,6 +56,28 @@ class FlowSteps:
         """Take one step: x' = x + (σ' − σ)·v."""
         return self.scheduler.step(output, timestep, latents)
 
-    def _mu(self) -> float:
-        few, many, low, high = (float(self.config.get(name, usual)) for name, usual in _SHIFT.items())
-        return low + (self.num_tokens - few) * (high - low) / (many - few)
+
+def linear_shift(num_tokens: int, config: Mapping[str, Any], *, max_shift: float) -> Shift:
+    """Return a shift that grows with the picture alone.
+
+    Args:
+        num_tokens: Places of the picture, as the schedule counts them.
+        config: Of the scheduler, which may name its own range.
+        max_shift: Of pictures of 4096 places, where it names none.
+    """
+    few, many = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    low, high = config.get("base_shift", 0.5), config.get("max_shift", max_shift)
+    slope = (high - low) / (many - few)
+    mu = float(num_tokens * slope + (low - slope * few))
+    return lambda num_steps: mu
+
+
+def empirical_shift(num_tokens: int) -> Shift:
+    """Return FLUX.2's shift, which Black Forest Labs fitted to pictures and numbers of steps.
+
+    Args:
+        num_tokens: Places of the picture, as the schedule counts them.
+    """
+    from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+
+    return lambda num_steps: float(compute_empirical_mu(image_seq_len=num_tokens, num_steps=num_steps))

@@ -14,6 +14,7 @@ Law: a prediction is, bit for bit, what the module itself says of the same rows.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 import torch
@@ -121,6 +122,15 @@ class Rows:
     conditioning: Conditioning
     picture: Tensor | None = None
 
+    @classmethod
+    def cat(cls, parts: "Sequence[Rows]") -> "Rows":
+        """Put the rows of several conditions together, which are all told pictures, or none is."""
+        pictures = [part.picture for part in parts if part.picture is not None]
+        return cls(
+            conditioning=Conditioning.cat([part.conditioning for part in parts]),
+            picture=torch.cat(pictures) if pictures else None,
+        )
+
 
 class GuidedNetwork:
     """A network under guidance: what `diffusion.denoise` asks. Conditions without weight are not evaluated.
@@ -145,15 +155,14 @@ class GuidedNetwork:
             forecast: Stands in for the network at some calls; None: it is asked at each.
         """
         rows = [rows_of[name] for name in guidance.conditions]
-        pictures = [row.picture for row in rows if row.picture is not None]
         self.num_rows = 0
-        self._network, self._guidance = network, guidance
-        self._conditioning = Conditioning.cat([row.conditioning for row in rows])
-        self._picture = torch.cat(pictures) if pictures else None
-        self._forecast = forecast
+        self._network, self._guidance, self._forecast = network, guidance, forecast
+        # What is told a picture and what is not are inputs of different length to some networks.
+        self._calls = [list(some) for _, some in groupby(rows, key=lambda row: row.picture is None)]
+        self._inputs = [Rows.cat(some) for some in self._calls]
 
     def __call__(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
-        """Predict for scaled latents, (B, C, h, w), in one call of R·B rows, R the conditions that count."""
+        """Predict for scaled latents, (B, C, h, w): R·B rows, R the conditions that count."""
         names: Sequence[str] = self._guidance.conditions
         rows = torch.cat([latents] * len(names))
         forecast = self._forecast
@@ -161,7 +170,14 @@ class GuidedNetwork:
             output = forecast.output(rows, timestep)
         else:
             self.num_rows += len(rows)
-            output = self._network.predict(rows, timestep, self._conditioning, picture=self._picture)
+            output = torch.cat(
+                [
+                    self._network.predict(
+                        torch.cat([latents] * len(some)), timestep, given.conditioning, picture=given.picture
+                    )
+                    for some, given in zip(self._calls, self._inputs, strict=True)
+                ]
+            )
             if forecast is not None:
                 forecast.see(output, rows, timestep)
         return self._guidance.combine(dict(zip(names, output.chunk(len(names)), strict=True)))

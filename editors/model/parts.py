@@ -12,22 +12,43 @@ PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
 """What models in the layout of Stable Diffusion XL have besides."""
 
-LAYOUTS = "Stable Diffusion 1.x, 2.x or XL, or of DreamLite"
+LAYOUTS = "Stable Diffusion 1.x, 2.x or XL, DreamLite, FLUX.2 Klein or FLUX.1 Kontext"
 
-NETWORKS = ("UNet2DConditionModel", "AutoencoderKL")
-"""Classes of diffusers that UNet and autoencoder are in these layouts, but in DreamLite's."""
 
-DREAMLITE_MOBILE = "DreamLiteMobilePipeline"
-"""DreamLite whose network was taught to do without guidance."""
-DREAMLITE: Mapping[str, Mapping[str, float]] = MappingProxyType(
+class Family(NamedTuple):
+    """What a folder of models of one build holds.
+
+    Attributes:
+        parts: By their names.
+        networks: Of these the ones whose class is the build, and the class, of diffusers.
+    """
+
+    parts: tuple[str, ...]
+    networks: Mapping[str, str]
+
+
+STABLE_DIFFUSION = Family(PARTS, {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"})
+_DREAMLITE = Family(
+    ("tokenizer", "processor", "text_encoder", "vae", "unet", "scheduler"),
+    {"unet": "DreamLiteUNetModel", "vae": "AutoencoderTiny"},
+)
+_KLEIN = Family(
+    ("tokenizer", "text_encoder", "vae", "transformer", "scheduler"),
+    {"transformer": "Flux2Transformer2DModel", "vae": "AutoencoderKLFlux2"},
+)
+_KONTEXT = Family(
+    ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "vae", "transformer", "scheduler"),
+    {"transformer": "FluxTransformer2DModel", "vae": "AutoencoderKL"},
+)
+FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "DreamLitePipeline": {"guidance_scale": 3.5, "image_guidance_scale": 1.5, "num_inference_steps": 30},
-        DREAMLITE_MOBILE: {"guidance_scale": 1.0, "image_guidance_scale": 1.0, "num_inference_steps": 4},
+        "DreamLitePipeline": _DREAMLITE,
+        "DreamLiteMobilePipeline": _DREAMLITE,
+        "Flux2KleinPipeline": _KLEIN,
+        "FluxKontextPipeline": _KONTEXT,
     }
 )
-"""Pipeline of diffusers -> what it is used with."""
-DREAMLITE_PARTS = ("tokenizer", "processor", "text_encoder", "vae", "unet", "scheduler")
-DREAMLITE_NETWORKS = ("DreamLiteUNetModel", "AutoencoderTiny")
+"""Pipeline of diffusers -> its family: editors that stand behind the same door as Stable Diffusion's."""
 
 _NUM_TIME_IDS = 6
 """Original height and width, top and left of the crop, target height and width."""

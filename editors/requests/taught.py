@@ -68,7 +68,7 @@ def known_words(taught: Collection[str]) -> str:
 
 
 def notes_on_change(
-    before: Image.Image, after: Image.Image, mask: NDArray[np.uint8] | None
+    before: Image.Image, after: Image.Image, mask: NDArray[np.uint8] | None, *, has_scales: bool = True
 ) -> tuple[str, ...]:
     """Return what people should know of a result, a sentence each.
 
@@ -76,14 +76,13 @@ def notes_on_change(
         before: The picture.
         after: The result, of its size.
         mask: (H, W), 0 where nothing might change; None: all might.
+        has_scales: Whether the model can be told to follow words and picture more or less.
     """
     share = changed_share(before, after, mask)
     if share >= HARDLY:
         return ()
-    return (
-        f"Hardly anything changed ({100 * share:.1f} %): follow the words more strongly, keep less of the "
-        "picture, or say it in other words.",
-    )
+    scales = "follow the words more strongly, keep less of the picture, or " if has_scales else ""
+    return (f"Hardly anything changed ({100 * share:.1f} %): {scales}say it in other words.",)
 
 
 def changed_share(before: Image.Image, after: Image.Image, mask: NDArray[np.uint8] | None) -> float:

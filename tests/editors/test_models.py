@@ -268,6 +268,8 @@ def tree(folder, files):
     [
         ({"config.json": '{"config": {"task": "instruct-pix2pix"}}'}, "not done; go on with .*--resume"),
         ({"adapter_config.json": "{}"}, "is a LoRA"),
+        ({"modular_model_index.json": '{"_class_name": "Some"}'}, r"modular pipeline \(Some\).*FLUX"),
+        ({"model_index.json": '{"_class_name": ["a"]}'}, "lacks its tokenizer"),
         ({"pytorch_lora_weights.safetensors": ""}, "is a LoRA"),
         (
             {"config.json": '{"_class_name": "AutoencoderKL"}'},

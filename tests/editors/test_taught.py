@@ -46,6 +46,8 @@ def test_a_change_is_measured_where_it_might_be():
     tenth, whole = changed_share(before, after, None), changed_share(before, after, mask)
     assert tenth == pytest.approx(whole / 10, rel=0.05)
     assert notes_on_change(before, before, None) and not notes_on_change(before, after, mask)
+    (guided,), (without,) = (notes_on_change(before, before, None, has_scales=one) for one in (True, False))
+    assert "follow the words more" in guided and without.endswith("(0.0 %): say it in other words.")
 
 
 def test_an_edit_says_so_and_what_the_model_is_good_at():

@@ -69,11 +69,12 @@ def test_what_is_not_listed_is_not_opened(folder, opener, name):
 def test_a_hub_id_is_opened_only_where_nobody_else_comes_in(folder, opener, monkeypatch):
     monkeypatch.chdir(folder)
     Models("mine", NegativeEditor(), opener, hub=True)("some/hub-id")
-    assert opener.opened == ["some/hub-id"]
-    for name in ("styles/winter", "../models/x", "/etc/passwd", "a/b/c", "~/x"):
+    Models("mine", NegativeEditor(), opener, hub=True)("some/hub-id@v1.2")
+    assert opener.opened == ["some/hub-id", "some/hub-id@v1.2"]
+    for name in ("styles/winter", "../models/x", "/etc/passwd", "a/b/c", "~/x", "a/b@../c", "a/b@"):
         with pytest.raises(IncompatibleModel, match="or a Hub id"):
             Models("mine", NegativeEditor(), opener, hub=True)(name)
-    assert opener.opened == ["some/hub-id"]
+    assert len(opener.opened) == 2
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from ui.server.lora_names import listed, loras_below, taken_apart
 POCKET: Final = "pocket"
 MOST_REFUSED: Final = 64
 """Names of models that could not be loaded which are remembered."""
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w-][\w.-]*)?")  # a revision may follow
 
 
 class Opener(Protocol):

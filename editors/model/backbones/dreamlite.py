@@ -10,24 +10,25 @@ language model sees the picture even then.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from editors.errors import IncompatibleModel, InvalidEdit
+from editors.errors import IncompatibleModel
+from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning
-from editors.model.diffusion_model import DiffusionModel
-from editors.model.flow_matching import FlowSteps
+from editors.model.flow_matching import FlowSteps, linear_shift
 from editors.model.network import Network
-from editors.model.parts import DREAMLITE, DREAMLITE_MOBILE, DREAMLITE_PARTS
-from editors.requests.settings import Kind, Settings
 
 _TOLD: Final = (
     "[Edit]: A diptych with two side-by-side images of the same scene. "
     "Compared to the right side, the left one has {}"
 )
+"""How its network was taught to be told an edit; the pipeline says it so (diffusers, Apache-2.0)."""
+_MAX_SHIFT: Final = 1.16
 _TOKEN: Final = 2  # latents to a side of what its schedule counts as one place
 
 
@@ -45,14 +46,12 @@ class SideBySide:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class DreamLite(DiffusionModel):
-    """A DreamLite model; its parts are those of its pipeline.
+class DreamLite(PipelineModel):
+    """A DreamLite model, with guidance or without (mobile)."""
 
-    Attributes:
-        pipeline: A DreamLitePipeline or DreamLiteMobilePipeline: its own reader of prompts and pictures.
-    """
-
-    pipeline: Any
+    scales: ClassVar[Mapping[str, float]] = MappingProxyType(
+        {"guidance_scale": 3.5, "image_guidance_scale": 1.5, "num_inference_steps": 30}
+    )
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -67,22 +66,10 @@ class DreamLite(DiffusionModel):
                 f"autoencoder has {c}; give a folder that save_pretrained() of a DreamLite pipeline wrote."
             )
 
-    @classmethod
-    def of(cls, pipeline: Any, *, name: str, **told: Any) -> Self:
-        """Take a pipeline of diffusers as it is; `told` are further fields."""
-        parts = {part: getattr(pipeline, part) for part in DREAMLITE_PARTS if part != "processor"}
-        recommends = {"edit": dict(DREAMLITE[_kind(pipeline)])}
-        return cls(pipeline=pipeline, name=name, recommends=recommends, **parts, **told)
-
-    @property
-    def is_distilled(self) -> bool:
-        """Whether it does without guidance, and in a few steps."""
-        return _kind(self.pipeline) == DREAMLITE_MOBILE
-
-    @property
-    def kind(self) -> Kind:
-        """It edits."""
-        return "edit"
+    @staticmethod
+    def does_without_guidance(pipeline: Any) -> bool:
+        """Say whether it is the mobile one."""
+        return any("Mobile" in kind.__name__ for kind in type(pipeline).__mro__)
 
     @property
     def network(self) -> Network:
@@ -98,33 +85,8 @@ class DreamLite(DiffusionModel):
         """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
         side = self.native_size // self.vae_scale_factor
         h, w = size or (side, side)
-        scheduler = type(self.scheduler).from_config(self.scheduler.config)
-        return FlowSteps(scheduler, num_tokens=h * w // _TOKEN**2)
-
-    takes_loras = False
-    is_trainable = False
-
-    def with_scheduler(self, name: str) -> Self:
-        """Refuse: a flow has steps of its own.
-
-        Raises:
-            InvalidEdit: Always.
-        """
-        raise InvalidEdit(
-            "scheduler", f"{name!r} is not for {self.name}, which has steps of its own; leave it out."
-        )
-
-    def require_scales(self, settings: Settings) -> None:
-        """Require scales that the model knows.
-
-        Raises:
-            InvalidEdit: It was taught to do without guidance, and they ask for it.
-        """
-        for field in ("guidance_scale", "image_guidance_scale") if self.is_distilled else ():
-            if (scale := getattr(settings, field)) != 1:
-                raise InvalidEdit(
-                    field, f"{scale:g} is not allowed: {self.name} does without guidance; give 1 or none."
-                )
+        shift = linear_shift(h * w // _TOKEN**2, self.scheduler.config, max_shift=_MAX_SHIFT)
+        return FlowSteps(type(self.scheduler).from_config(self.scheduler.config), shift)
 
     @torch.no_grad()
     def condition(
@@ -142,9 +104,9 @@ class DreamLite(DiffusionModel):
         self, prompts: Sequence[str], size: tuple[int, int], pictures: Sequence[Image.Image]
     ) -> Conditioning:
         height, width = size
+        sizes = torch.tensor([[width, height]], dtype=torch.float32, device=self.device)
         # By itself each: the company that a prompt keeps changes its last bits.
         rows = [self._row(prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
-        sizes = torch.tensor([[width, height]], dtype=torch.float32, device=self.device)
         return Conditioning.cat(
             [Conditioning(states=states, mask=mask, time_ids=sizes) for states, mask in rows]
         )
@@ -158,24 +120,8 @@ class DreamLite(DiffusionModel):
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to latents, (B, C, h, w)."""
-        latents: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latents
+        latents: Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latents
         return latents
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         return getattr(self.vae.config, "shift_factor", 0) or 0, 1
-
-
-def is_pipeline(pipe: Any) -> bool:
-    """Say whether a pipeline is one of DreamLite's, or is derived from one."""
-    return any(kind.__name__ in DREAMLITE for kind in type(pipe).__mro__)
-
-
-def of_parts(pipeline: str, parts: Mapping[str, Any], *, name: str) -> DreamLite:
-    """Put a model together from loaded parts; `pipeline` is one of `DREAMLITE`."""
-    import diffusers
-
-    return DreamLite.of(getattr(diffusers, pipeline)(**parts), name=name)
-
-
-def _kind(pipeline: Any) -> str:
-    return next(kind.__name__ for kind in type(pipeline).__mro__ if kind.__name__ in DREAMLITE)

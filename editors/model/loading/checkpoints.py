@@ -32,11 +32,13 @@ from editors.model.loading.layout import (
     recommended_of,
 )
 from editors.model.loading.single_file import read_file
-from editors.model.parts import DREAMLITE_PARTS, PARTS, Parts
+from editors.model.parts import FAMILIES, PARTS, Parts
 from editors.requests.settings import Recommended
 
 if TYPE_CHECKING:
-    from editors.model.backbones.dreamlite import DreamLite
+    import torch
+
+    from editors.model.backbones.pipeline_model import PipelineModel
 
 POCKET = Path(__file__).parents[2] / "pocket"
 
@@ -50,13 +52,15 @@ _IDLE_WEIGHTS = ("position_ids", "pooler.")
 """Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
 
 
-def read(name: str, kind: str) -> "Parts | DreamLite":
+def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | PipelineModel":
     """Find and read a model: the parts of one in Stable Diffusion's layout, or one of another family.
 
     Args:
         name: "pocket", a folder, that of a finished training run, a .safetensors file, or a Hub id, which a
             revision may follow: `ID@REVISION`.
         kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
+        dtype: What networks and language models of billions of weights are read in, as twice the memory would
+            not be there; others, and None: as they are written.
 
     Raises:
         IncompatibleModel: There is none, or it cannot be read safely.
@@ -66,7 +70,7 @@ def read(name: str, kind: str) -> "Parts | DreamLite":
     path = find_model(name)
     if path.is_dir():
         is_family = (path / "pocket.json").is_file()
-        return _read_family(path, kind, name) if is_family else _read_folder(path, name)
+        return _read_family(path, kind, name) if is_family else _read_folder(path, name, dtype)
     if path.is_file():
         return read_file(path, kind)
     hint = hint_on_name(name)
@@ -74,7 +78,7 @@ def read(name: str, kind: str) -> "Parts | DreamLite":
         raise IncompatibleModel(f"{name}: {hint}.")
     if path.suffix == ".safetensors" or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
-    return _read_folder(_download(name), name)
+    return _read_folder(_download(name), name, dtype)
 
 
 def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
@@ -140,7 +144,7 @@ def _encoder_of_model(path: Path, name: str) -> tuple[Any, Any]:
     part = "text_encoder"
     if part not in index:
         raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
-    require_known_code(index, (part,), name)
+    require_known_code(facts, (part,), name)
     tokenizer = _tokenizer(path / "tokenizer", index["tokenizer"][1], name)
     return tokenizer, _weights(path / part, index[part][0], index[part][1], name)
 
@@ -163,7 +167,7 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
     )
 
 
-def _read_folder(path: Path, name: str) -> "Parts | DreamLite":
+def _read_folder(path: Path, name: str, dtype: "torch.dtype | None") -> "Parts | PipelineModel":
     """Read a folder in the layout of a diffusers pipeline."""
     if not (path / "model_index.json").is_file():
         hint = hint_on_folder(path, name)
@@ -176,7 +180,8 @@ def _read_folder(path: Path, name: str) -> "Parts | DreamLite":
     for part in names:
         if part not in index or not (path / part).is_dir():
             raise IncompatibleModel(f"{name}: lacks its {part}; {REMEDY}.")
-    require_known_code(index, names, name)
+    require_known_code(facts, names, name)
+    is_large = str(facts.get("_class_name")) in FAMILIES
     loaded: dict[str, Any] = {}
     for part in names:
         if part == "processor":
@@ -186,11 +191,12 @@ def _read_folder(path: Path, name: str) -> "Parts | DreamLite":
         elif part == "scheduler":
             loaded[part] = _scheduler(path / part, name)
         else:
-            loaded[part] = _weights(path / part, index[part][0], index[part][1], name)
-    if names == DREAMLITE_PARTS:
-        from editors.model.backbones import dreamlite
+            own = dtype if is_large and part != "vae" else None
+            loaded[part] = _weights(path / part, index[part][0], index[part][1], name, dtype=own)
+    if is_large:
+        from editors.model.backbones.open import from_parts
 
-        return dreamlite.of_parts(facts["_class_name"], loaded, name=name)
+        return from_parts(facts, loaded, name=name)
     return Parts(
         **loaded,
         force_zeros_for_empty_prompt=facts.get("force_zeros_for_empty_prompt") is True,
@@ -242,7 +248,9 @@ def _download(name: str) -> Path:
         )
 
 
-def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
+def _weights(
+    path: Path, library: str, class_name: str, name: str, *, dtype: "torch.dtype | None" = None
+) -> Any:
     """Load one part's weights from safetensors, and make sure that none is missing."""
     import diffusers
     import transformers
@@ -267,9 +275,15 @@ def _weights(path: Path, library: str, class_name: str, name: str) -> Any:
     what = f"{name}: its {part}"
     variant = variant_of(safe, what)
     require_all_shards(path, variant, what)
+    read_as = {} if dtype is None else {"torch_dtype" if library == "diffusers" else "dtype": dtype}
     with explained(name, part), quiet():
         module, info = loader.from_pretrained(
-            path, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True
+            path,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **read_as,
         )
     missing = sorted(key for key in info["missing_keys"] if not any(idle in key for idle in _IDLE_WEIGHTS))
     if missing or info.get("mismatched_keys"):

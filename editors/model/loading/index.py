@@ -9,15 +9,7 @@ from typing import Any
 
 from editors.errors import IncompatibleModel
 from editors.model.loading.layout import REMEDY
-from editors.model.parts import (
-    DREAMLITE,
-    DREAMLITE_NETWORKS,
-    DREAMLITE_PARTS,
-    LAYOUTS,
-    NETWORKS,
-    PARTS,
-    XL_PARTS,
-)
+from editors.model.parts import FAMILIES, LAYOUTS, PARTS, STABLE_DIFFUSION, XL_PARTS
 
 
 def index_of(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -32,13 +24,14 @@ def part_names(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
     Raises:
         IncompatibleModel: It is a layout that is not supported.
     """
-    if facts.get("_class_name") in DREAMLITE:
-        return DREAMLITE_PARTS
+    family = FAMILIES.get(str(facts.get("_class_name")))
+    if family is not None:
+        return family.parts
     index = index_of(facts)
     if "transformer" in index:
         raise IncompatibleModel(
-            f"{name}: is a diffusion transformer ({index['transformer'][1]}), which has no UNet; give a "
-            f"model in the layout of {LAYOUTS}."
+            f"{name}: is a diffusion transformer ({index['transformer'][1]}) of {facts.get('_class_name')}, "
+            f"which is not read; give a model in the layout of {LAYOUTS}."
         )
     if not any(part in index for part in XL_PARTS):
         return PARTS
@@ -49,21 +42,22 @@ def part_names(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return (*PARTS, *XL_PARTS)
 
 
-def require_known_code(index: dict[str, list[Any]], names: tuple[str, ...], name: str) -> None:
-    """Require that every part is a class of the libraries, and that UNet and VAE are of the known layout.
+def require_known_code(facts: Mapping[str, Any], names: tuple[str, ...], name: str) -> None:
+    """Require that every part is a class of the libraries, and that the networks are of the known layout.
 
     Raises:
         IncompatibleModel: A part is not.
     """
+    index = index_of(facts)
+    family = FAMILIES.get(str(facts.get("_class_name")), STABLE_DIFFUSION)
     for part in names:
-        library = "diffusers" if part in ("unet", "vae") else "transformers"
+        library = "diffusers" if part in family.networks else "transformers"
         if part != "scheduler" and index[part][0] != library:
             raise IncompatibleModel(
                 f"{name}: its {part} is code of its own ({index[part][0]}), which is never run; {REMEDY}."
             )
-    wanted = DREAMLITE_NETWORKS if names == DREAMLITE_PARTS else NETWORKS
-    if "unet" in names and (index["unet"][1], index["vae"][1]) != wanted:
+    found = {part: index[part][1] for part in family.networks if part in names}
+    if any(found[part] != family.networks[part] for part in found):
         raise IncompatibleModel(
-            f"{name}: is made of {index['unet'][1]} and {index['vae'][1]}; give a model in the layout of "
-            f"{LAYOUTS}."
+            f"{name}: is made of {' and '.join(found.values())}; give a model in the layout of {LAYOUTS}."
         )

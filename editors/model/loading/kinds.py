@@ -13,7 +13,7 @@ from typing import Any
 from editors.errors import IncompatibleModel
 from editors.files import read_text, user_path
 from editors.model.loading.layout import REMEDY
-from editors.model.parts import DREAMLITE, LAYOUTS
+from editors.model.parts import FAMILIES, LAYOUTS
 
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<middle>.*)\.safetensors")
@@ -74,7 +74,8 @@ def is_xl(name: str, keys: Collection[str], kind: str, in_channels: int | None) 
         )
     if any(block in key for key in keys for block in _TRANSFORMER_BLOCKS):
         raise IncompatibleModel(
-            f"{name}: is a diffusion transformer, which has no UNet; give a model in the layout of {LAYOUTS}."
+            f"{name}: is a diffusion transformer, which has no UNet; give the folder of its pipeline, or a "
+            "file of Stable Diffusion."
         )
     if not any(key.startswith(_UNET) for key in keys):
         raise IncompatibleModel(f"{name}: {_part_alone(keys)}; {_WHOLE}.")
@@ -137,7 +138,7 @@ def is_edit_model(folder: Path) -> bool:
         return (folder / "edit").is_dir()
     if not (folder / "model_index.json").is_file():
         return False
-    if _fields(folder / "model_index.json").get("_class_name") in DREAMLITE:
+    if str(_fields(folder / "model_index.json").get("_class_name")) in FAMILIES:
         return True
     taken = _fields(folder / "unet" / "config.json").get("in_channels")
     latent = _fields(folder / "vae" / "config.json").get("latent_channels")
@@ -151,6 +152,9 @@ def hint_on_folder(folder: Path, name: str) -> str | None:
         return (
             f"is the run folder of a training that is not done; go on with `wordbrush train {task} --resume`"
         )
+    modular = _fields(folder / "modular_model_index.json").get("_class_name")
+    if modular is not None:
+        return f"is a modular pipeline ({modular}), which is not read; give one in the layout of {LAYOUTS}"
     weights = _safetensors(folder)
     if (folder / "adapter_config.json").is_file() or any("lora" in path.name for path in weights):
         return "is a LoRA, which changes another model; give the model that it was made for"

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from editors.errors import IncompatibleModel
-from editors.model.backbones import dreamlite
-from editors.model.backbones.dreamlite import DreamLite
-from editors.model.devices import choose_device, overflows, placed
+from editors.model.backbones import open as backbones
+from editors.model.backbones.pipeline_model import PipelineModel
+from editors.model.devices import choose_device, choose_dtype, overflows, placed
 from editors.model.diffusion_model import DiffusionModel
+from editors.model.dtypes import AUTO
 from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
 from editors.model.loading.loras import weights_of, with_loras
@@ -41,8 +42,9 @@ def load(
         device: None takes CUDA, else Apple's GPU, else the CPU.
         dtype: Of every part, float32, bfloat16 or float16, but for a VAE that float16 would overflow, which
             stays in float32. None computes the UNet in bfloat16 on CUDA, float16 on Apple's GPU and float32
-            on the CPU, and leaves text encoders and VAE, whose rounding would be seen, in float32. "auto"
-            is like None, but measures on the CPU what is fastest there, once a machine.
+            on the CPU, and leaves text encoders, but for large language models, and VAE in float32: their
+            rounding would be seen. "auto" is like None, but measures on the CPU what is fastest there, once a
+            machine.
         scheduler: Another than the model's own, of `SCHEDULERS`.
         loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s.
 
@@ -55,8 +57,8 @@ def load(
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     with explained(name, "configuration"):
-        found = read(name, kind)
-        model = found if isinstance(found, DreamLite) else DiffusionModel(**found._asdict(), name=name)
+        found = read(name, kind, choose_dtype(target, None if dtype == AUTO else dtype))
+        model = found if isinstance(found, PipelineModel) else DiffusionModel(**found._asdict(), name=name)
     require_kind(model, kind)
     model = placed(with_loras(model, over), target, dtype)
     return model if scheduler is None else model.with_scheduler(scheduler)
@@ -71,8 +73,9 @@ def from_pipeline(pipe: Any) -> DiffusionModel:
         IncompatibleModel: It lacks a part, or its parts are none of Stable Diffusion's layout.
     """
     name = getattr(getattr(pipe, "config", None), "_name_or_path", None) or type(pipe).__name__
-    if dreamlite.is_pipeline(pipe):
-        return DreamLite.of(pipe, name=str(name))
+    other = backbones.from_pipeline(pipe, name=str(name))
+    if other is not None:
+        return other
     parts = parts_of(pipe, str(name))
     if overflows(parts.vae, parts.vae.dtype):
         parts = parts._replace(vae=copy.deepcopy(parts.vae).float())

@@ -1,0 +1,179 @@
+"""FLUX.2 Klein: a transformer that reads noise, picture and words as one sequence of tokens.
+
+References: Black Forest Labs, "FLUX.2 [klein]" (2026, https://bfl.ai/blog), as diffusers' Flux2KleinPipeline
+carries it out; for guidance by picture and text of one that was made for text alone, Brooks et al.,
+"InstructPix2Pix" (2023, arXiv 2211.09800), Eq. 3.
+
+Laws: at its defaults an edit is that of the pipeline, to rounding. Where there is no picture its tokens are
+left out; where there are no words the prompt is empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
+
+from editors.errors import IncompatibleModel, InvalidEdit
+from editors.model.backbones.pipeline_model import PipelineModel
+from editors.model.backbones.tokens import TokenNetwork, places
+from editors.model.conditioning import Conditioning
+from editors.model.flow_matching import FlowSteps, empirical_shift
+from editors.model.network import Network
+
+_MAX_TOKENS: Final = 512
+"""Of a prompt in its template; the pipeline leaves out what is over."""
+_PATCH: Final = 2
+"""Latents to a side of a token."""
+_PICTURE: Final = 10
+"""Where on the first axis a picture lies; noise lies at 0."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Flux2Klein(PipelineModel):
+    """A FLUX.2 Klein model, with guidance (base) or without (distilled); one latent is one token."""
+
+    scales: ClassVar[Mapping[str, float]] = MappingProxyType(
+        {"guidance_scale": 4.0, "image_guidance_scale": 1.0, "num_inference_steps": 50}
+    )
+
+    def __post_init__(self) -> None:
+        """Require parts that fit each other.
+
+        Raises:
+            IncompatibleModel: The sentence says which do not.
+        """
+        c, taken = self.latent_channels, self.unet.config.in_channels
+        if taken != c:
+            raise IncompatibleModel(
+                f"{self.name}: the transformer takes tokens of {taken} channels, its autoencoder gives {c}; "
+                "give a folder that save_pretrained() of a Flux2KleinPipeline wrote."
+            )
+
+    @staticmethod
+    def does_without_guidance(pipeline: Any) -> bool:
+        """Say whether it is distilled."""
+        return bool(pipeline.config.is_distilled)
+
+    @property
+    def network(self) -> Network:
+        """The network, behind its border."""
+        return TokenNetwork(module=self.unet, told=_told)
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a token."""
+        return int(self.vae.config.latent_channels) * _PATCH**2
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels of a picture's side per token."""
+        return int(self.pipeline.vae_scale_factor) * _PATCH
+
+    @property
+    def size_unit(self) -> int:
+        """Pixels that sides are multiples of: a token's."""
+        return self.vae_scale_factor
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels of the square pictures the model was made for."""
+        return int(self.pipeline.default_sample_size * self.pipeline.vae_scale_factor)
+
+    @property
+    def width(self) -> int:
+        """Channels inside the network."""
+        return int(self.unet.config.num_attention_heads * self.unet.config.attention_head_dim)
+
+    def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
+        """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
+        side = self.native_size // self.vae_scale_factor
+        h, w = size or (side, side)
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        return FlowSteps(scheduler, empirical_shift(h * w))
+
+    def require_readable(self, field: str, prompt: str) -> None:
+        """Require that a prompt fits the pipeline's window.
+
+        Raises:
+            InvalidEdit: It does not.
+        """
+        own, empty = (self._num_tokens(text) for text in (prompt, ""))
+        if own > _MAX_TOKENS:
+            raise InvalidEdit(
+                field,
+                f"is too long: {own - empty} tokens, and this model reads {_MAX_TOKENS - empty}; shorten it.",
+            )
+
+    def _num_tokens(self, prompt: str) -> int:
+        told = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        return len(self.tokenizer(told).input_ids)
+
+    @torch.no_grad()
+    def condition(
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+    ) -> Conditioning:
+        """Turn prompts into states; the text encoder sees neither size nor pictures."""
+        # By itself each: the company that a prompt keeps changes its last bits.
+        states = [self.pipeline.encode_prompt(prompt=one, device=self.device)[0] for one in prompts]
+        return Conditioning(states=torch.cat(states).to(self.dtype))
+
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+        """Return the states of the empty prompt, one row."""
+        return self.condition([""], size=size)
+
+    def no_picture(self, image_latents: Tensor) -> None:
+        """Return what stands in for a picture where there is none: nothing does."""
+
+    @torch.no_grad()
+    def picture_latents(self, pixels: Tensor) -> Tensor:
+        """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest tokens, unscaled, (B, 4·C, h, w)."""
+        latents = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mode()
+        return pixel_unshuffle(latents, _PATCH)
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """Bring tokens as the autoencoder gives them, (B, 4·C, h, w), to the network's unit variance."""
+        mean, std = self._latent_statistics(latents)
+        return (latents - mean) / std
+
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Bring the network's tokens, (B, 4·C, h, w), back to the autoencoder's scale."""
+        mean, std = self._latent_statistics(latents)
+        return latents * std + mean
+
+    def beside(self, image_latents: Tensor) -> Tensor:
+        """Return a picture's unscaled tokens, (B, 4·C, h, w), as the network is told them."""
+        return self.scaled(image_latents)
+
+    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        found, least = self.vae.bn, self.vae.config.batch_norm_eps
+        mean, std = found.running_mean, torch.sqrt(found.running_var + least)
+        return mean.to(latents)[:, None, None], std.to(latents)[:, None, None]
+
+    @torch.no_grad()
+    def decode_unscaled(self, latents: Tensor) -> Tensor:
+        """Decode tokens as the autoencoder gives them, (B, 4·C, h, w), to float32 (B, 3, H, W) in [0, 1]."""
+        whole = pixel_shuffle(latents.to(self.vae.dtype), _PATCH)
+        decoded: Tensor = self.vae.decode(whole, return_dict=False)[0]
+        return (decoded.float() / 2 + 0.5).clamp(0, 1)
+
+
+def _told(given: Sequence[Tensor], conditioning: Conditioning) -> dict[str, Any]:
+    """Say where the tokens lie, on four axes: time, row, column, word."""
+    rows, words = conditioning.states.shape[:2]
+    lie = torch.cat([places(one, time) for one, time in zip(given, (0, _PICTURE), strict=False)])
+    spoken = torch.arange(words, device=lie.device)[:, None]
+    return {
+        "img_ids": pad(lie, (0, 1)).expand(rows, -1, -1),
+        "txt_ids": pad(spoken, (3, 0)).expand(rows, -1, -1),
+        "guidance": None,
+    }

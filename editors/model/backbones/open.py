@@ -1,0 +1,38 @@
+"""Which backbone a pipeline of diffusers is."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from editors.model.backbones.dreamlite import DreamLite
+from editors.model.backbones.flux2_klein import Flux2Klein
+from editors.model.backbones.flux_kontext import FluxKontext
+from editors.model.backbones.pipeline_model import PipelineModel
+
+BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
+    "DreamLitePipeline": DreamLite,
+    "DreamLiteMobilePipeline": DreamLite,
+    "Flux2KleinPipeline": Flux2Klein,
+    "FluxKontextPipeline": FluxKontext,
+}
+"""Of each of `parts.FAMILIES`."""
+
+
+def from_pipeline(pipe: Any, *, name: str) -> PipelineModel | None:
+    """Return the model that a pipeline is, or is derived from; None where it is of none of these families."""
+    found = next((kind.__name__ for kind in type(pipe).__mro__ if kind.__name__ in BACKBONES), None)
+    return None if found is None else BACKBONES[found].of(pipe, name=name)
+
+
+def from_parts(facts: Mapping[str, Any], parts: Mapping[str, Any], *, name: str) -> PipelineModel:
+    """Put a model together from loaded parts.
+
+    Args:
+        facts: Of its `model_index.json`, whose class is one of `BACKBONES`.
+        parts: By their names.
+        name: For people.
+    """
+    import diffusers
+
+    kind = str(facts["_class_name"])
+    told = {"is_distilled": facts["is_distilled"] is True} if "is_distilled" in facts else {}
+    return BACKBONES[kind].of(getattr(diffusers, kind)(**parts, **told), name=name)

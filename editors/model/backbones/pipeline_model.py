@@ -1,0 +1,77 @@
+"""What editors of other families have in common: the parts of a pipeline of diffusers, under our loop."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from editors.errors import InvalidEdit
+from editors.model.diffusion_model import DiffusionModel
+from editors.requests.settings import Kind, Settings
+
+_ONE: Mapping[str, float] = {"guidance_scale": 1.0, "image_guidance_scale": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PipelineModel(DiffusionModel, ABC):
+    """An editor that is not of Stable Diffusion's build; its parts are those of its pipeline.
+
+    Attributes:
+        pipeline: Of diffusers: it reads prompts in its own words.
+    """
+
+    pipeline: Any
+
+    takes_loras = False
+    is_trainable = False
+    reads_with_language_model = True
+    scales: ClassVar[Mapping[str, float]]
+    """What its pipeline takes where nobody says, and its number of steps."""
+    few_steps: ClassVar[int] = 4
+    """Of a model that was taught to do without guidance."""
+
+    @classmethod
+    def of(cls, pipeline: Any, *, name: str) -> Self:
+        """Take a pipeline of diffusers as it is."""
+        parts = {part: getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "vae", "scheduler")}
+        network = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+        few = {**_ONE, "num_inference_steps": cls.few_steps}
+        recommends = {"edit": few if cls.does_without_guidance(pipeline) else dict(cls.scales)}
+        return cls(pipeline=pipeline, name=name, unet=network, recommends=recommends, **parts)
+
+    @staticmethod
+    @abstractmethod
+    def does_without_guidance(pipeline: Any) -> bool:
+        """Say whether its network was taught to do without guidance, in a few steps."""
+
+    @property
+    def kind(self) -> Kind:
+        """It edits."""
+        return "edit"
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether it can be guided."""
+        return not self.does_without_guidance(self.pipeline)
+
+    def with_scheduler(self, name: str) -> Self:
+        """Refuse: a flow has steps of its own.
+
+        Raises:
+            InvalidEdit: Always.
+        """
+        raise InvalidEdit(
+            "scheduler", f"{name!r} is not for {self.name}, which has steps of its own; leave it out."
+        )
+
+    def require_scales(self, settings: Settings) -> None:
+        """Require scales that the model knows.
+
+        Raises:
+            InvalidEdit: It was taught to do without guidance, and they ask for it.
+        """
+        for field in () if self.has_scales else _ONE:
+            if (scale := getattr(settings, field)) != 1:
+                raise InvalidEdit(
+                    field, f"{scale:g} is not allowed: {self.name} does without guidance; give 1 or none."
+                )

@@ -1,0 +1,70 @@
+"""Transformers that read noise, picture and words as one sequence of tokens, behind the border."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from editors.errors import IncompatibleModel
+from editors.model.attention import AttentionControl
+from editors.model.conditioning import Conditioning
+from editors.model.network import Network
+from editors.model.threads import threads_that_pay
+
+Told = Callable[[Sequence[Tensor], Conditioning], dict[str, Any]]
+"""(noise and, where there is one, picture, as latents of a token each (B, C, h, w), conditioning) -> what a
+transformer is told besides tokens, states and time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TokenNetwork(Network):
+    """A transformer of tokens. Where there is no picture, there are no tokens of one.
+
+    Attributes:
+        told: What it is told besides: where each token lies, above all.
+        patch: Latents to a side of a token.
+    """
+
+    told: Told
+    patch: int = 1
+
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        *,
+        picture: Tensor | None = None,
+        control: AttentionControl | None = None,
+        step: int = 0,
+    ) -> Tensor:
+        """Call the network once; see `Network.predict`."""
+        if control is not None:
+            raise IncompatibleModel(
+                "The attention of a diffusion transformer is not steered; give a model of Stable Diffusion."
+            )
+        given = [pixel_unshuffle(one, self.patch) for one in (latents, picture) if one is not None]
+        tokens = torch.cat([one.flatten(2).transpose(1, 2) for one in given], dim=1)  # (B, T, C)
+        threads = nullcontext() if self.module.training else threads_that_pay(self.module, tokens[:, None])
+        with threads:
+            output = self.module(
+                hidden_states=tokens.to(self.dtype),
+                timestep=timestep.expand(len(tokens)).to(torch.float32) / 1000,
+                encoder_hidden_states=conditioning.states,
+                return_dict=False,
+                **self.told(given, conditioning),
+            )[0]
+        h, w = given[0].shape[-2:]
+        own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
+        return pixel_shuffle(own, self.patch).float()
+
+
+def places(latents: Tensor, first: int) -> Tensor:
+    """Return where each token lies, (h·w, 3) of int64: a number that all share, its row, its column."""
+    h, w = latents.shape[-2:]
+    axes = (torch.tensor([first]), torch.arange(h), torch.arange(w))
+    return torch.cartesian_prod(*axes).to(latents.device)
