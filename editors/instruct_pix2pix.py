@@ -265,12 +265,12 @@ def guided(
     guidance: Guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
     if relevance is not None:
         guidance = Watched(guidance, relevance.see)
-    empty = model.unconditional(size=(height, width), pictures=pictures).expand(len(prompts))
-    picture = model.beside(image_latents)
-    rows_of = {
-        "image": Rows(conditioning=empty, picture=picture),
-        "uncond": Rows(conditioning=empty, picture=model.no_picture(image_latents)),
-    }
+    picture, rows_of = model.beside(image_latents), {}
+    # What has no weight is not read either: with some models that takes billions of weights.
+    if {"image", "uncond"}.intersection(guidance.conditions):
+        empty = model.unconditional(size=(height, width), pictures=pictures).expand(len(prompts))
+        rows_of["image"] = Rows(conditioning=empty, picture=picture)
+        rows_of["uncond"] = Rows(conditioning=empty, picture=model.no_picture(image_latents))
     if "full" in guidance.conditions:
         words = model.condition(prompts, size=(height, width), pictures=pictures)
         rows_of["full"] = Rows(conditioning=words, picture=picture)

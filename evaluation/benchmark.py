@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataset_builder.errors import UnreadableDataset
 from dataset_builder.shards.shards import png_bytes
 from dataset_builder.shards.storage import append_line, hash_json, make_folder, read_lines, write_atomically
 
@@ -152,11 +153,21 @@ class Ledger:
     """The rows of all runs in one file."""
 
     def __init__(self, out: Path) -> None:
+        """Read what is there.
+
+        Raises:
+            UnreadableDataset: A line is damaged.
+        """
         self.path = out / SCORES_FILE
         self._known: dict[tuple[str, int], list[Row]] = {}
-        for line in read_lines(self.path):
-            if "rows" in line:  # else of an earlier version, whose figures are measured again
-                self._known[line["run"], line["batch"]] = [Row(**row) for row in line["rows"]]
+        try:
+            for line in read_lines(self.path):
+                if "rows" in line:  # else of an earlier version, whose figures are measured again
+                    self._known[line["run"], line["batch"]] = [Row(**row) for row in line["rows"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnreadableDataset(
+                f"{self.path} is damaged ({error}); remove the damaged line: what it says is measured again."
+            ) from error
 
     def rows(self, run: str, batch: int) -> list[Row] | None:
         """Return the rows of a batch, None where it was not measured."""

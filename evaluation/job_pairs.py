@@ -67,7 +67,7 @@ def read_job_pairs(folder: Path | str) -> JobPairs:
     if not (places.filtered / DECISIONS_FILE).is_file():
         return JobPairs(catalogue=Catalogue(folder), outcomes={}, thresholds={}, stats=None)
     catalogue = Catalogue(places.rendered or places.filtered)
-    decided = {line["key"]: str(line["outcome"]) for line in decisions(folder)}
+    decided = {line["key"]: str(line["outcome"]) for line in decisions(places.filtered)}
     return JobPairs(
         catalogue=catalogue,
         outcomes={key: decided.get(key, KEPT) for key in catalogue.entries},

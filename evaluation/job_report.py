@@ -70,18 +70,19 @@ def shown_pairs(folder: Path | str, num: int, *, kept: bool) -> list[ShownPair]:
         num: How many at most.
         kept: Those that were kept, or those that a threshold left out.
     """
-    rendered = job_folders(folder).rendered
-    if rendered is None:
+    job = job_folders(folder)
+    if job.rendered is None:
         return []
-    total = sum(1 for _ in _decided(folder, kept=kept))
+    filtered, info = job.filtered, read_dataset(job.rendered)
+    total = sum(1 for _ in _decided(filtered, kept=kept))
     places = set(np.linspace(0, total - 1, min(num, total)).round().astype(int).tolist())
-    shown = {line["key"]: line for place, line in enumerate(_decided(folder, kept=kept)) if place in places}
-    return [_shown(sample, shown[sample["__key__"]]) for sample in _samples(read_dataset(rendered), shown)]
+    shown = {line["key"]: line for place, line in enumerate(_decided(filtered, kept=kept)) if place in places}
+    return [_shown(sample, shown[sample["__key__"]]) for sample in _samples(info, shown)]
 
 
-def _decided(folder: Path | str, *, kept: bool) -> Iterator[dict[str, Any]]:
+def _decided(filtered: Path, *, kept: bool) -> Iterator[dict[str, Any]]:
     """Walk through the decisions by which pairs were kept, or failed a threshold."""
-    for line in decisions(folder):
+    for line in decisions(filtered):
         if line["outcome"] == KEPT if kept else line["outcome"] not in (KEPT, SURPLUS):
             yield line
 

@@ -103,8 +103,11 @@ def job_folders(folder: Path | str) -> JobFolders:
     return JobFolders(filtered=filtered, rendered=rendered, triplets=triplets if same else None)
 
 
-def decisions(folder: Path | str) -> Iterator[dict[str, Any]]:
+def decisions(filtered: Path) -> Iterator[dict[str, Any]]:
     """Walk through what became of every rendered pair, in the order of the samples.
+
+    Args:
+        filtered: As `job_folders` found it, which takes a while.
 
     Yields:
         A line of the file of decisions: "key", "outcome", and what the pair was drawn with and scored.
@@ -112,7 +115,6 @@ def decisions(folder: Path | str) -> Iterator[dict[str, Any]]:
     Raises:
         UnreadableDataset: There is nothing filtered here.
     """
-    filtered = job_folders(folder).filtered
     with _readable(filtered), (filtered / DECISIONS_FILE).open(encoding="utf-8") as lines:
         for line in lines:
             found = json.loads(line)
@@ -133,7 +135,7 @@ def pair_stats(folder: Path | str) -> PairStats:
     places = job_folders(folder)
     with _readable(places.filtered):
         funnel: dict[str, Any] = json.loads((places.filtered / FUNNEL_FILE).read_bytes())
-    table = _read_table(folder)
+    table = _read_table(places.filtered)
     written = read_manifest(places.triplets) if places.triplets is not None else None
     not_written: dict[str, int] = {}
     if written is not None:
@@ -158,7 +160,7 @@ def stats_plot(folder: Path | str) -> NDArray[np.uint8]:
     Raises:
         UnreadableDataset: There is nothing filtered here, or its pairs have no scores.
     """
-    table = _read_table(folder)
+    table = _read_table(job_folders(folder).filtered)
     if not table.scores:
         raise UnreadableDataset(
             f"{folder}: its pairs were rendered without a scorer, so there are no scores to draw; render "
@@ -180,7 +182,7 @@ def _readable(folder: Path) -> Iterator[None]:
     """Say in a sentence that what the filter writes is not there, or damaged."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableDataset(
             f"{folder} holds no filtered pairs ({error}); name a folder that `wordbrush data filter` filled."
         ) from error
@@ -205,13 +207,13 @@ class _Table:
     kinds_kept: Counter[str]
 
 
-def _read_table(folder: Path | str) -> _Table:
+def _read_table(filtered: Path) -> _Table:
     """Read the decisions of a job."""
     kept, p, scores = array("b"), array("d"), {name: array("d") for name in SCORES}
     kinds: Counter[str] = Counter()
     kinds_kept: Counter[str] = Counter()
-    with _readable(job_folders(folder).filtered):
-        for line in decisions(folder):
+    with _readable(filtered):
+        for line in decisions(filtered):
             kept.append(line["outcome"] == KEPT)
             kind = str(line.get(records.KIND, ""))
             kinds[kind] += 1

@@ -106,7 +106,7 @@ def _row(path: Path, number: int, line: str) -> TripletRow:
     """Read one line; a line without an id takes its number."""
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidJob(f"triplets: line {number} of {path} is no JSON ({error}); mend it.") from error
     if not isinstance(fields, dict):
         raise InvalidJob(f"triplets: line {number} of {path} is no JSON object; mend it.")

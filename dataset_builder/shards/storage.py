@@ -122,13 +122,21 @@ def read_lines(path: Path) -> list[Any]:
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
         write_atomically(path, whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    return _objects(whole)
 
 
 def peek(path: Path) -> list[Any]:
     """Return the whole lines of a file that another run may be writing to, and change nothing."""
     content = path.read_bytes() if path.exists() else b""
-    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+    return _objects(content[: content.rfind(b"\n") + 1])
+
+
+def _objects(lines: bytes) -> list[Any]:
+    """Read JSON, a value a line; what is none is a ValueError, however it is none."""
+    try:
+        return [json.loads(line) for line in lines.splitlines()]
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
 
 
 def hash_file(path: Path) -> str:

@@ -153,7 +153,7 @@ def _file_rows(source: PromptSource) -> Iterator[object]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidJob(f"prompts: line {number} of {path} is no JSON ({error}); mend it.") from error
         if not isinstance(row, dict):
             raise InvalidJob(f"prompts: line {number} of {path} is no JSON object; mend it.")

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from dataset_builder.errors import WriterStopped
+from dataset_builder.errors import UnreadableDataset, WriterStopped
 from dataset_builder.shards.storage import append_line, canonical_json, hash_json, read_lines
 from dataset_builder.write.job import WriteJob
 from dataset_builder.write.ledger import Ledger, Line
@@ -114,15 +114,21 @@ class BatchWriter:
     def _unfinished(self) -> Order | None:
         """Return the batch that an earlier run ordered, or was about to, and did not read to its end."""
         orders: dict[str, Order] = {}
-        for entry in read_lines(self._state):
-            mark = entry["mark"]
-            if "asked" in entry:
-                asked = tuple((number, attempt) for number, attempt in entry["asked"])
-                orders[mark] = Order(mark=mark, level=entry["level"], asked=asked, taken_up=True)
-            elif "id" in entry:
-                orders[mark] = replace(orders[mark], id=entry["id"])
-            else:
-                del orders[mark]
+        try:
+            for entry in read_lines(self._state):
+                mark = entry["mark"]
+                if "asked" in entry:
+                    asked = tuple((number, attempt) for number, attempt in entry["asked"])
+                    orders[mark] = Order(mark=mark, level=entry["level"], asked=asked, taken_up=True)
+                elif "id" in entry:
+                    orders[mark] = replace(orders[mark], id=entry["id"])
+                else:
+                    del orders[mark]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnreadableDataset(
+                f"{self._state} is damaged ({error}); mend it, or remove it: what it tells of is then "
+                "ordered again."
+            ) from error
         return next(iter(orders.values()), None)
 
     def _next_order(self, numbers: Sequence[int]) -> Order | None:
@@ -215,7 +221,7 @@ class BatchWriter:
                     f"{self._server.address} refused batch {name} "
                     f"({errors[0].get('message', 'no reason given')}); mend that, then run again."
                 )
-            if batch.get("status") in ENDED:
+            if str(batch.get("status")) in ENDED:
                 return batch
             await asyncio.sleep(self._job.poll)
 
@@ -318,7 +324,7 @@ def _by_id(text: str) -> dict[str, object]:
     for line in text.split("\n"):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, Mapping) and isinstance(entry.get("custom_id"), str):
             found.setdefault(entry["custom_id"], entry)

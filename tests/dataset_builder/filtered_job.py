@@ -35,7 +35,7 @@ def filtered_job(root: Path) -> Path:
     folder, asked = root / "job", root / "job.toml"
     for direction in (-1.0, None):
         if direction is None:
-            lines = decisions(folder)
+            lines = decisions(folder / "pairs")
             direction = float(np.median([line[records.SCORES]["direction"] for line in lines]))
             folder = root / "other"
             # What was rendered is: only the filter differs.

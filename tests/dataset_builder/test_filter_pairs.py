@@ -187,7 +187,16 @@ def test_presets_follow_the_scorer_and_named_thresholds_stand_above_them() -> No
         ThresholdChoice(preset="mine")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"key": "a"}', '{"key": "a", "outcome": "kept", "scores": {}}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        pytest.param(9999 * "[", id="deep"),
+        '{"key": "a"}',
+        '{"key": "a", "outcome": "kept", "scores": {}}',
+    ],
+)
 def test_damaged_decisions_are_one_sentence(rendered: Path, tmp_path: Path, line: str) -> None:
     run(rendered, tmp_path)
     with (tmp_path / "decisions.jsonl").open("a") as lines:

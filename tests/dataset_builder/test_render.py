@@ -173,6 +173,7 @@ def test_one_flipped_byte_is_found_and_mended(tmp_path: Path, rendered: RenderJo
     [
         ("", "is empty"),
         ("{", "line 1 .* is no JSON"),
+        pytest.param(9999 * "[", "line 1 .* is no JSON", id="deep"),
         ("[1]", "line 1 .* is no JSON object"),
         ('{"input": "a cat", "edit": "x"}', "line 1 .*edited_prompt is None"),
         (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dataset_builder.errors import BudgetSpent, WriterStopped
+from dataset_builder.errors import BudgetSpent, UnreadableDataset, WriterStopped
 from dataset_builder.write.writer import write_triplets
 from tests.dataset_builder.chaos import FAULTS, PAGE, Chaos, serving
 from tests.dataset_builder.test_writer_openai import assert_adds_up, content, finish, job_of
@@ -62,6 +62,17 @@ def test_a_killed_job_takes_its_batch_up_again(tmp_path: Path, kept: int) -> Non
         report = finish(job)
         assert report.outcomes == {"accepted": 40} and len(chaos.batches) == 1
         assert report.requests_now == 37
+
+
+@pytest.mark.parametrize("line", ["{", "7", "{}", pytest.param(9999 * "[", id="deep")])
+def test_a_damaged_state_is_a_sentence_and_orders_nothing(tmp_path: Path, line: str) -> None:
+    with serving(Chaos(share=0.0)) as chaos:
+        job = job_of(tmp_path, chaos, transport="batch", poll=0.0)
+        job.out.mkdir(parents=True, exist_ok=True)
+        (job.out / "batches.jsonl").write_text(f"{line}\n")
+        with pytest.raises(UnreadableDataset, match=r"batches.jsonl is damaged .*; mend it, or remove it"):
+            finish(job)
+        assert not chaos.batches
 
 
 def test_a_batch_holds_no_more_than_the_budget(tmp_path: Path) -> None:

@@ -268,6 +268,25 @@ def test_an_edit_held_to_its_place_is_drawn_as_ever(editor: InstructPix2PixEdito
     assert np.array_equal(np.asarray(held.reach.everywhere), np.asarray(plain.edited_image))
 
 
+@pytest.mark.parametrize(("scales", "reads"), [((1, 1), 1), ((3, 1), 2), ((0, 1), 1)])
+def test_prompts_without_weight_are_not_read(
+    name: str, monkeypatch: pytest.MonkeyPatch, scales: tuple[float, float], reads: int
+) -> None:
+    """A language model reads them, which may take longer than the steps of a fast model."""
+    pipe = TOYS[name].pipeline()
+    read = pipe.encode_prompt
+    told: list[str] = []
+
+    def encode_prompt(**options: Any) -> Any:
+        told.append(str(options.get("prompts", options.get("prompt"))))
+        return read(**options)
+
+    monkeypatch.setattr(pipe, "encode_prompt", encode_prompt)
+    mine = InstructPix2PixEditor.from_pipeline(pipe)
+    mine.edit(edit(guidance_scale=scales[0], image_guidance_scale=scales[1], num_inference_steps=1))
+    assert len(told) == reads
+
+
 def test_what_it_cannot_do_is_a_sentence(name: str, editor: InstructPix2PixEditor, pipe: Any) -> None:
     wrong = (("guidance_scale", 3.5), ("image_guidance_scale", 1.5)) if (name, False) in CASES else ()
     without = InstructPix2PixEditor.from_pipeline(TOYS[name].pipeline(guided=False))

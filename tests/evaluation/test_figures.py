@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.benchmark import Row
+from dataset_builder.errors import UnreadableDataset
+from evaluation.benchmark import SCORES_FILE, Ledger, Row
 from evaluation.figures import MAX_PSNR, interval, mean_over_kinds, psnr, ssim
 from evaluation.report import (
     Column,
@@ -133,3 +134,13 @@ def test_what_belongs_together_is_resampled_together() -> None:
     twice = mean_over_kinds({f"{n}": {"a": value, "b": value} for n, value in enumerate(values)})
     once = interval(list(values))
     assert twice.high - twice.low == pytest.approx(once.high - once.low, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", pytest.param(9999 * "[", id="deep"), "7", '{"rows": [{}], "run": "a", "batch": 1}', '{"rows": []}'],
+)
+def test_damaged_figures_are_one_sentence(tmp_path, line):
+    (tmp_path / SCORES_FILE).write_text(f"{line}\n")
+    with pytest.raises(UnreadableDataset, match=r"is damaged .*; remove the damaged line"):
+        Ledger(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +92,6 @@ def test_spoiling_depends_on_the_position_alone() -> None:
 def test_scenes_of_another_version_are_refused(data: Path, tmp_path: Path) -> None:
     list(build_scenes(SceneJob(out=tmp_path / "old", world="offline", num=1, size=64, jobs=1)))
     index = tmp_path / "old" / "dataset.json"
-    import json
-
     content = json.loads(index.read_text())
     content["config"]["world_version"] = "99"
     write_json(index, content)
@@ -102,6 +102,17 @@ def test_scenes_of_another_version_are_refused(data: Path, tmp_path: Path) -> No
 def test_pictures_without_scenes_are_refused(chain: Path, tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match="holds no scenes"):
         judge.make_task(judge_config(chain / "scenes", tmp_path / "run"))
+
+
+@pytest.mark.parametrize("world", [["pocket"], {}, None, 7])
+def test_a_world_that_is_none_is_refused(data: Path, tmp_path: Path, world: object) -> None:
+    shutil.copytree(data, tmp_path / "scenes")
+    index = tmp_path / "scenes" / "dataset.json"
+    content = json.loads(index.read_text())
+    content["config"]["world"] = world
+    write_json(index, content)
+    with pytest.raises(UnusableData, match="holds no scenes"):
+        judge.make_task(judge_config(tmp_path / "scenes", tmp_path / "run"))
 
 
 def test_a_trained_scorer_loads_and_scores(data: Path, tmp_path: Path) -> None:

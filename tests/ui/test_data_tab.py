@@ -27,7 +27,7 @@ def content(folder):
 
 def test_every_rendered_pair_has_the_outcome_that_was_decided(job):
     found = read_job_pairs(job)
-    decided = {line["key"]: line["outcome"] for line in decisions(job)}
+    decided = {line["key"]: line["outcome"] for line in decisions(job / "pairs")}
     assert found.outcomes == decided and set(found.catalogue.entries) == set(decided)
     assert found.counts[ALL] == len(decided) == sum(found.counts.values()) - found.counts[ALL]
     for outcome, number in found.counts.items():

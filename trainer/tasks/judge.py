@@ -157,7 +157,7 @@ def _scene_config(folder: Path) -> Mapping[str, Any]:
         config = read_dataset(folder).config
     except DatasetError as error:
         raise UnusableData(f"data: {error}") from error
-    if config.get("kind") != "scenes" or config.get("world") not in scenes.WORLDS:
+    if config.get("kind") != "scenes" or str(config.get("world")) not in scenes.WORLDS:
         raise UnusableData(f"data: {folder} holds no scenes; draw some with `wordbrush data scenes`.")
     if config.get("world_version") != world_version(config["world"], pairs=False):
         raise UnusableData(

@@ -20,7 +20,7 @@ from torch import Tensor
 from editors.errors import IncompatibleModel
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning
-from editors.model.flow_matching import FlowSteps, linear_shift
+from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 
 _TOLD: Final = (
@@ -29,7 +29,6 @@ _TOLD: Final = (
 )
 """How its network was taught to be told an edit; the pipeline says it so (diffusers, Apache-2.0)."""
 _MAX_SHIFT: Final = 1.16
-_TOKEN: Final = 2  # latents to a side of what its schedule counts as one place
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class DreamLite(PipelineModel):
     scales: ClassVar[Mapping[str, float]] = MappingProxyType(
         {"guidance_scale": 3.5, "image_guidance_scale": 1.5, "num_inference_steps": 30}
     )
+
+    patch = 2
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -76,17 +77,9 @@ class DreamLite(PipelineModel):
         """The network, behind its border."""
         return Network(self.unet, SideBySide())
 
-    @property
-    def vae_scale_factor(self) -> int:
-        """Pixels of a picture's side per latent."""
-        return int(self.pipeline.vae_scale_factor)
-
-    def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
-        """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
-        side = self.native_size // self.vae_scale_factor
-        h, w = size or (side, side)
-        shift = linear_shift(h * w // _TOKEN**2, self.scheduler.config, max_shift=_MAX_SHIFT)
-        return FlowSteps(type(self.scheduler).from_config(self.scheduler.config), shift)
+    def shift(self, num_tokens: int) -> Shift:
+        """Return a shift that grows with the picture."""
+        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     @torch.no_grad()
     def condition(

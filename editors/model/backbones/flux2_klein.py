@@ -18,41 +18,29 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
-from editors.errors import IncompatibleModel, InvalidEdit
-from editors.model.backbones.pipeline_model import PipelineModel
-from editors.model.backbones.tokens import TokenNetwork, places
+from editors.errors import InvalidEdit
+from editors.model.backbones.tokens import TokenModel, TokenNetwork, places
 from editors.model.conditioning import Conditioning
-from editors.model.flow_matching import FlowSteps, empirical_shift
+from editors.model.flow_matching import Shift, empirical_shift
 from editors.model.network import Network
 
 _MAX_TOKENS: Final = 512
 """Of a prompt in its template; the pipeline leaves out what is over."""
 _PATCH: Final = 2
-"""Latents to a side of a token."""
+"""Latents of the autoencoder to a side of what are latents here."""
 _PICTURE: Final = 10
 """Where on the first axis a picture lies; noise lies at 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Flux2Klein(PipelineModel):
+class Flux2Klein(TokenModel):
     """A FLUX.2 Klein model, with guidance (base) or without (distilled); one latent is one token."""
 
     scales: ClassVar[Mapping[str, float]] = MappingProxyType(
         {"guidance_scale": 4.0, "image_guidance_scale": 1.0, "num_inference_steps": 50}
     )
 
-    def __post_init__(self) -> None:
-        """Require parts that fit each other.
-
-        Raises:
-            IncompatibleModel: The sentence says which do not.
-        """
-        c, taken = self.latent_channels, self.unet.config.in_channels
-        if taken != c:
-            raise IncompatibleModel(
-                f"{self.name}: the transformer takes tokens of {taken} channels, its autoencoder gives {c}; "
-                "give a folder that save_pretrained() of a Flux2KleinPipeline wrote."
-            )
+    patch = 1
 
     @staticmethod
     def does_without_guidance(pipeline: Any) -> bool:
@@ -74,27 +62,9 @@ class Flux2Klein(PipelineModel):
         """Pixels of a picture's side per token."""
         return int(self.pipeline.vae_scale_factor) * _PATCH
 
-    @property
-    def size_unit(self) -> int:
-        """Pixels that sides are multiples of: a token's."""
-        return self.vae_scale_factor
-
-    @property
-    def native_size(self) -> int:
-        """Side in pixels of the square pictures the model was made for."""
-        return int(self.pipeline.default_sample_size * self.pipeline.vae_scale_factor)
-
-    @property
-    def width(self) -> int:
-        """Channels inside the network."""
-        return int(self.unet.config.num_attention_heads * self.unet.config.attention_head_dim)
-
-    def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
-        """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
-        side = self.native_size // self.vae_scale_factor
-        h, w = size or (side, side)
-        scheduler = type(self.scheduler).from_config(self.scheduler.config)
-        return FlowSteps(scheduler, empirical_shift(h * w))
+    def shift(self, num_tokens: int) -> Shift:
+        """Return the shift that was fitted."""
+        return empirical_shift(num_tokens)
 
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the pipeline's window.
@@ -127,13 +97,6 @@ class Flux2Klein(PipelineModel):
         states = [self.pipeline.encode_prompt(prompt=one, device=self.device)[0] for one in prompts]
         return Conditioning(states=torch.cat(states).to(self.dtype))
 
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
-        """Return the states of the empty prompt, one row."""
-        return self.condition([""], size=size)
-
-    def no_picture(self, image_latents: Tensor) -> None:
-        """Return what stands in for a picture where there is none: nothing does."""
-
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest tokens, unscaled, (B, 4·C, h, w)."""
@@ -149,10 +112,6 @@ class Flux2Klein(PipelineModel):
         """Bring the network's tokens, (B, 4·C, h, w), back to the autoencoder's scale."""
         mean, std = self._latent_statistics(latents)
         return latents * std + mean
-
-    def beside(self, image_latents: Tensor) -> Tensor:
-        """Return a picture's unscaled tokens, (B, 4·C, h, w), as the network is told them."""
-        return self.scaled(image_latents)
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         found, least = self.vae.bn, self.vae.config.batch_norm_eps

@@ -19,42 +19,28 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from editors.errors import IncompatibleModel, InvalidEdit
-from editors.model.backbones.pipeline_model import PipelineModel
-from editors.model.backbones.tokens import TokenNetwork, places
+from editors.errors import InvalidEdit
+from editors.model.backbones.tokens import TokenModel, TokenNetwork, places
 from editors.model.conditioning import Conditioning
-from editors.model.flow_matching import FlowSteps, linear_shift
+from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 from editors.model.text import TextReader
 
 _MAX_TOKENS: Final = 512
 """Of a prompt; the pipeline leaves out what is over."""
-_PATCH: Final = 2
-"""Latents to a side of a token."""
 _TOLD_GUIDANCE: Final = 3.5
 _MAX_SHIFT: Final = 1.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class FluxKontext(PipelineModel):
+class FluxKontext(TokenModel):
     """A FLUX.1 Kontext model, which is told its guidance, and knows true guidance besides."""
 
     scales: ClassVar[Mapping[str, float]] = MappingProxyType(
         {"guidance_scale": 1.0, "image_guidance_scale": 1.0, "num_inference_steps": 28}
     )
 
-    def __post_init__(self) -> None:
-        """Require parts that fit each other.
-
-        Raises:
-            IncompatibleModel: The sentence says which do not.
-        """
-        c, taken = self.latent_channels, self.unet.config.in_channels
-        if taken != c * _PATCH**2:
-            raise IncompatibleModel(
-                f"{self.name}: the transformer takes tokens of {taken} channels, its autoencoder gives "
-                f"{c * _PATCH**2}; give a folder that save_pretrained() of a FluxKontextPipeline wrote."
-            )
+    patch = 2
 
     @staticmethod
     def does_without_guidance(pipeline: Any) -> bool:
@@ -79,39 +65,11 @@ class FluxKontext(PipelineModel):
     def network(self) -> Network:
         """The network, behind its border."""
         guidance = _TOLD_GUIDANCE if self.unet.config.guidance_embeds else None
-        return TokenNetwork(module=self.unet, told=partial(_told, guidance), patch=_PATCH)
+        return TokenNetwork(module=self.unet, told=partial(_told, guidance), patch=self.patch)
 
-    @property
-    def vae_scale_factor(self) -> int:
-        """Pixels of a picture's side per latent."""
-        return int(self.pipeline.vae_scale_factor)
-
-    @property
-    def size_unit(self) -> int:
-        """Pixels that sides are best multiples of: a token's."""
-        return self.vae_scale_factor * _PATCH
-
-    @property
-    def size_step(self) -> int:
-        """Pixels that sides must be multiples of: a token's."""
-        return self.size_unit
-
-    @property
-    def native_size(self) -> int:
-        """Side in pixels of the square pictures the model was made for."""
-        return int(self.pipeline.default_sample_size * self.pipeline.vae_scale_factor)
-
-    @property
-    def width(self) -> int:
-        """Channels inside the network."""
-        return int(self.unet.config.num_attention_heads * self.unet.config.attention_head_dim)
-
-    def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
-        """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
-        side = self.native_size // self.vae_scale_factor
-        h, w = size or (side, side)
-        shift = linear_shift(h * w // _PATCH**2, self.scheduler.config, max_shift=_MAX_SHIFT)
-        return FlowSteps(type(self.scheduler).from_config(self.scheduler.config), shift)
+    def shift(self, num_tokens: int) -> Shift:
+        """Return a shift that grows with the picture."""
+        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the pipeline's window.
@@ -141,17 +99,6 @@ class FluxKontext(PipelineModel):
             states=torch.cat([states for states, _, _ in read]).to(self.dtype),
             pooled=torch.cat([pooled for _, pooled, _ in read]).to(self.dtype),
         )
-
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
-        """Return the states of the empty prompt, one row."""
-        return self.condition([""], size=size)
-
-    def no_picture(self, image_latents: Tensor) -> None:
-        """Return what stands in for a picture where there is none: nothing does."""
-
-    def beside(self, image_latents: Tensor) -> Tensor:
-        """Return a picture's unscaled latents, (B, C, h, w), as the network is told them."""
-        return self.scaled(image_latents)
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         return self.vae.config.shift_factor, 1

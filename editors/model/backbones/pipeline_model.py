@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from editors.errors import InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
+from editors.model.flow_matching import FlowSteps, Shift
 from editors.requests.settings import Kind, Settings
 
 _ONE: Mapping[str, float] = {"guidance_scale": 1.0, "image_guidance_scale": 1.0}
@@ -29,6 +30,8 @@ class PipelineModel(DiffusionModel, ABC):
     """What its pipeline takes where nobody says, and its number of steps."""
     few_steps: ClassVar[int] = 4
     """Of a model that was taught to do without guidance."""
+    patch: ClassVar[int]
+    """Latents to a side of a token, which is what its schedule counts a picture in."""
 
     @classmethod
     def of(cls, pipeline: Any, *, name: str) -> Self:
@@ -53,6 +56,22 @@ class PipelineModel(DiffusionModel, ABC):
     def has_scales(self) -> bool:
         """Whether it can be guided."""
         return not self.does_without_guidance(self.pipeline)
+
+    @abstractmethod
+    def shift(self, num_tokens: int) -> Shift:
+        """Return how far a picture's noise levels are shifted, by the number of its tokens."""
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels of a picture's side per latent."""
+        return int(self.pipeline.vae_scale_factor)
+
+    def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
+        """Return a fresh copy of the scheduler, for latents of a size, (h, w)."""
+        side = self.native_size // self.vae_scale_factor
+        h, w = size or (side, side)
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        return FlowSteps(scheduler, self.shift(h * w // self.patch**2))
 
     def with_scheduler(self, name: str) -> Self:
         """Refuse: a flow has steps of its own.

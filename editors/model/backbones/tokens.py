@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from editors.errors import IncompatibleModel
 from editors.model.attention import AttentionControl
+from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning
 from editors.model.network import Network
 from editors.model.threads import threads_that_pay
@@ -61,6 +63,55 @@ class TokenNetwork(Network):
         h, w = given[0].shape[-2:]
         own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
         return pixel_shuffle(own, self.patch).float()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TokenModel(PipelineModel):
+    """A model whose network is a transformer of tokens, and whose text encoders see no picture."""
+
+    def __post_init__(self) -> None:
+        """Require parts that fit each other.
+
+        Raises:
+            IncompatibleModel: The sentence says which do not.
+        """
+        gives, taken = self.latent_channels * self.patch**2, self.unet.config.in_channels
+        if taken != gives:
+            raise IncompatibleModel(
+                f"{self.name}: the transformer takes tokens of {taken} channels, its autoencoder gives "
+                f"{gives}; give a folder that save_pretrained() of a {type(self.pipeline).__name__} wrote."
+            )
+
+    @property
+    def size_unit(self) -> int:
+        """Pixels that sides are best multiples of: a token's."""
+        return self.size_step
+
+    @property
+    def size_step(self) -> int:
+        """Pixels that sides must be multiples of: a token's."""
+        return self.vae_scale_factor * self.patch
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels of the square pictures the model was made for."""
+        return int(self.pipeline.default_sample_size * self.pipeline.vae_scale_factor)
+
+    @property
+    def width(self) -> int:
+        """Channels inside the network."""
+        return int(self.unet.config.num_attention_heads * self.unet.config.attention_head_dim)
+
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+        """Return the states of the empty prompt, one row."""
+        return self.condition([""], size=size)
+
+    def no_picture(self, image_latents: Tensor) -> None:
+        """Return what stands in for a picture where there is none: nothing does."""
+
+    def beside(self, image_latents: Tensor) -> Tensor:
+        """Return a picture's unscaled latents, (B, C, h, w), as the network is told them."""
+        return self.scaled(image_latents)
 
 
 def places(latents: Tensor, first: int) -> Tensor:
