@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 
 class Guidance(Protocol):
@@ -71,6 +72,36 @@ class Dual:
         """Combine the predictions of the conditions."""
         uncond, image, full = (predictions.get(name) for name in ("uncond", "image", "full"))
         return dual(uncond, image, full, self.image_guidance_scale, self.guidance_scale)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenNorm:
+    """Guidance that changes the direction of a prediction at each token, not its length.
+
+    Reference: diffusers' QwenImageEditPlusPipeline, whose true guidance does so.
+
+    Attributes:
+        guidance: What predictions are combined by.
+        patch: Latents to a side of a token.
+    """
+
+    guidance: Guidance
+    patch: int
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Those that have a weight."""
+        return self.guidance.conditions
+
+    def combine(self, predictions: Mapping[str, Tensor]) -> Tensor:
+        """Combine the predictions; the length of `full` is kept, where it counts: `g·‖e(I,T)‖ / ‖g‖`."""
+        guided = self.guidance.combine(predictions)
+        if "full" not in predictions:
+            return guided
+        whole, own = (pixel_unshuffle(one, self.patch) for one in (predictions["full"], guided))
+        return pixel_shuffle(
+            own * (whole.norm(dim=1, keepdim=True) / own.norm(dim=1, keepdim=True)), self.patch
+        )
 
 
 class Branches(NamedTuple):

@@ -11,6 +11,7 @@ else: any scales from 0, and no prediction is computed whose coefficient is zero
 import time
 from collections.abc import Collection, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from os import PathLike
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from torch import Tensor
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
 from editors.forecast import Forecast, computed_steps, require_forecastable
-from editors.guidance import Dual, Guidance
+from editors.model.conditioning import Conditioning
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
@@ -262,16 +263,23 @@ def guided(
         pictures: What the network is told of, one per instruction, for text encoders that see it.
     """
     height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
-    guidance: Guidance = Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+    guidance = model.guidance(settings)
     if relevance is not None:
         guidance = Watched(guidance, relevance.see)
-    picture, rows_of = model.beside(image_latents), {}
+
+    @cache
+    def empty(*, seen: bool) -> Conditioning:
+        shown = pictures if seen else ()
+        return model.unconditional(size=(height, width), pictures=shown).expand(len(prompts))
+
     # What has no weight is not read either: with some models that takes billions of weights.
-    if {"image", "uncond"}.intersection(guidance.conditions):
-        empty = model.unconditional(size=(height, width), pictures=pictures).expand(len(prompts))
-        rows_of["image"] = Rows(conditioning=empty, picture=picture)
-        rows_of["uncond"] = Rows(conditioning=empty, picture=model.no_picture(image_latents))
+    picture, rows_of = model.beside(image_latents), {}
     if "full" in guidance.conditions:
         words = model.condition(prompts, size=(height, width), pictures=pictures)
         rows_of["full"] = Rows(conditioning=words, picture=picture)
+    if "image" in guidance.conditions:
+        rows_of["image"] = Rows(conditioning=empty(seen=True), picture=picture)
+    if "uncond" in guidance.conditions:
+        told = empty(seen=model.nothing_sees_picture)
+        rows_of["uncond"] = Rows(conditioning=told, picture=model.no_picture(image_latents))
     return GuidedNetwork(model.network, guidance, rows_of, forecast)

@@ -23,12 +23,12 @@ from editors.model.backbones.qwen_processor import QwenProcessor
 from tests import tiny
 
 WIDTH = 16
-_MARKS = ("im_start", "im_end", "vision_start", "vision_end", "image_pad", "video_pad")
+MARKS = ("im_start", "im_end", "vision_start", "vision_end", "image_pad", "video_pad")
 
 
 def tokenizer() -> Any:
     """Build a tokenizer of bytes and the marks of the family."""
-    marks = ["<|endoftext|>", *(f"<|{mark}|>" for mark in _MARKS)]
+    marks = ["<|endoftext|>", *(f"<|{mark}|>" for mark in MARKS)]
     vocabulary = {token: number for number, token in enumerate([*sorted(ByteLevel.alphabet()), *marks])}
     return Qwen2Tokenizer(
         vocab=vocabulary, merges=[], additional_special_tokens=marks[1:], model_max_length=768
@@ -44,7 +44,7 @@ def image_processor() -> Any:
 
 def language_model(reader: Any) -> Any:
     """Build a model that sees."""
-    tokens = {f"{mark}_token_id": reader.convert_tokens_to_ids(f"<|{mark}|>") for mark in _MARKS}
+    tokens = {f"{mark}_token_id": reader.convert_tokens_to_ids(f"<|{mark}|>") for mark in MARKS}
     text = {
         "vocab_size": len(reader),
         "hidden_size": WIDTH,
@@ -122,16 +122,12 @@ def asked(size: tuple[int, int]) -> dict[str, Any]:
 
 def folder(path: Path, *, guided: bool = True) -> Path:
     """Write such a pipeline in the layout of diffusers, and return its folder."""
-    pipe = pipeline(guided=guided)
-    save(pipe, path)
-    # The processor's own, as a pipeline writes it: transformers' asks for one more package to be built.
-    pipe.processor.image_processor.save_pretrained(path / "processor")
-    pipe.processor.tokenizer.save_pretrained(path / "processor")
+    save(pipeline(guided=guided), path)
     return path
 
 
 def save(pipe: Any, path: Path, **told: Any) -> None:
-    """Write the parts of a pipeline, but for its processor, and its index, which `told` stands in, too."""
+    """Write the parts of a pipeline, and its index, which `told` stands in, too."""
     index: dict[str, Any] = {"_class_name": type(pipe).__name__, **told}
     for name, part in pipe.components.items():
         if part is None:
@@ -139,8 +135,11 @@ def save(pipe: Any, path: Path, **told: Any) -> None:
             continue
         library = type(part).__module__.partition(".")[0]
         index[name] = [library, type(part).__name__]
-        if name == "processor":
+        if isinstance(part, QwenProcessor):
+            # As transformers' own writes itself, which asks for one more package to be built.
             index[name] = ["transformers", "Qwen3VLProcessor"]
+            part.image_processor.save_pretrained(path / name)
+            part.tokenizer.save_pretrained(path / name)
             continue
         part.save_pretrained(path / name)
     (path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -22,8 +22,8 @@ _TEMPLATE = (
 )
 
 
-def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
-    """Build a bare pipeline; without guidance it is the distilled one."""
+def pipeline(*, guided: bool = True, kind: Any = Flux2KleinPipeline, seed: int = 0) -> Any:
+    """Build a bare pipeline; without guidance it is the distilled one, as it is of the KV kind."""
     reader = tiny_dreamlite.tokenizer()
     reader.chat_template = _TEMPLATE
     with tiny.seeded(seed):
@@ -62,7 +62,7 @@ def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
                 tie_word_embeddings=True,  # as Qwen3's are: the file lacks a weight that is not missing
             )
         )
-    pipe = Flux2KleinPipeline(
+    pipe = kind(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=vae.eval(),
         text_encoder=text_encoder.eval(),

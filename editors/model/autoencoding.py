@@ -53,7 +53,7 @@ class Autoencoding:
     def scaled(self, latents: Tensor) -> Tensor:
         """Bring latents as the posterior gives them, (B, C, h, w), to the UNet's unit variance."""
         mean, std = self._latent_statistics(latents)
-        return (latents - mean) * self.vae.config.scaling_factor / std
+        return (latents - mean) * self._scaling_factor / std
 
     def no_picture(self, image_latents: Tensor) -> Tensor | None:
         """Return what the network is told where there is no picture; None: it is told of none."""
@@ -66,7 +66,12 @@ class Autoencoding:
     def unscaled(self, latents: Tensor) -> Tensor:
         """Bring the UNet's latents, (B, C, h, w), back to the posterior's scale."""
         mean, std = self._latent_statistics(latents)
-        return latents * std / self.vae.config.scaling_factor + mean
+        return latents * std / self._scaling_factor + mean
+
+    @property
+    def _scaling_factor(self) -> float:
+        """Of the VAE; 1 where its statistics say it all."""
+        return float(getattr(self.vae.config, "scaling_factor", 1))
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """Return mean and deviation of each channel, (C, 1, 1), where the VAE names them."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
+from editors.guidance import Dual, Guidance
 from editors.model.autoencoding import Autoencoding
 from editors.model.conditioning import Conditioning
 from editors.model.network import Channels, Network, PictureInput
@@ -245,6 +246,13 @@ class DiffusionModel(Autoencoding):
 
     def require_scales(self, settings: Settings) -> None:
         """Require scales that the model knows: all, unless it was taught to do without guidance."""
+
+    def guidance(self, settings: Settings) -> Guidance:
+        """Return how an edit model's predictions are combined."""
+        return Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+
+    nothing_sees_picture = True
+    """Whether the text encoder, if it sees pictures, sees one even where the network is told none."""
 
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the text encoders' window, and that they know a word of it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from editors.errors import IncompatibleModel
 from editors.requests.settings import Recommended
@@ -12,7 +12,16 @@ PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
 """What models in the layout of Stable Diffusion XL have besides."""
 
-LAYOUTS = "Stable Diffusion 1.x, 2.x or XL, DreamLite, FLUX.2 Klein or FLUX.1 Kontext"
+LAYOUTS = (
+    "Stable Diffusion 1.x, 2.x or XL, DreamLite, FLUX.2 Klein, FLUX.1 Kontext, Qwen-Image-Edit Plus or "
+    "LongCat-Image-Edit"
+)
+
+
+WITHOUT_GUIDANCE: Final[Mapping[str, Any]] = MappingProxyType(
+    {"guidance_scale": 1.0, "image_guidance_scale": 1.0, "num_inference_steps": 4}
+)
+"""Settings of editors that were taught to do without guidance, in a few steps."""
 
 
 class Family(NamedTuple):
@@ -21,10 +30,20 @@ class Family(NamedTuple):
     Attributes:
         parts: By their names.
         networks: Of these the ones whose class is the build, and the class, of diffusers.
+        settings: Of an edit, as its pipeline takes them where nobody says.
     """
 
     parts: tuple[str, ...]
     networks: Mapping[str, str]
+    settings: Mapping[str, Any] = WITHOUT_GUIDANCE
+
+
+def _settings(guidance_scale: float, image_guidance_scale: float, num_inference_steps: int) -> dict[str, Any]:
+    return {
+        "guidance_scale": guidance_scale,
+        "image_guidance_scale": image_guidance_scale,
+        "num_inference_steps": num_inference_steps,
+    }
 
 
 STABLE_DIFFUSION = Family(PARTS, {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"})
@@ -39,16 +58,41 @@ _KLEIN = Family(
 _KONTEXT = Family(
     ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "vae", "transformer", "scheduler"),
     {"transformer": "FluxTransformer2DModel", "vae": "AutoencoderKL"},
+    _settings(1.0, 1.0, 28),
+)
+_LONGCAT = Family(
+    ("tokenizer", "text_processor", "text_encoder", "vae", "transformer", "scheduler"),
+    {"transformer": "LongCatImageTransformer2DModel", "vae": "AutoencoderKL"},
+    _settings(4.5, 1.0, 50),
+)
+_QWEN = Family(
+    ("tokenizer", "processor", "text_encoder", "vae", "transformer", "scheduler"),
+    {"transformer": "QwenImageTransformer2DModel", "vae": "AutoencoderKLQwenImage"},
+    _settings(4.0, 1.0, 50),
 )
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
-        "DreamLitePipeline": _DREAMLITE,
+        "DreamLitePipeline": _DREAMLITE._replace(settings=_settings(3.5, 1.5, 30)),
         "DreamLiteMobilePipeline": _DREAMLITE,
-        "Flux2KleinPipeline": _KLEIN,
+        "Flux2KleinPipeline": _KLEIN._replace(settings=_settings(4.0, 1.0, 50)),
+        "Flux2KleinKVPipeline": _KLEIN,
         "FluxKontextPipeline": _KONTEXT,
+        "LongCatImageEditPipeline": _LONGCAT,
+        "QwenImageEditPlusPipeline": _QWEN,
     }
 )
 """Pipeline of diffusers -> its family: editors that stand behind the same door as Stable Diffusion's."""
+
+
+def settings_of(kind: str, *, is_distilled: bool) -> Mapping[str, Any]:
+    """Return the settings of an edit that suit a model of one of `FAMILIES`.
+
+    Args:
+        kind: Its pipeline's class.
+        is_distilled: What its configuration says: it was taught to do without guidance.
+    """
+    return WITHOUT_GUIDANCE if is_distilled else FAMILIES[kind].settings
+
 
 _NUM_TIME_IDS = 6
 """Original height and width, top and left of the crop, target height and width."""

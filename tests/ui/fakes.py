@@ -116,6 +116,9 @@ class NegativeOpener:
         self.go_on = Event()
         self.go_on.set()
 
+    def needs(self, name):
+        return f"Licence of {name.rpartition('/')[2]}." if "licensed" in name else ""
+
     def checkpoint(self, run, step):
         return self.model(f"{run}@{step}")
 

@@ -13,11 +13,12 @@ from safetensors.torch import save_file
 
 from editors import EditorError, IncompatibleModel, InstructionEdit
 from editors.requests.settings import STANDARD
-from tests import tiny
+from tests import fake_hub, tiny
 from tests.ui.fakes import NegativeEditor, NegativeOpener
 from tests.ui.test_train_tab import Run
 from tests.ui.visit import PATIENCE, visiting
 from ui.app import build_app
+from ui.components.literal import literal
 from ui.components.switch import Switch
 from ui.server.late import LateEditor
 from ui.server.models import Models
@@ -205,6 +206,36 @@ def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder
     *_, first = switch.change("styles/winter", "mine")
     *_, second = switch.change("styles/winter", first["model"])
     assert (second["words"], len(opener.opened)) == (first["words"], 1)
+
+
+def test_what_a_model_needs_is_said_while_it_is_loaded(folder, opener):
+    (folder / "styles/winter").rename(folder / "licensed")
+    models = Models("mine", NegativeEditor(), opener, folder=folder, hub=True)
+    assert models.needs("licensed") == "Licence of licensed."
+    assert models.needs("someone/licensed@new") == "Licence of licensed@new."
+    assert [models.needs(name) for name in ("mine", "broken", "no-model", "pocket")] == [""] * 4
+    form: Any = SimpleNamespace(filled=dict)
+    parts = ("choice", "model", "chips", "words", "lora", "scale")
+    switch = Switch(models=models, form=form, **{part: part for part in parts})
+    said = [update["words"] for update in switch.change("licensed", "mine")]
+    assert said == [
+        "Loading licensed ...",
+        f"Loading licensed ... {literal('Licence of licensed.')}",
+        "licensed edits from now on.",
+    ]
+    assert models.needs("licensed") == ""
+
+
+def test_a_model_of_the_hub_that_cannot_be_used_is_a_sentence_on_the_page(folder, monkeypatch, tmp_path):
+    with fake_hub.serving(monkeypatch, tmp_path / "cache") as hub:
+        hub.folders["someone/gated"] = folder / "base"
+        hub.gated.add("someone/gated")
+        form: Any = SimpleNamespace(filled=dict)
+        models = Models("mine", NegativeEditor(), OneAtATime(), folder=folder, hub=True)
+        parts = ("choice", "model", "chips", "words", "lora", "scale")
+        switch = Switch(models=models, form=form, **{part: part for part in parts})
+        *_, told = switch.change("someone/gated", "mine")
+    assert "is gated" in told["words"] and "mine stays" in told["words"]
 
 
 def test_a_person_changes_the_model_and_edits_meanwhile(folder, opener, browser, tmp_path):

@@ -26,6 +26,7 @@ from ui.commands.editing import (
     require_kept,
     save,
     standard_input,
+    tell_needs,
 )
 from ui.options import options
 from ui.progress import watch
@@ -80,6 +81,7 @@ def edit(
     def load() -> Any:
         from editors import InstructPix2PixEditor  # torch: only now
 
+        tell_needs(model, device=device, dtype=dtype)
         return InstructPix2PixEditor.from_pretrained(
             model, device=device, dtype=dtype, scheduler=scheduler, loras=loras
         )

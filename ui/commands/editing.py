@@ -46,6 +46,14 @@ BatchSize = Annotated[
 ]
 
 
+def tell_needs(model: str, *, device: str | None = None, dtype: str | None = None) -> None:
+    """Say what a model needs before it is fetched or loaded, where that is worth saying."""
+    from editors.model.loading.needs import needs_of  # torch: only now
+
+    if told := str(needs_of(model, device=device, dtype=dtype) or ""):
+        typer.echo(told, err=True)
+
+
 def standard_input(photo: Path) -> Path:
     """Return a path as it is, and for `-` that of standard input.
 

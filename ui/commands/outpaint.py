@@ -13,7 +13,17 @@ from editors import OutpaintEdit
 from editors.files import named_after
 from editors.requests.edits import SIDES
 from editors.requests.picture import Picture
-from ui.commands.editing import Device, Dtype, Loras, Model, check_choices, require_kept, save, standard_input
+from ui.commands.editing import (
+    Device,
+    Dtype,
+    Loras,
+    Model,
+    check_choices,
+    require_kept,
+    save,
+    standard_input,
+    tell_needs,
+)
 from ui.errors import InvalidOption
 from ui.options import number, options
 from ui.progress import watch
@@ -70,6 +80,7 @@ def outpaint(
     from editors import Lora, RePaintEditor  # torch: only now
 
     loras = [Lora.of(one) for one in lora or []]
+    tell_needs(model, device=device, dtype=dtype)
     editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras)
     # What was read for its shape is not read again: standard input cannot be.
     asked = request if picture is None else replace(request, original_image=picture)

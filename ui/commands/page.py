@@ -124,7 +124,7 @@ def ui(
             page, host=host, port=port, auth=visitors, root_path=root_path, allow_hosts=names, routes=routes
         )
         _say_where(address, routes)
-        until_told_to_end(partial(_load, model, editor, is_open))
+        until_told_to_end(partial(_load, model, editor, is_open, opener))
     finally:
         page.close(verbose=False)
 
@@ -173,11 +173,16 @@ def _pictures_of_assistants(given: Path | None, *, alone: bool) -> Path | None:
     return folder
 
 
-def _load(model: str, editor: InstructionEditor, is_open: Event) -> None:
+def _say_loading(model: str, opener: Opener) -> None:
+    """Say that a model is being loaded, and what it needs, where that is worth saying."""
+    typer.echo(" ".join(filter(None, (f"Loading {model} ...", opener.needs(model)))), err=True)
+
+
+def _load(model: str, editor: InstructionEditor, is_open: Event, opener: Opener) -> None:
     """Load the model of an editor that is there before it, once somebody sees the page."""
     if isinstance(editor, LateEditor):
         is_open.wait(HEAD_START)
-        typer.echo(f"Loading {model} ...", err=True)
+        _say_loading(model, opener)
         editor.load()
         typer.echo(f"{model} is ready.", err=True)
 
@@ -199,7 +204,7 @@ def _first(model: str, loras: Sequence[Lora], opener: Opener) -> InstructionEdit
     """
     place = POCKET if model == "pocket" else find_model(model)
     if not is_edit_model(place):
-        typer.echo(f"Loading {model} ...", err=True)
+        _say_loading(model, opener)
         return opener.model(model, loras)
     recommends, instructions, phrases = read_advice(place)
     return LateEditor(

@@ -25,6 +25,7 @@ from ui.commands.editing import (
     require_kept,
     save,
     standard_input,
+    tell_needs,
 )
 from ui.errors import InvalidOption
 from ui.options import number, options, words
@@ -160,6 +161,7 @@ def prompt_edit(
 
         # An inversion retraces DDIM's steps, whatever the model's folder samples with.
         chosen = scheduler or ("ddim" if has_photos else None)
+        tell_needs(model, device=device, dtype=dtype)
         return PromptToPromptEditor.from_pretrained(
             model, device=device, dtype=dtype, scheduler=chosen, loras=loras, trajectories=trajectories
         )

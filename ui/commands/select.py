@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from editors.requests.settings import REACH
-from ui.commands.editing import Device, Model, require_kept, standard_input
+from ui.commands.editing import Device, Model, require_kept, standard_input, tell_needs
 from ui.server.outputs import Json, free_name, png_place, report
 
 
@@ -33,6 +33,7 @@ def select(
     from editors import PromptToPromptEditor  # torch: only now
     from editors.requests.recipe import save_picture
 
+    tell_needs(model, device=device)
     editor = PromptToPromptEditor.from_pretrained(model, device=device)
     mask = editor.things(source).at(x, y, reach=reach)
     save_picture(Image.fromarray(mask), place)

@@ -72,6 +72,8 @@ class Switch:
             return
         yield {self.words: f"Loading {literal(name)} ..."}
         try:
+            if told := self.models.needs(name):
+                yield {self.words: f"Loading {literal(name)} ... {literal(told)}"}
             editor = self.models(name)
         except EditorError as error:
             yield {

@@ -39,6 +39,10 @@ class Opener(Protocol):
         """Load "pocket", a folder, that of a finished run, or a model of the Hub; lay LoRAs over it."""
         ...
 
+    def needs(self, name: str) -> str:
+        """Say in a sentence what such a model needs before it is loaded; "" where it is not worth saying."""
+        ...
+
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
         """Load what a run has come to at a step, from its checkpoint."""
         ...
@@ -121,24 +125,49 @@ class Models:
         """Return the LoRAs there are now, by name: those that lie in the folder of models."""
         return {} if self._opener is None else loras_below(self._folder)
 
+    def needs(self, name: str) -> str:
+        """Say in a sentence what a model needs before it is loaded; "" where it is not worth saying.
+
+        Raises:
+            EditorError: It is one of the Hub that cannot be used or reached.
+        """
+        base, _ = taken_apart(name)
+        if self._opener is None or self.is_ready(name):
+            return ""
+        place = self._places().get(base)
+        if place is None and not self._is_of_hub(base):
+            return ""
+        return self._opener.needs(base if place is None else str(place))
+
+    def _places(self) -> dict[str, Path]:
+        """Return the folders of the models below the folder of models, by name."""
+        if self._folder is None:
+            return {}
+        root = user_path(self._folder)
+        found = sorted({*found_below(root, "model_index.json"), *found_below(root, "pocket.json")})
+        return {
+            root.resolve().name if place == "." else place: root / place
+            for place in found
+            if is_edit_model(root / place)
+        }
+
+    def _is_of_hub(self, name: str) -> bool:
+        """Say whether a name may be the id of a model of the Hub, where such may be named."""
+        return self.hub and _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+
     def _ways(self) -> dict[str, Callable[..., InstructionEditor]]:
         """Return how each model that is listed is loaded, besides the first; each may take LoRAs."""
         if self._opener is None:
             return {}
         opened = self._opener.model
         ways: dict[str, Callable[..., InstructionEditor]] = {POCKET: partial(opened, POCKET)}
-        if self._folder is not None:
-            root = user_path(self._folder)
-            found = {*found_below(root, "model_index.json"), *found_below(root, "pocket.json")}
-            for place in sorted(found):
-                if is_edit_model(root / place):
-                    name = root.resolve().name if place == "." else place
-                    ways.setdefault(name, partial(opened, str(root / place)))
+        for name, place in self._places().items():
+            ways.setdefault(name, partial(opened, str(place)))
         if self._runs is not None:
             root = user_path(self._runs)
-            for place in runs_below(root):
-                if (run := name_of_run(root / place, place)) is not None:
-                    ways.setdefault(run, partial(_of_run, self._opener, root / place))
+            for found in runs_below(root):
+                if (run := name_of_run(root / found, found)) is not None:
+                    ways.setdefault(run, partial(_of_run, self._opener, root / found))
         return ways
 
     def _load(self, name: str) -> InstructionEditor:
@@ -151,7 +180,7 @@ class Models:
         if over and (way := ways.get(base)) is not None:
             there = self.loras()
             return way(loras=[listed(one, there) for one in over])
-        if self.hub and self._opener is not None and _HUB_ID.fullmatch(name) and not Path(name).exists():
+        if self._opener is not None and self._is_of_hub(name):
             return self._opener.model(name)
         choice = ", ".join(self.names())
         more = ", or a Hub id such as timbrooks/instruct-pix2pix" if self.hub else ""

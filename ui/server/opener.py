@@ -36,6 +36,14 @@ class OneAtATime:
                 partial(InstructPix2PixEditor.from_pretrained, name, dtype=self._dtype, loras=loras)
             )
 
+    def needs(self, name: str) -> str:
+        """Say what a model needs before it is loaded, as `needs_of` does; "" where it is not worth saying."""
+        with self._alone:
+            from editors.model.loading.needs import needs_of
+
+            found = in_passing(partial(needs_of, name, dtype=self._dtype))
+            return "" if found is None else found.told
+
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
         with self._alone:

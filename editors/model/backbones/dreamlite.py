@@ -8,10 +8,9 @@ picture and noise lie side by side, and where there is no picture the network is
 language model sees the picture even then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import torch
 from PIL import Image
@@ -48,10 +47,6 @@ class SideBySide:
 class DreamLite(PipelineModel):
     """A DreamLite model, with guidance or without (mobile)."""
 
-    scales: ClassVar[Mapping[str, float]] = MappingProxyType(
-        {"guidance_scale": 3.5, "image_guidance_scale": 1.5, "num_inference_steps": 30}
-    )
-
     patch = 2
 
     def __post_init__(self) -> None:
@@ -66,11 +61,6 @@ class DreamLite(PipelineModel):
                 f"{self.name}: the UNet takes {unet.in_channels} channels and gives {unet.out_channels}, its "
                 f"autoencoder has {c}; give a folder that save_pretrained() of a DreamLite pipeline wrote."
             )
-
-    @staticmethod
-    def does_without_guidance(pipeline: Any) -> bool:
-        """Say whether it is the mobile one."""
-        return any("Mobile" in kind.__name__ for kind in type(pipeline).__mro__)
 
     @property
     def network(self) -> Network:

@@ -1,25 +1,25 @@
 """FLUX.2 Klein: a transformer that reads noise, picture and words as one sequence of tokens.
 
 References: Black Forest Labs, "FLUX.2 [klein]" (2026, https://bfl.ai/blog), as diffusers' Flux2KleinPipeline
-carries it out; for guidance by picture and text of one that was made for text alone, Brooks et al.,
-"InstructPix2Pix" (2023, arXiv 2211.09800), Eq. 3.
+and Flux2KleinKVPipeline carry it out; for guidance by picture and text of one that was made for text alone,
+Brooks et al., "InstructPix2Pix" (2023, arXiv 2211.09800), Eq. 3.
 
 Laws: at its defaults an edit is that of the pipeline, to rounding. Where there is no picture its tokens are
-left out; where there are no words the prompt is empty.
+left out; where there are no words the prompt is empty. In the KV kind a picture's tokens see neither noise
+nor words, so what the others read of them is computed at the first step of an edit and is the same at all.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
-from editors.errors import InvalidEdit
-from editors.model.backbones.tokens import TokenModel, TokenNetwork, places
+from editors.model.attention import AttentionControl
+from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
 from editors.model.conditioning import Conditioning
 from editors.model.flow_matching import Shift, empirical_shift
 from editors.model.network import Network
@@ -33,24 +33,56 @@ _PICTURE: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class KeyKeepingNetwork(TokenNetwork):
+    """A transformer that computes keys and values of a picture's tokens once, and keeps them for one edit.
+
+    Attributes:
+        kept: The picture that was seen last, and what the transformer keeps of it.
+    """
+
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        *,
+        picture: Tensor | None = None,
+        control: AttentionControl | None = None,
+        step: int = 0,
+    ) -> Tensor:
+        """Call the network once; see `Network.predict`."""
+        if picture is None or control is not None:
+            return super(KeyKeepingNetwork, self).predict(latents, timestep, conditioning, control=control)
+        if self.kept.get("picture") is picture:
+            told = {
+                "kv_cache": self.kept["keys"],
+                "kv_cache_mode": "cached",
+                **_told([latents], conditioning),
+            }
+            output = self._output([latents], timestep, conditioning, **told)[0]
+        else:
+            # Here the picture's tokens come first.
+            told = _told([picture, latents], conditioning, times=(_PICTURE, 0))
+            told |= {"kv_cache_mode": "extract", "num_ref_tokens": picture[0, 0].numel()}
+            output, keys = self._output([picture, latents], timestep, conditioning, **told)
+            self.kept.update(picture=picture, keys=keys)
+        own: Tensor = output.transpose(1, 2).unflatten(2, latents.shape[-2:])
+        return own.float()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Flux2Klein(TokenModel):
     """A FLUX.2 Klein model, with guidance (base) or without (distilled); one latent is one token."""
 
-    scales: ClassVar[Mapping[str, float]] = MappingProxyType(
-        {"guidance_scale": 4.0, "image_guidance_scale": 1.0, "num_inference_steps": 50}
-    )
-
     patch = 1
-
-    @staticmethod
-    def does_without_guidance(pipeline: Any) -> bool:
-        """Say whether it is distilled."""
-        return bool(pipeline.config.is_distilled)
 
     @property
     def network(self) -> Network:
         """The network, behind its border."""
-        return TokenNetwork(module=self.unet, told=_told)
+        kind = KeyKeepingNetwork if _keeps_keys(self.pipeline) else TokenNetwork
+        return kind(module=self.unet, told=_told)
 
     @property
     def latent_channels(self) -> int:
@@ -73,11 +105,7 @@ class Flux2Klein(TokenModel):
             InvalidEdit: It does not.
         """
         own, empty = (self._num_tokens(text) for text in (prompt, ""))
-        if own > _MAX_TOKENS:
-            raise InvalidEdit(
-                field,
-                f"is too long: {own - empty} tokens, and this model reads {_MAX_TOKENS - empty}; shorten it.",
-            )
+        require_tokens(field, own - empty, _MAX_TOKENS - empty)
 
     def _num_tokens(self, prompt: str) -> int:
         told = self.tokenizer.apply_chat_template(
@@ -103,16 +131,6 @@ class Flux2Klein(TokenModel):
         latents = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mode()
         return pixel_unshuffle(latents, _PATCH)
 
-    def scaled(self, latents: Tensor) -> Tensor:
-        """Bring tokens as the autoencoder gives them, (B, 4·C, h, w), to the network's unit variance."""
-        mean, std = self._latent_statistics(latents)
-        return (latents - mean) / std
-
-    def unscaled(self, latents: Tensor) -> Tensor:
-        """Bring the network's tokens, (B, 4·C, h, w), back to the autoencoder's scale."""
-        mean, std = self._latent_statistics(latents)
-        return latents * std + mean
-
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         found, least = self.vae.bn, self.vae.config.batch_norm_eps
         mean, std = found.running_mean, torch.sqrt(found.running_var + least)
@@ -126,10 +144,16 @@ class Flux2Klein(TokenModel):
         return (decoded.float() / 2 + 0.5).clamp(0, 1)
 
 
-def _told(given: Sequence[Tensor], conditioning: Conditioning) -> dict[str, Any]:
+def _keeps_keys(pipeline: Any) -> bool:
+    return any("KleinKV" in kind.__name__ for kind in type(pipeline).__mro__)
+
+
+def _told(
+    given: Sequence[Tensor], conditioning: Conditioning, times: Sequence[int] = (0, _PICTURE)
+) -> dict[str, Any]:
     """Say where the tokens lie, on four axes: time, row, column, word."""
     rows, words = conditioning.states.shape[:2]
-    lie = torch.cat([places(one, time) for one, time in zip(given, (0, _PICTURE), strict=False)])
+    lie = torch.cat([places(one, time) for one, time in zip(given, times, strict=False)])
     spoken = torch.arange(words, device=lie.device)[:, None]
     return {
         "img_ids": pad(lie, (0, 1)).expand(rows, -1, -1),

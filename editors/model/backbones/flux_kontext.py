@@ -9,18 +9,16 @@ left out; where there are no words both prompts are empty. The guidance that it 
 same in all three predictions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from editors.errors import InvalidEdit
-from editors.model.backbones.tokens import TokenModel, TokenNetwork, places
+from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
 from editors.model.conditioning import Conditioning
 from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
@@ -36,16 +34,7 @@ _MAX_SHIFT: Final = 1.15
 class FluxKontext(TokenModel):
     """A FLUX.1 Kontext model, which is told its guidance, and knows true guidance besides."""
 
-    scales: ClassVar[Mapping[str, float]] = MappingProxyType(
-        {"guidance_scale": 1.0, "image_guidance_scale": 1.0, "num_inference_steps": 28}
-    )
-
     patch = 2
-
-    @staticmethod
-    def does_without_guidance(pipeline: Any) -> bool:
-        """It does not: scales of 1 are its defaults, and others are allowed."""
-        return False
 
     @property
     def text(self) -> TextReader:
@@ -77,11 +66,7 @@ class FluxKontext(TokenModel):
         Raises:
             InvalidEdit: It does not.
         """
-        own = len(self.pipeline.tokenizer_2(prompt).input_ids)
-        if own > _MAX_TOKENS:
-            raise InvalidEdit(
-                field, f"is too long: {own} tokens, and this model reads {_MAX_TOKENS}; shorten it."
-            )
+        require_tokens(field, len(self.pipeline.tokenizer_2(prompt).input_ids), _MAX_TOKENS)
 
     @torch.no_grad()
     def condition(

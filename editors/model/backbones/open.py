@@ -6,13 +6,19 @@ from typing import Any, Final
 from editors.model.backbones.dreamlite import DreamLite
 from editors.model.backbones.flux2_klein import Flux2Klein
 from editors.model.backbones.flux_kontext import FluxKontext
+from editors.model.backbones.longcat_image_edit import LongCatImageEdit
 from editors.model.backbones.pipeline_model import PipelineModel
+from editors.model.backbones.qwen_image_edit import QwenImageEdit
+from editors.model.loading.layout import RECOMMENDED_KEY, recommended_of
 
 BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
     "DreamLitePipeline": DreamLite,
     "DreamLiteMobilePipeline": DreamLite,
     "Flux2KleinPipeline": Flux2Klein,
+    "Flux2KleinKVPipeline": Flux2Klein,
     "FluxKontextPipeline": FluxKontext,
+    "LongCatImageEditPipeline": LongCatImageEdit,
+    "QwenImageEditPlusPipeline": QwenImageEdit,
 }
 """Of each of `parts.FAMILIES`."""
 
@@ -20,7 +26,7 @@ BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
 def from_pipeline(pipe: Any, *, name: str) -> PipelineModel | None:
     """Return the model that a pipeline is, or is derived from; None where it is of none of these families."""
     found = next((kind.__name__ for kind in type(pipe).__mro__ if kind.__name__ in BACKBONES), None)
-    return None if found is None else BACKBONES[found].of(pipe, name=name)
+    return None if found is None else BACKBONES[found].of(pipe, kind=found, name=name)
 
 
 def from_parts(facts: Mapping[str, Any], parts: Mapping[str, Any], *, name: str) -> PipelineModel:
@@ -35,4 +41,7 @@ def from_parts(facts: Mapping[str, Any], parts: Mapping[str, Any], *, name: str)
 
     kind = str(facts["_class_name"])
     told = {"is_distilled": facts["is_distilled"] is True} if "is_distilled" in facts else {}
-    return BACKBONES[kind].of(getattr(diffusers, kind)(**parts, **told), name=name)
+    recommends = recommended_of(facts, RECOMMENDED_KEY, name)
+    return BACKBONES[kind].of(
+        getattr(diffusers, kind)(**parts, **told), kind=kind, name=name, recommends=recommends
+    )

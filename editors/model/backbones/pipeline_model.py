@@ -1,16 +1,18 @@
 """What editors of other families have in common: the parts of a pipeline of diffusers, under our loop."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Self
 
 from editors.errors import InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.flow_matching import FlowSteps, Shift
-from editors.requests.settings import Kind, Settings
+from editors.model.parts import WITHOUT_GUIDANCE, settings_of
+from editors.requests.settings import Kind, Recommended, Settings
 
-_ONE: Mapping[str, float] = {"guidance_scale": 1.0, "image_guidance_scale": 1.0}
+NOTHING: Final[Recommended] = MappingProxyType({})
+_SCALES: Final = ("guidance_scale", "image_guidance_scale")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -19,33 +21,39 @@ class PipelineModel(DiffusionModel, ABC):
 
     Attributes:
         pipeline: Of diffusers: it reads prompts in its own words.
+        has_guidance: Whether its network was not taught to do without guidance, in a few steps.
     """
 
     pipeline: Any
+    has_guidance: bool = True
 
     takes_loras = False
     is_trainable = False
     reads_with_language_model = True
-    scales: ClassVar[Mapping[str, float]]
-    """What its pipeline takes where nobody says, and its number of steps."""
-    few_steps: ClassVar[int] = 4
-    """Of a model that was taught to do without guidance."""
     patch: ClassVar[int]
     """Latents to a side of a token, which is what its schedule counts a picture in."""
 
     @classmethod
-    def of(cls, pipeline: Any, *, name: str) -> Self:
-        """Take a pipeline of diffusers as it is."""
+    def of(cls, pipeline: Any, *, kind: str, name: str, recommends: Recommended = NOTHING) -> Self:
+        """Take a pipeline of diffusers as it is.
+
+        Args:
+            pipeline: The pipeline.
+            kind: Of `FAMILIES`.
+            name: The model's, for people.
+            recommends: What its files recommend, in the place of what the pipeline takes.
+        """
         parts = {part: getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "vae", "scheduler")}
         network = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
-        few = {**_ONE, "num_inference_steps": cls.few_steps}
-        recommends = {"edit": few if cls.does_without_guidance(pipeline) else dict(cls.scales)}
-        return cls(pipeline=pipeline, name=name, unet=network, recommends=recommends, **parts)
-
-    @staticmethod
-    @abstractmethod
-    def does_without_guidance(pipeline: Any) -> bool:
-        """Say whether its network was taught to do without guidance, in a few steps."""
+        settings = settings_of(kind, is_distilled=bool(pipeline.config.get("is_distilled")))
+        return cls(
+            pipeline=pipeline,
+            name=name,
+            unet=network,
+            recommends={"edit": {**settings, **recommends.get("edit", {})}},
+            has_guidance=settings is not WITHOUT_GUIDANCE,
+            **parts,
+        )
 
     @property
     def kind(self) -> Kind:
@@ -55,7 +63,7 @@ class PipelineModel(DiffusionModel, ABC):
     @property
     def has_scales(self) -> bool:
         """Whether it can be guided."""
-        return not self.does_without_guidance(self.pipeline)
+        return self.has_guidance
 
     @abstractmethod
     def shift(self, num_tokens: int) -> Shift:
@@ -89,7 +97,7 @@ class PipelineModel(DiffusionModel, ABC):
         Raises:
             InvalidEdit: It was taught to do without guidance, and they ask for it.
         """
-        for field in () if self.has_scales else _ONE:
+        for field in () if self.has_scales else _SCALES:
             if (scale := getattr(settings, field)) != 1:
                 raise InvalidEdit(
                     field, f"{scale:g} is not allowed: {self.name} does without guidance; give 1 or none."

@@ -1,18 +1,24 @@
 """What a vision-language model of the Qwen family is given of prompts and pictures.
 
-transformers' own processor does the same and reads videos besides, for which it asks for one more package.
+transformers' own processors do the same and read videos besides, for which they ask for one more package.
 
-Law: it gives, bit for bit, what transformers' Qwen3VLProcessor gives of prompts with one picture each.
+Laws: it gives, bit for bit, what transformers' Qwen2VLProcessor and Qwen3VLProcessor give of prompts with any
+number of pictures. A model is told where a prompt's pictures lie.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
 from PIL import Image
 
 PICTURE: Final = "<|image_pad|>"
 """The token that stands for a part of a picture."""
+_KINDS: Final = "mm_token_type_ids"
+"""How transformers calls what says of each token whether it stands for a word, 0, or for a picture, 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +37,38 @@ class QwenProcessor:
         self,
         *,
         text: Sequence[str],
-        images: Sequence[Image.Image],
+        images: Sequence[Image.Image] | None = None,
         padding: bool = True,
         return_tensors: str = "pt",
     ) -> Any:
-        """Turn prompts, in each of which one token stands for the picture, into the model's inputs."""
+        """Turn prompts, in each of which one token stands for each picture, into the model's inputs."""
         from transformers import BatchFeature
 
-        seen = self.image_processor(images=list(images), return_tensors=return_tensors)
-        parts = seen["image_grid_thw"].prod(-1) // self.image_processor.merge_size**2
-        told = [
-            prompt.replace(PICTURE, PICTURE * int(number), 1)
-            for prompt, number in zip(text, parts, strict=True)
-        ]
+        seen, sizes = {}, iter(())
+        if images:
+            seen = self.image_processor(images=list(images), return_tensors=return_tensors)
+            sizes = iter(seen["image_grid_thw"].prod(-1) // self.image_processor.merge_size**2)
+        told = [re.sub(re.escape(PICTURE), lambda _: PICTURE * int(next(sizes)), prompt) for prompt in text]
         tokens = self.tokenizer(told, padding=padding, return_tensors=return_tensors)
         is_picture = tokens["input_ids"] == self.tokenizer.convert_tokens_to_ids(PICTURE)
-        return BatchFeature({**tokens, "mm_token_type_ids": is_picture.long(), **seen})
+        return BatchFeature({**tokens, _KINDS: is_picture.long(), **seen})
+
+
+@contextmanager
+def told_where_pictures_lie(text_encoder: Any) -> Iterator[None]:
+    """Let a Qwen2.5-VL place the parts of pictures on their rows and columns, as it was taught to.
+
+    transformers 5 asks which tokens are parts of pictures and without an answer lays them out as words, in a
+    line; pipelines that were written before do not answer (diffusers issue 14194).
+    """
+
+    def tell(module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        ids = named["input_ids"]
+        where: torch.Tensor = ids == module.config.image_token_id
+        return arguments, {_KINDS: where.long(), **named}
+
+    handle = text_encoder.register_forward_pre_hook(tell, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,16 +1,17 @@
 """Transformers that read noise, picture and words as one sequence of tokens, behind the border."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from editors.errors import IncompatibleModel
+from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.attention import AttentionControl
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning
@@ -50,19 +51,26 @@ class TokenNetwork(Network):
                 "The attention of a diffusion transformer is not steered; give a model of Stable Diffusion."
             )
         given = [pixel_unshuffle(one, self.patch) for one in (latents, picture) if one is not None]
+        output = self._output(given, timestep, conditioning, **self.told(given, conditioning))[0]
+        h, w = given[0].shape[-2:]
+        own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
+        return pixel_shuffle(own, self.patch).float()
+
+    def _output(
+        self, given: Sequence[Tensor], timestep: Tensor, conditioning: Conditioning, **told: Any
+    ) -> tuple[Any, ...]:
+        """Call the transformer with latents of a token each, (B, C, h, w), one picture after the other."""
         tokens = torch.cat([one.flatten(2).transpose(1, 2) for one in given], dim=1)  # (B, T, C)
         threads = nullcontext() if self.module.training else threads_that_pay(self.module, tokens[:, None])
         with threads:
-            output = self.module(
+            output: tuple[Any, ...] = self.module(
                 hidden_states=tokens.to(self.dtype),
                 timestep=timestep.expand(len(tokens)).to(torch.float32) / 1000,
                 encoder_hidden_states=conditioning.states,
                 return_dict=False,
-                **self.told(given, conditioning),
-            )[0]
-        h, w = given[0].shape[-2:]
-        own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
-        return pixel_shuffle(own, self.patch).float()
+                **told,
+            )
+        return output
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -112,6 +120,59 @@ class TokenModel(PipelineModel):
     def beside(self, image_latents: Tensor) -> Tensor:
         """Return a picture's unscaled latents, (B, C, h, w), as the network is told them."""
         return self.scaled(image_latents)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SeeingTokenModel(TokenModel, ABC):
+    """A model whose network is a transformer of tokens, and whose language model sees the picture."""
+
+    nothing_sees_picture = False
+    max_tokens: ClassVar[int]
+    """Of an instruction that the pipeline reads."""
+    no_words: ClassVar[str] = ""
+    """What stands for no instruction."""
+
+    def require_readable(self, field: str, prompt: str) -> None:
+        """Require that a prompt fits the pipeline's window.
+
+        Raises:
+            InvalidEdit: It does not.
+        """
+        require_tokens(field, len(self.tokenizer(prompt).input_ids), self.max_tokens)
+
+    @torch.no_grad()
+    def condition(
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+    ) -> Conditioning:
+        """Tell what to change of each picture; see `DiffusionModel.condition`."""
+        # By itself each: the company that a prompt keeps changes its last bits.
+        return Conditioning.cat([self._read(*one) for one in zip(prompts, pictures, strict=True)])
+
+    @torch.no_grad()
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+        """Tell nothing of each picture, or of none; see `DiffusionModel.unconditional`."""
+        return Conditioning.cat([self._read(self.no_words, picture) for picture in pictures or (None,)])
+
+    @abstractmethod
+    def _read(self, prompt: str, picture: Image.Image | None) -> Conditioning:
+        """Read an instruction about a picture, or about none: one row."""
+
+
+def require_tokens(field: str, num_tokens: int, max_tokens: int) -> None:
+    """Require that a prompt fits a model's window.
+
+    Args:
+        field: That holds it, for the sentence.
+        num_tokens: Of the prompt.
+        max_tokens: That the model reads.
+
+    Raises:
+        InvalidEdit: It does not.
+    """
+    if num_tokens > max_tokens:
+        raise InvalidEdit(
+            field, f"is too long: {num_tokens} tokens, and this model reads {max_tokens}; shorten it."
+        )
 
 
 def places(latents: Tensor, first: int) -> Tensor:

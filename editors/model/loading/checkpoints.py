@@ -9,12 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from editors.errors import IncompatibleModel, told_as
+from editors.errors import IncompatibleModel
+from editors.model.loading.hub import fetch
 from editors.model.loading.index import index_of, part_names, require_known_code
 from editors.model.loading.kinds import (
     find_model,
     hint_on_folder,
     hint_on_name,
+    may_be_hub_id,
     require_all_shards,
     variant_of,
 )
@@ -32,7 +34,7 @@ from editors.model.loading.layout import (
     recommended_of,
 )
 from editors.model.loading.single_file import read_file
-from editors.model.parts import FAMILIES, PARTS, Parts
+from editors.model.parts import FAMILIES, PARTS, Parts, settings_of
 from editors.requests.settings import Recommended
 
 if TYPE_CHECKING:
@@ -76,9 +78,9 @@ def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | P
     hint = hint_on_name(name)
     if hint is not None:
         raise IncompatibleModel(f"{name}: {hint}.")
-    if path.suffix == ".safetensors" or name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not may_be_hub_id(name):
         raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
-    return _read_folder(_download(name), name, dtype)
+    return _read_folder(fetch(name), name, dtype)
 
 
 def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
@@ -184,7 +186,7 @@ def _read_folder(path: Path, name: str, dtype: "torch.dtype | None") -> "Parts |
     is_large = str(facts.get("_class_name")) in FAMILIES
     loaded: dict[str, Any] = {}
     for part in names:
-        if part == "processor":
+        if part.endswith("processor"):
             loaded[part] = _processor(path / part, name)
         elif part.startswith("tokenizer"):
             loaded[part] = _tokenizer(path / part, index[part][1], name)
@@ -222,30 +224,12 @@ def read_advice(path: Path) -> tuple[Recommended, tuple[str, ...], tuple[str, ..
             name = str(path)
             facts = read_object(path / file, name)
             good_at, taught = (instructions_of(facts, key, name) for key in (words, phrases))
-            return recommended_of(facts, settings, name), good_at, taught
+            recommended, kind = recommended_of(facts, settings, name), str(facts.get("_class_name"))
+            if kind in FAMILIES:
+                own = settings_of(kind, is_distilled=facts.get("is_distilled") is True)
+                recommended = {"edit": {**own, **recommended.get("edit", {})}}
+            return recommended, good_at, taught
     return {}, (), ()
-
-
-def _download(name: str) -> Path:
-    """Fetch a model from the Hub, or find it where an earlier fetch left it."""
-    from diffusers import DiffusionPipeline
-
-    def tell(reason: str) -> IncompatibleModel:
-        return IncompatibleModel(
-            f"{name}: is no folder here, and could not be fetched from the Hub ({reason}); check the name "
-            "and the network, or use pocket."
-        )
-
-    with told_as(tell), quiet():
-        # A few lines first: what cannot be used is said before gigabytes are fetched.
-        repository, _, revision = name.partition("@")
-        at = {"revision": revision or None}
-        part_names(DiffusionPipeline.load_config(repository, **at), name)
-        return Path(
-            DiffusionPipeline.download(
-                repository, use_safetensors=True, safety_checker=None, feature_extractor=None, **at
-            )
-        )
 
 
 def _weights(

@@ -18,6 +18,7 @@ from editors.model.parts import FAMILIES, LAYOUTS
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<middle>.*)\.safetensors")
 """How diffusers and transformers call the weights of a part: the middle holds variant and shard."""
+SHARD_NUMBER = re.compile(r"-\d{5}-of-\d{5}")
 
 _WHOLE = "give the whole model"
 _FILES = (
@@ -105,14 +106,19 @@ def _part_alone(keys: Collection[str]) -> str:
 
 def holds_lora(file: Path) -> bool:
     """Tell by the names of a file's weights whether it is a LoRA; no weight is read."""
+    (parts, _), *_ = _FILES
+    return any(part in name for name in header_of(file) for part in parts)
+
+
+def header_of(file: Path) -> dict[str, Any]:
+    """Return what a safetensors file says of its weights, by their names; nothing where it says nothing."""
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(_LENGTH_BYTES), "little")
             header = json.loads(opened.read(length)) if length <= _LONGEST_HEADER else {}
     except (OSError, ValueError, RecursionError):
-        return False
-    (parts, _), *_ = _FILES
-    return isinstance(header, dict) and any(part in name for name in header for part in parts)
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def hint_on_name(name: str) -> str | None:
@@ -123,6 +129,12 @@ def hint_on_name(name: str) -> str | None:
     if found and found["id"].split("/")[0] not in ("datasets", "spaces", "docs"):
         return f"is a web address; give the id alone, {found['id']}"
     return "is a web address; download the model and give its folder or file"
+
+
+def may_be_hub_id(name: str) -> bool:
+    """Say whether a name that is no place here can be the id of a model of the Hub."""
+    is_path = name.startswith((".", "/", "~")) or name.endswith(".safetensors")
+    return name.count("/") == 1 and not is_path
 
 
 def find_model(name: str) -> Path:
@@ -205,7 +217,7 @@ def variant_of(files: Iterable[str], what: str) -> str | None:
         IncompatibleModel: There are several, and none is plain or fp16.
     """
     middles = (match["middle"] for file in files if (match := WEIGHTS.fullmatch(file)))
-    variants = {re.sub(r"-\d{5}-of-\d{5}", "", middle).strip(".") for middle in middles}
+    variants = {SHARD_NUMBER.sub("", middle).strip(".") for middle in middles}
     if not variants or "" in variants:
         return None
     if "fp16" in variants:

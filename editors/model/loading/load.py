@@ -19,6 +19,7 @@ from editors.model.dtypes import AUTO
 from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
 from editors.model.loading.loras import weights_of, with_loras
+from editors.model.loading.needs import needs_of
 from editors.requests.lora import Lora
 from editors.requests.settings import Kind
 from editors.uncollected import uncollected
@@ -50,10 +51,12 @@ def load(
 
     Raises:
         IncompatibleModel: There is no such model or LoRA, one cannot be loaded safely, the model is of the
-            other kind, or a LoRA was made for another.
+            other kind, its weights do not fit in the memory, or a LoRA was made for another.
         InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
     """
     target = choose_device(device)
+    if (needs := needs_of(str(name_or_path), device=target, dtype=dtype)) is not None:
+        needs.require_room()
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     with explained(name, "configuration"):

@@ -1,0 +1,192 @@
+"""What a model needs before it is loaded: its licence, how much is fetched, how much memory it takes.
+
+Law: weights are counted, not guessed: by the first lines of their files, times the bytes of the format that
+each part is used in. Where they do not fit, nothing is fetched or loaded.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import torch
+
+from editors.errors import IncompatibleModel
+from editors.files import read_text
+from editors.model.arithmetic import EMULATED, slowness
+from editors.model.devices import choose_device, choose_dtype
+from editors.model.dtypes import AUTO
+from editors.model.loading.hub import (
+    INDEX,
+    Listing,
+    count_weights,
+    is_of_variant,
+    left_by_an_earlier_fetch,
+    licence_of,
+    listed,
+)
+from editors.model.loading.index import part_names
+from editors.model.loading.kinds import find_model, may_be_hub_id, variant_of
+from editors.model.loading.layout import read_object
+from editors.model.parts import FAMILIES
+
+_GIGA: Final = 10**9
+_WORTH_SAYING: Final = _GIGA
+"""Bytes of memory from which on people are told of them."""
+_NETWORKS: Final = ("unet", "transformer")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What a model needs.
+
+    Attributes:
+        name: The model's, as it was asked for.
+        licence: As its card says it, or None.
+        num_missing_bytes: To be fetched.
+        num_bytes: Of memory, for its weights; what is computed with them comes on top.
+        num_half_bytes: Likewise, were all computed in bfloat16.
+        device: That it is computed on.
+        dtype: That its network is computed in.
+    """
+
+    name: str
+    licence: str | None
+    num_missing_bytes: int
+    num_bytes: int
+    num_half_bytes: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        """Say it in one sentence that names the model."""
+        return f"{self.name}: {self.told[:1].lower()}{self.told[1:]}" if self.told else ""
+
+    @property
+    def told(self) -> str:
+        """All of it in one sentence; nothing where the model is small and here."""
+        told = [
+            f"Licence {self.licence}" if self.licence else "Its card names no licence",
+            *([f"{_size(self.num_missing_bytes)} to fetch"] if self.num_missing_bytes else []),
+            f"{_size(self.num_bytes)} of memory in {_called(self.dtype)}",
+        ]
+        is_small = self.num_bytes < _WORTH_SAYING and not self.num_missing_bytes
+        return "" if is_small else f"{', '.join(told)}."
+
+    def require_room(self) -> None:
+        """Require that the weights fit in the memory that is free.
+
+        Raises:
+            IncompatibleModel: They do not; the sentence says in which format they would.
+        """
+        for where, free in self._free():
+            if self.num_bytes <= free:
+                continue
+            has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
+            fits = self.num_half_bytes <= free and self.dtype == torch.float32 and has_half
+            remedy = (
+                f"choose bfloat16 as dtype, in which it takes {_size(self.num_half_bytes)}"
+                if fits
+                else "close other programs, or give a smaller model"
+            )
+            raise IncompatibleModel(
+                f"{self.name}: takes {_size(self.num_bytes)} of memory in {_called(self.dtype)}, and "
+                f"{_size(free)} are free{where}; {remedy}."
+            )
+
+    def _free(self) -> list[tuple[str, int]]:
+        """Return where weights lie, as it is said, and how many bytes are free there."""
+        here = [("", int(psutil.virtual_memory().available + psutil.swap_memory().free))]
+        if self.device.type == "cuda":
+            here.append((f" on {self.device}", int(torch.cuda.mem_get_info(self.device)[0])))
+        return here
+
+
+def needs_of(
+    name: str, *, device: str | torch.device | None = None, dtype: torch.dtype | str | None = None
+) -> Needs | None:
+    """Return what a model needs, without fetching or loading it.
+
+    Args:
+        name: As for `load`.
+        device: As for `load`.
+        dtype: As for `load`; "auto" is counted as None is.
+
+    Returns:
+        The needs; None for pocket and its like, for single files, and for what is no model.
+
+    Raises:
+        IncompatibleModel: It is a model of the Hub that cannot be used or reached.
+        InvalidEdit: The device or dtype is not to be had.
+    """
+    target = choose_device(device)
+    network = choose_dtype(target, None if dtype == AUTO else dtype)
+    others = torch.float32 if dtype in (None, AUTO) else network
+    found = _counted(name)
+    if found is None:
+        return None
+    kind, licence, num_missing_bytes, counts = found
+
+    def num_bytes(network: torch.dtype, others: torch.dtype) -> int:
+        return sum(
+            count * (network if _is_as_network(part, kind) else others).itemsize
+            for part, count in counts.items()
+        )
+
+    return Needs(
+        name=name,
+        licence=licence,
+        num_missing_bytes=num_missing_bytes,
+        num_bytes=num_bytes(network, others),
+        num_half_bytes=num_bytes(torch.bfloat16, torch.bfloat16),
+        device=target,
+        dtype=network,
+    )
+
+
+def _counted(name: str) -> tuple[str, str | None, int, dict[str, int]] | None:
+    """Return the pipeline of a model, its licence, the bytes to fetch, and the weights of its parts."""
+    path = find_model(name)
+    if path.exists() or name == "pocket" or not may_be_hub_id(name):
+        return _counted_in(path, name)
+    found: Listing | None = listed(name)
+    if found is not None:
+        return found.kind, found.licence, found.num_missing_bytes, found.num_weights()
+    there = left_by_an_earlier_fetch(name)
+    return None if there is None else _counted_in(there, name)
+
+
+def _counted_in(folder: Path, name: str) -> tuple[str, str | None, int, dict[str, int]] | None:
+    if not (folder / INDEX).is_file():
+        return None
+    facts = read_object(folder / INDEX, name)
+    counts: dict[str, int] = {}
+    for part in part_names(facts, name):
+        files = [file for file in (folder / part).glob("*.safetensors") if file.name[0] != "."]
+        variant = variant_of([file.name for file in files], f"{name}: its {part}")
+        own = sum(count_weights(file) for file in files if is_of_variant(variant, file.name))
+        counts |= {part: own} if own else {}
+    return str(facts.get("_class_name")), licence_of(_card(folder)), 0, counts
+
+
+def _card(folder: Path) -> Any:
+    """Return what the card of a model says at the head of its README; None where there is none."""
+    from huggingface_hub import ModelCard
+
+    with suppress(Exception):  # a card is for people, and nothing depends on it
+        return ModelCard(read_text(folder / "README.md")).data
+    return None
+
+
+def _is_as_network(part: str, kind: str) -> bool:
+    """Say whether a part is computed in the network's format: of some families the language model is, too."""
+    return part in _NETWORKS or (kind in FAMILIES and part != "vae")
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / _GIGA:.1f} GB"
+
+
+def _called(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
