@@ -23,8 +23,9 @@ from torch import Tensor
 
 from editors.diffusion import denoise, noise
 from editors.editor import DiffusionEditor
+from editors.errors import InvalidEdit
 from editors.forecast import Forecast, computed_steps, require_forecastable
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
@@ -33,6 +34,7 @@ from editors.model.photo_memory import PhotoMemory
 from editors.model.suggest import Suggestions
 from editors.pictures.batches import to_array
 from editors.pictures.images import composite, read_mask
+from editors.pictures.shift import Shift, moved_back, shift_between, told_of
 from editors.relevance import Reach, Relevance, Watched
 from editors.requests import taught
 from editors.requests.edits import InstructionEdit
@@ -50,6 +52,7 @@ class _Job:
     seed: int
     settings: Settings
     photo: Photo
+    references: tuple[Photo, ...]
     mask: NDArray[np.uint8] | None
 
     @property
@@ -57,7 +60,13 @@ class _Job:
         """Key of jobs that may share a batch of the network."""
         asked = self.settings
         scales = (asked.guidance_scale, asked.image_guidance_scale)
-        return (self.photo.size, asked.num_inference_steps, *scales, asked.forecast)
+        sizes = tuple(photo.size for photo in self.shown)
+        return (sizes, asked.num_inference_steps, *scales, asked.forecast)
+
+    @property
+    def shown(self) -> tuple[Photo, ...]:
+        """All pictures that the model is shown, the one that is edited first."""
+        return (self.photo, *self.references)
 
     @property
     def source(self) -> Hashable:
@@ -124,6 +133,16 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         return self.model.instructions
 
     @property
+    def has_scales(self) -> bool:
+        """Whether the model can be told to follow words and picture more or less."""
+        return self.model.has_scales
+
+    @property
+    def max_references(self) -> int:
+        """Pictures that the model takes besides the one that is edited."""
+        return self.model.max_references
+
+    @property
     def phrases(self) -> tuple[str, ...]:
         """Instructions that the model was taught, to be suggested; empty where it says nothing."""
         return self.model.phrases
@@ -136,12 +155,28 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         if resolved.settings.forecast > 1:
             require_forecastable(model.scheduler)
         photo = Photo.read(edit.original_image, model, resolution=edit.resolution)
+        references = self._references(edit)
         return _Job(
             edit=edit,
             seed=resolved.seed,
             settings=resolved.settings,
             photo=photo,
+            references=references,
             mask=None if edit.mask is None else read_mask("mask", edit.mask, photo.picture.size),
+        )
+
+    def _references(self, edit: InstructionEdit) -> tuple[Photo, ...]:
+        """Read the further pictures of a request.
+
+        Raises:
+            InvalidEdit: The model takes none, or not as many, or one is no picture.
+        """
+        given, most = edit.references or (), self.model.max_references
+        if len(given) > most:
+            takes = f"takes {most} besides the picture" if most else "takes the picture alone"
+            raise InvalidEdit("references", f"{len(given)} are too many; this model {takes}; leave some out.")
+        return tuple(
+            Photo.read(one, self.model, resolution=edit.resolution, field="references") for one in given
         )
 
     @torch.no_grad()
@@ -161,7 +196,11 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
                 settings,
                 relevance,
                 self._forecast(settings),
-                pictures=[job.photo.seen for job in jobs],
+                pictures=[[photo.seen for photo in job.shown] for job in jobs],
+                references=[
+                    self._photos.latents(place)
+                    for place in zip(*(job.references for job in jobs), strict=True)
+                ],
             )
             start, generators = noise(
                 [job.seed for job in jobs], (model.latent_channels, *image_latents.shape[-2:]), model.device
@@ -193,9 +232,9 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
                 model=model.name,
                 dtype=model.dtype_name,
                 scheduler=type(model.scheduler).__name__,
-                notes=self._notes(job, image, reach),
+                notes=(*told_of(shift), *self._notes(job, image, reach)),
             )
-            for job, (image, reach) in zip(jobs, finished, strict=True)
+            for job, (image, reach, shift) in zip(jobs, finished, strict=True)
         ]
 
     def _forecast(self, settings: Settings) -> Forecast | None:
@@ -226,19 +265,22 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
 
     def _finish(
         self, job: _Job, edited: Tensor, image_latents: Tensor, relevance: NDArray[np.float32] | None
-    ) -> tuple[Image.Image, Reach | None]:
-        """Bring what the model drew, (3, h, w) in [0, 1], to the upload's size, alpha, mask and region."""
+    ) -> tuple[Image.Image, Reach | None, Shift]:
+        """Bring what was drawn, (3, h, w) in [0, 1], to the upload's place, size, alpha, mask and region."""
 
         def before() -> NDArray[np.float32]:
             # What the VAE itself loses is no part of the edit: the change is measured from its round trip.
             return self._photos.redrawn(job.photo, image_latents)
 
-        result = job.photo.brought_back(to_array(edited), job.edit.full_size, before=before)
+        drawn, seen = to_array(edited), job.photo.pixels
+        shift = shift_between(seen, drawn) if self.model.may_shift else (0, 0)
+        drawn = moved_back(drawn, shift, seen)
+        result = job.photo.brought_back(drawn, job.edit.full_size, before=before)
         original, only = job.photo.picture.with_alpha(), job.edit.only
         if only is not None and relevance is not None:
             reach = Reach(relevance=relevance, original=original, everywhere=result, mask=job.mask)
-            return reach.at(only), reach
-        return result if job.mask is None else composite(original, result, job.mask), None
+            return reach.at(only), reach, shift
+        return result if job.mask is None else composite(original, result, job.mask), None, shift
 
 
 def guided(
@@ -249,7 +291,8 @@ def guided(
     relevance: Relevance | None = None,
     forecast: Forecast | None = None,
     *,
-    pictures: Sequence[Image.Image] = (),
+    pictures: Sequence[Shown] = (),
+    references: Sequence[Tensor] = (),
 ) -> GuidedNetwork:
     """Put instructions and pictures before the network: e(I,T), e(I,∅) and e(∅,∅) of Eq. 3.
 
@@ -260,7 +303,8 @@ def guided(
         settings: With both scales.
         relevance: Sees what the instructions change, or None.
         forecast: Stands in for the network at some steps, or None.
-        pictures: What the network is told of, one per instruction, for text encoders that see it.
+        pictures: What the instructions are about, for text encoders that see it.
+        references: Latents of further pictures, unscaled, (B, C, h, w) each.
     """
     height, width = (side * model.vae_scale_factor for side in image_latents.shape[-2:])
     guidance = model.guidance(settings)
@@ -273,13 +317,15 @@ def guided(
         return model.unconditional(size=(height, width), pictures=shown).expand(len(prompts))
 
     # What has no weight is not read either: with some models that takes billions of weights.
-    picture, rows_of = model.beside(image_latents), {}
+    beside, *others = (model.beside(latents) for latents in (image_latents, *references))
+    told: dict[str, Any] = {"picture": beside, "references": tuple(others)}
+    rows_of = {}
     if "full" in guidance.conditions:
         words = model.condition(prompts, size=(height, width), pictures=pictures)
-        rows_of["full"] = Rows(conditioning=words, picture=picture)
+        rows_of["full"] = Rows(conditioning=words, **told)
     if "image" in guidance.conditions:
-        rows_of["image"] = Rows(conditioning=empty(seen=True), picture=picture)
+        rows_of["image"] = Rows(conditioning=empty(seen=True), **told)
     if "uncond" in guidance.conditions:
-        told = empty(seen=model.nothing_sees_picture)
-        rows_of["uncond"] = Rows(conditioning=told, picture=model.no_picture(image_latents))
+        nothing = empty(seen=model.nothing_sees_picture)
+        rows_of["uncond"] = Rows(conditioning=nothing, picture=model.no_picture(image_latents))
     return GuidedNetwork(model.network, guidance, rows_of, forecast)

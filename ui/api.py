@@ -18,7 +18,7 @@ import gradio as gr
 from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
-from editors import EditorError, InstructionEdit
+from editors import EditorError, EditResult, InstructionEdit
 from editors.checks import shown
 from editors.requests.recipe import record, save_png
 from ui.components.form import VALID
@@ -38,8 +38,11 @@ FIELDS = (
     "mask",
     "model",
     "only",
+    "references",
 )
 """Of the endpoint, in order."""
+_PICTURES = ("original_image", "mask", "references")
+"""The last one is a list of them."""
 
 
 def problem(fields: Mapping[str, Any]) -> str | None:
@@ -50,7 +53,11 @@ def problem(fields: Mapping[str, Any]) -> str | None:
     for name in FIELDS[:2]:
         if fields.get(name) is None:
             return f"{name}: is missing; /{NAME} needs it."
-    pictures = {name: fields[name] for name in ("original_image", "mask") if fields.get(name) is not None}
+    pictures = {name: fields[name] for name in _PICTURES[:2] if fields.get(name) is not None}
+    further = fields.get("references")
+    if not isinstance(further, list | None):
+        return f"references: {shown(further)} is no list; give a list of uploaded pictures, or leave it out."
+    pictures |= {f"references[{place}]": payload for place, payload in enumerate(further or ())}
     for name, payload in pictures.items():
         try:
             _file(payload)
@@ -61,7 +68,7 @@ def problem(fields: Mapping[str, Any]) -> str | None:
             )
     if not isinstance(fields.get("model"), str | None):
         return f"model: {shown(fields['model'])} is no name; give one of the page's models, or leave it out."
-    words = {name: value for name, value in fields.items() if name not in (*pictures, "mask", "model")}
+    words = {name: value for name, value in fields.items() if name not in (*_PICTURES, "model")}
     try:
         InstructionEdit(**{**VALID, **words})
     except EditorError as error:
@@ -96,6 +103,7 @@ def offer_edit(models: Models, edit_thread: EditThread) -> Offer:
         mask: gr.FileData | None = None,
         model: str | None = None,
         only: float | None = None,
+        references: list[gr.FileData] | None = None,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Edit a picture by an instruction; what is left out is the model's own, and a seed is drawn.
 
@@ -116,18 +124,24 @@ def offer_edit(models: Models, edit_thread: EditThread) -> Offer:
                     seed=seed,
                     mask=None if mask is None else _file(mask),
                     only=only,
+                    references=None if references is None else [_file(one) for one in references],
                 ),
             )
         except EditorError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"wordbrush-{result.seed}.png"
-            save_png(result, path)
-            kept = save_file_to_cache(str(path), get_upload_folder())  # gradio deletes it in a day
-        return gr.FileData(path=kept, orig_name=path.name, mime_type="image/png"), record(result)
+        return _handed_over(result), record(result)
 
     listener = gr.api(edit, api_name=NAME, **DEVICE_QUEUE)
     return Offer(name=NAME, number=listener["id"], fields=FIELDS, check=problem, prepare=prepare)
+
+
+def _handed_over(result: EditResult) -> gr.FileData:
+    """Write an edit where a program can fetch it; gradio deletes it in a day."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"wordbrush-{result.seed}.png"
+        save_png(result, path)
+        kept = save_file_to_cache(str(path), get_upload_folder())
+    return gr.FileData(path=kept, orig_name=path.name, mime_type="image/png")
 
 
 def _file(payload: Any) -> str:

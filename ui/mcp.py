@@ -132,6 +132,7 @@ class McpTools:
         num_inference_steps: int | None = None,
         model: str | None = None,
         only: float | None = None,
+        references: list[str] | None = None,
     ) -> list[Any]:
         """Edit a picture by an instruction such as "make it night"; write the result beside it.
 
@@ -144,20 +145,19 @@ class McpTools:
             num_inference_steps: More takes longer. These three are the model's own if left out.
             model: One of the page's other models.
             only: From 0 to 1, keeps more and more of what the words do not act on as it was, byte for byte.
+            references: Names of further pictures that the instruction is about, "picture 2" and so on, for
+                models that take some.
 
         Returns:
             The name of the new picture and how it was made, and the picture itself, small.
         """
-        source = self._picture(picture)
-        if source is None:
-            raise ToolError(f"picture: {picture!r} is none of list_pictures; give one of these names.")
+        source = self._required("picture", picture)
+        further = [self._required("references", name) for name in references or ()]
         with tempfile.TemporaryDirectory() as folder:
-            # Under a plain name: a request cannot spell every name of a file.
-            copy = Path(folder) / f"picture{source.suffix}"
-            try:
-                shutil.copyfile(source, copy)
-            except OSError as error:
-                raise ToolError(f"picture: {picture!r} cannot be read ({reason_of(error)}).") from None
+            copy, *copies = (
+                _copied(place, Path(folder) / f"{number}{place.suffix}")
+                for number, place in enumerate((source, *further), start=1)
+            )
             page = Client(
                 self._address(), download_files=folder, verbose=False, httpx_kwargs={"trust_env": False}
             )
@@ -171,6 +171,7 @@ class McpTools:
                     seed=seed,
                     model=model,
                     only=only,
+                    references=[handle_file(one) for one in copies] or None,
                     api_name="/edit",
                 )
             except AppError as error:
@@ -191,6 +192,17 @@ class McpTools:
             except OSError as error:
                 raise ToolError(f"{place.name}: cannot be written ({reason_of(error)}).") from None
         return place
+
+    def _required(self, field: str, name: str) -> Path:
+        """Return the file that a name means.
+
+        Raises:
+            ToolError: There is none.
+        """
+        found = self._picture(name)
+        if found is None:
+            raise ToolError(f"{field}: {name!r} is none of list_pictures; give one of these names.")
+        return found
 
     def _picture(self, name: str) -> Path | None:
         """Return the file that a name means, links followed; None where that is none below the folder."""
@@ -213,6 +225,19 @@ class McpTools:
     def _name(self, path: Path) -> str:
         """Return what assistants call a file of the folder."""
         return spelled(path.relative_to(self._folder).as_posix())
+
+
+def _copied(source: Path, copy: Path) -> Path:
+    """Copy a picture to a plain name: a request cannot spell every name of a file.
+
+    Raises:
+        ToolError: It cannot be read.
+    """
+    try:
+        shutil.copyfile(source, copy)
+    except OSError as error:
+        raise ToolError(f"{source.name!r} cannot be read ({reason_of(error)}).") from None
+    return copy
 
 
 def _small(content: bytes) -> bytes:

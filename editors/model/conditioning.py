@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
+
+Shown = Sequence[Image.Image]
+"""The pictures that a prompt is said of, the one that is edited first; none: it is said of nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.guidance import Dual, Guidance
 from editors.model.autoencoding import Autoencoding
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
@@ -228,8 +227,10 @@ class DiffusionModel(Autoencoding):
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
 
-    takes_loras = True
-    """Whether LoRAs of diffusers' loaders can be laid over it."""
+    @property
+    def lora_parts(self) -> tuple[str, ...]:
+        """Names of the parts that LoRAs can be laid over, the network's first; none: no LoRA can be."""
+        return ("unet", "text_encoder", *(("text_encoder_2",) if self.is_xl else ()))
 
     reads_with_language_model = False
     """Whether its text encoder has billions of weights."""
@@ -250,6 +251,12 @@ class DiffusionModel(Autoencoding):
     def guidance(self, settings: Settings) -> Guidance:
         """Return how an edit model's predictions are combined."""
         return Dual(float(settings.image_guidance_scale), float(settings.guidance_scale))
+
+    may_shift = False
+    """Whether an edit may come out beside where the picture lay, by a few pixels."""
+
+    max_references = 0
+    """Pictures that an edit model takes besides the one that is edited."""
 
     nothing_sees_picture = True
     """Whether the text encoder, if it sees pictures, sees one even where the network is told none."""
@@ -280,14 +287,14 @@ class DiffusionModel(Autoencoding):
         return self.text.read(prompts)[0].to(self.device, self.dtype)
 
     def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
     ) -> Conditioning:
         """Turn prompts into all that the UNet is told of them, one row each.
 
         Args:
             prompts: As for `encode_prompt`.
             size: (height, width) of the picture, in pixels, for models that are told it.
-            pictures: What each prompt is said of, for models whose text encoder sees it; others do not look.
+            pictures: What each prompt is said of, for models whose text encoder sees; others do not look.
         """
         states, pooled = self.text.read(prompts)
         states = states.to(self.device, self.dtype)
@@ -301,7 +308,7 @@ class DiffusionModel(Autoencoding):
             time_ids=conditioning.expand(len(prompts), -1),
         )
 
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Shown] = ()) -> Conditioning:
         """Return what the UNet is told without a prompt: a row, or one for each picture that it sees."""
         conditioning = self.condition([""], size=size)
         if not self.force_zeros_for_empty_prompt or conditioning.pooled is None:

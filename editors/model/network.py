@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from editors.errors import IncompatibleModel
 from editors.forecast import Forecast
 from editors.guidance import Guidance
 from editors.model.attention import AttentionControl
@@ -83,6 +84,7 @@ class Network:
         conditioning: Conditioning,
         *,
         picture: Tensor | None = None,
+        references: Sequence[Tensor] = (),
         control: AttentionControl | None = None,
         step: int = 0,
     ) -> Tensor:
@@ -93,12 +95,15 @@ class Network:
             timestep: Of all rows, or of each, (B,).
             conditioning: What it is told of each row.
             picture: Latents of the pictures that are edited, (B, C, h, w), for models that are told one.
+            references: Of further pictures, (B, C, h, w) each, for models that are told some.
             control: Takes part in attention; `attention.install` must have been called for it.
             step: The index of the call, for the control.
 
         Returns:
             The prediction, float32 (B, C, h, w).
         """
+        if references:
+            raise IncompatibleModel("A UNet is told one picture; leave the references out.")
         rows = latents if picture is None else self.picture_input.join(latents, picture)
         arguments: dict[str, Any] = conditioning.unet_kwargs()
         if control is not None:
@@ -117,10 +122,12 @@ class Rows:
     Attributes:
         conditioning: B rows.
         picture: Latents of the pictures that are edited, (B, C, h, w), or None.
+        references: Of further pictures that the network is told, (B, C, h, w) each, of any sizes.
     """
 
     conditioning: Conditioning
     picture: Tensor | None = None
+    references: tuple[Tensor, ...] = ()
 
     @classmethod
     def cat(cls, parts: "Sequence[Rows]") -> "Rows":
@@ -129,6 +136,7 @@ class Rows:
         return cls(
             conditioning=Conditioning.cat([part.conditioning for part in parts]),
             picture=torch.cat(pictures) if pictures else None,
+            references=tuple(map(torch.cat, zip(*(part.references for part in parts), strict=True))),
         )
 
 
@@ -173,7 +181,11 @@ class GuidedNetwork:
             output = torch.cat(
                 [
                     self._network.predict(
-                        torch.cat([latents] * len(some)), timestep, given.conditioning, picture=given.picture
+                        torch.cat([latents] * len(some)),
+                        timestep,
+                        given.conditioning,
+                        picture=given.picture,
+                        references=given.references,
                     )
                     for some, given in zip(self._calls, self._inputs, strict=True)
                 ]

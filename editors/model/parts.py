@@ -31,11 +31,13 @@ class Family(NamedTuple):
         parts: By their names.
         networks: Of these the ones whose class is the build, and the class, of diffusers.
         settings: Of an edit, as its pipeline takes them where nobody says.
+        max_references: Pictures that it takes besides the one that is edited.
     """
 
     parts: tuple[str, ...]
     networks: Mapping[str, str]
     settings: Mapping[str, Any] = WITHOUT_GUIDANCE
+    max_references: int = 0
 
 
 def _settings(guidance_scale: float, image_guidance_scale: float, num_inference_steps: int) -> dict[str, Any]:
@@ -54,6 +56,7 @@ _DREAMLITE = Family(
 _KLEIN = Family(
     ("tokenizer", "text_encoder", "vae", "transformer", "scheduler"),
     {"transformer": "Flux2Transformer2DModel", "vae": "AutoencoderKLFlux2"},
+    max_references=3,
 )
 _KONTEXT = Family(
     ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "vae", "transformer", "scheduler"),
@@ -69,6 +72,7 @@ _QWEN = Family(
     ("tokenizer", "processor", "text_encoder", "vae", "transformer", "scheduler"),
     {"transformer": "QwenImageTransformer2DModel", "vae": "AutoencoderKLQwenImage"},
     _settings(4.0, 1.0, 50),
+    max_references=2,
 )
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {

@@ -38,18 +38,26 @@ class Photo:
     digest: str
 
     @classmethod
-    def read(cls, source: PictureSource, model: DiffusionModel, *, resolution: int | None = None) -> Self:
+    def read(
+        cls,
+        source: PictureSource,
+        model: DiffusionModel,
+        *,
+        resolution: int | None = None,
+        field: str = "original_image",
+    ) -> Self:
         """Decode a photo for a model.
 
         Args:
             source: The photo.
             model: The model.
             resolution: Side of the square whose area the model is to work on; None takes the model's own.
+            field: Of the request, for the sentence.
 
         Raises:
             InvalidEdit: It is no picture that can be used.
         """
-        picture = read_picture("original_image", source)
+        picture = read_picture(field, source)
         size = model.size_for(picture.size, resolution=resolution)
         seen = picture.on_white()
         small = seen if seen.size == size else seen.resize(size, Image.Resampling.LANCZOS)

@@ -12,7 +12,7 @@ line nor page nor Python can go round it. Importing this module imports no torch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -81,6 +81,8 @@ class InstructionEdit(Request):
         only: How closely to keep to where the instruction acts, from 0, everything may change, to 1, only
             where it acts most; the rest stays pixel for pixel. 0.5 suits changes of one thing; None does not
             ask.
+        references: Further pictures that the instruction is about, "picture 2" and so on, for models that
+            take some; None: the picture alone.
         forecast: Of how many steps one is computed, 1 to 4, but for the first four and the last tenth, all
             of which are; the others are forecast. None computes all, unless the model recommends another
             with as many steps as these.
@@ -97,6 +99,7 @@ class InstructionEdit(Request):
     resolution: int | None = None
     only: float | None = None
     forecast: int | None = None
+    references: Sequence[PictureSource] | None = None
 
     def __post_init__(self) -> None:
         rules.picture("original_image", self.original_image)
@@ -117,6 +120,8 @@ class InstructionEdit(Request):
             rules.whole_number("resolution", self.resolution, *rules.SIDE)
         if self.only is not None:
             rules.number("only", self.only, 0, 1)
+        if self.references is not None:
+            object.__setattr__(self, "references", rules.pictures("references", self.references) or None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from PIL import Image, PngImagePlugin
 from editors.errors import EditFailed, InvalidEdit
 from editors.files import reason_of, replacing, user_path
 from editors.requests.edits import SIDES, Edit, InstructionEdit, OutpaintEdit
+from editors.requests.request import PICTURES
 from editors.requests.results import EditResult
 from editors.requests.rules import reference
 from editors.requests.spelling import as_json, spelled
@@ -52,7 +53,7 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """The fields of the request, without its pictures."""
         record: dict[str, Any] = json.loads(self.edit)
-        return {name: value for name, value in record.items() if name not in ("original_image", "mask")}
+        return {name: value for name, value in record.items() if name not in PICTURES}
 
 
 def save_png(result: EditResult, path: str | Path, *, times: int = 1) -> None:
@@ -162,8 +163,12 @@ def record(result: EditResult, *, times: int = 1) -> dict[str, Any]:
     edit: dict[str, Any] = json.loads(result.edit.to_json())
     if edit.get("original_image") is not None and result.original_image is not None:
         edit["original_image"] = reference(result.original_image)
-    if isinstance(edit.get("mask"), str) and not edit["mask"].startswith("sha256:"):
-        edit["mask"] = Path(edit["mask"]).name
+    if isinstance(edit.get("mask"), str):
+        edit["mask"] = _without_folders(edit["mask"])
+    if edit.get("references") is None:
+        edit.pop("references", None)
+    else:
+        edit["references"] = [_without_folders(one) for one in edit["references"]]
     return {
         "version": VERSION,
         "edit": edit,
@@ -174,6 +179,11 @@ def record(result: EditResult, *, times: int = 1) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         **({"enlarged": times} if times > 1 else {}),
     }
+
+
+def _without_folders(named: str) -> str:
+    """Name a picture without the folders of this machine."""
+    return named if named.startswith("sha256:") else Path(named).name
 
 
 def _model_name(model: str) -> str:

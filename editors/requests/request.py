@@ -19,7 +19,10 @@ from editors.requests import rules
 from editors.requests.picture import Picture
 from editors.requests.spelling import as_json
 
-_PICTURES = ("original_image", "mask")
+_SINGLE = ("original_image", "mask")
+_LISTS = ("references",)
+PICTURES = (*_SINGLE, *_LISTS)
+"""Fields of requests that hold pictures."""
 
 
 class Request:
@@ -36,6 +39,8 @@ class Request:
             value = getattr(self, item.name)
             if isinstance(value, Image.Image | Picture | Path):
                 value = rules.reference(value)
+            elif item.name in _LISTS and value is not None:
+                value = [rules.reference(one) for one in value]
             elif is_dataclass(value) and not isinstance(value, type):
                 value = asdict(value)
             record[item.name] = value
@@ -55,9 +60,15 @@ class Request:
             raise InvalidEdit(
                 unknown[0], f"is no field of {cls.__name__}; the fields are {', '.join(known)}."
             )
-        for name in _PICTURES:
+        for name in _SINGLE:
             if isinstance(record.get(name), str):
                 record[name] = rules.dereference(name, record[name], pictures or {})
+        for name in _LISTS:
+            if isinstance(record.get(name), list):
+                record[name] = [
+                    rules.dereference(name, one, pictures or {}) if isinstance(one, str) else one
+                    for one in record[name]
+                ]
         for name, kind in cls._parts().items():
             if isinstance(record.get(name), dict):
                 record[name] = _part(name, kind, record[name])

@@ -108,6 +108,16 @@ class InstructionEditor(Editor[InstructionEdit], Protocol):
         ...
 
     @property
+    def has_scales(self) -> bool:
+        """Whether its model can be told to follow words and picture more or less."""
+        ...
+
+    @property
+    def max_references(self) -> int:
+        """Pictures that its model takes besides the one that is edited."""
+        ...
+
+    @property
     def phrases(self) -> tuple[str, ...]:
         """Instructions that its model was taught, to be suggested; empty where it says nothing."""
         ...

@@ -92,6 +92,16 @@ def picture(name: str, value: object) -> None:
         raise InvalidEdit(name, f"{shown(value)} is no picture; give a PIL image or the path of a file.")
 
 
+def pictures(name: str, value: object) -> tuple[Any, ...]:
+    """Require a list of pictures or paths, and return it; a bare path would be read letter by letter."""
+    if isinstance(value, str | Path | Image.Image | Picture) or not isinstance(value, Iterable):
+        raise InvalidEdit(name, f"{shown(value)} is no list of pictures; write [picture] for one.")
+    found = tuple(value)
+    for one in found:
+        picture(name, one)
+    return found
+
+
 def word(name: str, value: object) -> str:
     """Require a word, as it stands in a prompt."""
     if not isinstance(value, str) or not value.strip():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DreamLiteMobilePipeline, Flux2KleinKVPipeline
+from diffusers import DreamLiteMobilePipeline, Flux2KleinKVPipeline, Flux2KleinPipeline
 from diffusers.pipelines.longcat_image import pipeline_longcat_image_edit
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from huggingface_hub import HfApi
@@ -95,13 +95,16 @@ def last(editor: InstructPix2PixEditor, size: tuple[int, int] = (64, 64), **opti
     return list(editor.stream(edit(size, **options)))[-1].latents
 
 
-def theirs(name: str, pipe: Any, size: tuple[int, int] = (64, 64), **options: Any) -> torch.Tensor:
+def theirs(
+    name: str, pipe: Any, size: tuple[int, int] = (64, 64), references: Any = (), **options: Any
+) -> torch.Tensor:
     """Edit with the pipeline, and return its picture, (1, 3, H, W) in [0, 1]."""
+    photo = tiny.photo(size)
     told = told_where_pictures_lie(pipe.text_encoder) if name in SEEING else nullcontext()
     with drawing_at(size), told:
         drawn: torch.Tensor = pipe(
             prompt=WORDS,
-            image=tiny.photo(size),
+            image=[photo, *references] if references else photo,
             num_inference_steps=STEPS,
             output_type="pt",
             generator=torch.Generator().manual_seed(3),
@@ -137,8 +140,10 @@ def test_every_family_has_a_backbone_and_a_row_in_the_docs() -> None:
     rows = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     for name, guided in CASES:
         pipe = TOYS[name].pipeline(guided=guided)
-        own = from_pipeline(pipe).recommended
-        scales = f"{own.guidance_scale:g} | {own.image_guidance_scale:g} |"
+        model = from_pipeline(pipe)
+        own = model.recommended
+        takes = f"{model.max_references} | {'yes' if model.lora_parts else 'no'} |"
+        scales = f"{own.guidance_scale:g} | {own.image_guidance_scale:g} | {takes}"
         said = rf"`{type(pipe).__name__}`.* \| {own.num_inference_steps} \| {re.escape(scales)}"
         assert re.search(said, rows), said
 
@@ -199,7 +204,7 @@ def test_the_three_predictions_are_combined_by_the_papers_formula(editor: Instru
     """Eq. 3: e(∅,∅) + s_I·(e(I,∅) − e(∅,∅)) + s_T·(e(I,T) − e(I,∅))."""
     model, random = editor.model, torch.Generator().manual_seed(0)
     x, picture = torch.randn(2, 1, model.latent_channels, 4, 4, generator=random)
-    seen, time = [tiny.photo((64, 64))], torch.tensor(700.0)
+    seen, time = [[tiny.photo((64, 64))]], torch.tensor(700.0)
     size = (4 * model.vae_scale_factor,) * 2
     words = model.condition([WORDS], size=size, pictures=seen)
     none = model.unconditional(size=size, pictures=seen)
@@ -233,7 +238,7 @@ def test_a_language_model_is_told_where_pictures_lie(name: str) -> None:
         positions.append(told["position_ids"])
 
     pipe.text_encoder.model.language_model.register_forward_pre_hook(see, with_kwargs=True)
-    model.condition([WORDS], size=(128, 128), pictures=[seen])
+    model.condition([WORDS], size=(128, 128), pictures=[[seen]])
     (places,) = positions
     rows, columns = places[1, 0], places[2, 0]
     assert not torch.equal(rows, columns) and places[0].max() < places.shape[-1] - 1
@@ -255,6 +260,21 @@ def test_keys_of_a_picture_are_computed_once_and_the_edit_is_the_pipelines(size:
     torch.testing.assert_close(mine.model.decode(last(mine, size)), drawn, rtol=0, atol=1e-6)
 
 
+def test_kept_keys_are_what_would_be_computed_again() -> None:
+    """A picture's tokens see neither noise nor words nor time: nothing of them changes from step to step."""
+    model = from_pipeline(tiny_klein.pipeline(guided=False, kind=Flux2KleinKVPipeline))
+    random = torch.Generator().manual_seed(0)
+    x, later, picture, other = torch.randn(4, 1, model.latent_channels, 4, 4, generator=random)
+    words, keeping = model.condition([WORDS], size=(32, 32)), model.network
+    told: dict[str, Any] = {"picture": picture, "references": (other,)}
+    with torch.no_grad():
+        keeping.predict(x, torch.tensor(900.0), words, **told)
+        kept, anew = (
+            network.predict(later, torch.tensor(300.0), words, **told) for network in (keeping, model.network)
+        )
+    torch.testing.assert_close(kept, anew, rtol=0, atol=1e-6)
+
+
 def test_kept_keys_are_of_the_edit_that_is_drawn() -> None:
     pipe = tiny_klein.pipeline(guided=False, kind=Flux2KleinKVPipeline)
     mine = InstructPix2PixEditor.from_pipeline(pipe)
@@ -267,6 +287,50 @@ def test_kept_keys_are_of_the_edit_that_is_drawn() -> None:
     assert not torch.allclose(alone[0], alone[1])
     with pytest.raises(InvalidEdit, match="without guidance"):
         mine.edit(edit(guidance_scale=3))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sizes"),
+    [
+        ("klein", Flux2KleinPipeline, [(64, 64)]),
+        ("klein", Flux2KleinPipeline, [(32, 128), (128, 32), (64, 64)]),
+        ("klein", Flux2KleinKVPipeline, [(32, 128), (64, 64)]),
+        ("qwen", None, [(64, 64), (64, 64)]),
+    ],
+)
+def test_an_edit_of_several_pictures_is_that_of_the_pipeline(
+    name: str, kind: Any, sizes: list[tuple[int, int]]
+) -> None:
+    pipe = TOYS[name].pipeline(**({"kind": kind} if kind else {}))
+    mine = InstructPix2PixEditor.from_pipeline(pipe)
+    others = [tiny.photo(size, seed=seed) for seed, size in enumerate(sizes, start=7)]
+    # Klein's pipeline takes no picture with a side below 64; its parts do.
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "klein":
+            patch.setattr(type(pipe.image_processor), "check_image_input", lambda *_, **__: None)
+        drawn = theirs(name, pipe, references=others)
+    asked = last(mine, references=others)
+    torch.testing.assert_close(mine.model.decode(asked), drawn, rtol=0, atol=1e-5)
+    for fewer in (others[:-1], [*others[:-1], tiny.photo(sizes[-1], seed=99)]):
+        assert not torch.allclose(last(mine, references=fewer), asked, atol=1e-4)
+
+
+def test_pictures_beside_the_picture_are_each_edits_own(name: str, editor: InstructPix2PixEditor) -> None:
+    most, photo = editor.model.max_references, tiny.photo((64, 64), seed=8)
+    if most:
+        edits = [edit(references=[photo]), edit(), edit(references=[tiny.photo((64, 64), seed=9)])]
+        for one, result in zip(edits, editor.edit_many(edits), strict=True):
+            alone = np.asarray(editor.edit(one).edited_image).astype(int)
+            assert np.abs(alone - np.asarray(result.edited_image)).max() <= 1
+        # Where there is no picture there is none of the others either.
+        scales: dict[str, Any] = {"guidance_scale": 0, "image_guidance_scale": 0}
+        assert torch.equal(last(editor, references=[photo], **scales), last(editor, **scales))
+    takes = f"takes {most} besides the picture" if most else "takes the picture alone"
+    with pytest.raises(InvalidEdit, match=f"references: {most + 1} are too many; .* {takes}; leave some out"):
+        editor.edit(edit(references=[photo] * (most + 1)))
+    if most:
+        with pytest.raises(InvalidEdit, match="references: "):
+            editor.edit(edit(references=["no/such/file.png"]))
 
 
 @pytest.mark.parametrize("name", ["klein", "kontext"])
@@ -469,7 +533,8 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path) -
     index = json.loads((folder / "model_index.json").read_text())
     lora = Lora(path=tmp_path / "ink.safetensors")
     save_file({"unet.a.lora_A.weight": torch.zeros(1)}, lora.path)
-    with pytest.raises(IncompatibleModel, match="no LoRA can be laid over"):
+    says = "no LoRA can be laid over" if name in ("dreamlite", "longcat") else "lora|LoRA"
+    with pytest.raises(IncompatibleModel, match=says):
         InstructPix2PixEditor.from_pretrained(str(folder), loras=[lora])
     with pytest.raises(InvalidConfig, match="which is edited with but not trained"):
         load_for_training("init_from", str(folder), "edit")

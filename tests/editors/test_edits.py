@@ -203,6 +203,22 @@ def test_pictures_go_into_json_by_reference():
     )
 
 
+def test_further_pictures_go_into_json_each_by_reference():
+    photo = tiny.photo()
+    edit = instruction(references=[photo, Path("a/hat.png")])
+    assert edit.references == (photo, Path("a/hat.png"))
+    first, second = json.loads(edit.to_json())["references"]
+    assert first.startswith("sha256:") and second == "a/hat.png"
+    with pytest.raises(InvalidEdit, match=r"references: .*hand it over"):
+        InstructionEdit.from_json(edit.to_json())
+    again = InstructionEdit.from_json(edit.to_json(), pictures={first: photo})
+    assert again.references == (photo, "a/hat.png")
+    assert instruction(references=[]).references is None
+    for bad in ("a/hat.png", Path("hat.png"), photo, 7, [7], [""], [None]):
+        with pytest.raises(InvalidEdit, match="references: "):
+            instruction(references=bad)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "3", "{", '{"edit": "PromptEdit"}', '{"edit_prompt": "x"}', '{"colour": 1}', None],

@@ -19,7 +19,7 @@ from editors import (
     PromptEdit,
     PromptToPromptEditor,
 )
-from tests import tiny
+from tests import tiny, tiny_klein, tiny_kontext, tiny_qwen
 
 RANK, ALPHA = 3, 6
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -226,7 +226,10 @@ def test_what_fits_no_layer_is_told_and_nothing_of_one_is_an_error(folder, produ
     [
         ({"conv_in.weight": torch.zeros(2)}, "is no LoRA"),
         ({"lora_unet_x.hada_w1_a": torch.zeros(2)}, "is a LoHa"),
-        ({"transformer.single_transformer_blocks.0.lora_A.weight": torch.zeros(2)}, "diffusion transformer"),
+        (
+            {"transformer.single_transformer_blocks.0.lora_A.weight": torch.zeros(2)},
+            "transformer, which .* is not",
+        ),
         ({"base_model.model.x.lora_A.weight": torch.zeros(2, 2)}, "adapter_config.json cannot be read"),
     ],
 )
@@ -271,3 +274,65 @@ def test_a_file_whose_name_ends_like_a_scale_is_that_file(tmp_path):
 def test_a_scale_out_of_range_is_refused(given):
     with pytest.raises(InvalidEdit, match=r"lora: .* -10 to 10"):
         Lora.of(given)
+
+
+TRANSFORMERS = {"klein": tiny_klein, "kontext": tiny_kontext, "qwen": tiny_qwen}
+
+
+@pytest.fixture(scope="module", params=TRANSFORMERS)
+def toy(request):
+    return TRANSFORMERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def other_folder(toy, tmp_path_factory):
+    return toy.folder(tmp_path_factory.mktemp("transformer"))
+
+
+def of_transformer(products, folder):
+    """As pipelines of diffusers save them."""
+    weights = {f"transformer.{name}": value for name, value in scaled(products).items()}
+    save_file(weights, folder / "own.safetensors")
+    return folder / "own.safetensors"
+
+
+@pytest.mark.parametrize("layout", [of_transformer, peft_layout])
+@pytest.mark.parametrize("scale", [0.5, 0])
+def test_a_lora_of_a_transformer_is_what_it_was_trained_to_be(toy, other_folder, tmp_path, layout, scale):
+    products = trained(toy.pipeline().transformer)
+    path = layout(products, tmp_path)
+    editor = InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[Lora(path=path, scale=scale)])
+    plain, found = toy.pipeline().transformer.state_dict(), state(editor)
+    assert found.keys() == plain.keys() and len(products) >= 8
+    for name, weight in plain.items():
+        down, up = (products.get(f"{name.removesuffix('.weight')}.lora_{factor}.weight") for factor in "AB")
+        change = 0 if down is None else scale * ALPHA / RANK * up @ down
+        torch.testing.assert_close(found[name], weight + change, rtol=0, atol=1e-6 if scale else 0)
+    assert editor.model.notes == () and str(path.stem) in editor.model.name
+
+
+def test_a_lora_in_qwens_own_names_is_read(tmp_path):
+    """As its fast ones are given to people: bare names and an alpha."""
+    products = trained(tiny_qwen.pipeline().transformer)
+    names = {name.replace("lora_A", "lora_down").replace("lora_B", "lora_up"): name for name in products}
+    alphas = {f"{name.rsplit('.', 2)[0]}.alpha": torch.tensor(float(ALPHA)) for name in names}
+    path = tmp_path / "fast.safetensors"
+    save_file({**{name: products[own] for name, own in names.items()}, **alphas}, path)
+    folder = tiny_qwen.folder(tmp_path / "qwen")
+    found, own = (
+        state(InstructPix2PixEditor.from_pretrained(str(folder), loras=[one]))
+        for one in (path, of_transformer(products, tmp_path))
+    )
+    assert all(torch.allclose(found[name], own[name], atol=1e-6) for name in own)
+
+
+def test_one_of_a_unet_is_refused_by_a_transformer_and_where_none_can_be_laid(
+    toy, other_folder, products, tmp_path
+):
+    path = diffusers_layout(products, tmp_path)
+    with pytest.raises(IncompatibleModel, match=r"^lora\.safetensors: .*give a LoRA that was made") as error:
+        InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[path])
+    assert "\n" not in str(error.value)
+    wide = {name: torch.cat([value] * 2, -1) for name, value in trained(toy.pipeline().transformer).items()}
+    with pytest.raises(IncompatibleModel, match=r"own\.safetensors: does not fit .*; give a LoRA"):
+        InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[of_transformer(wide, tmp_path)])

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from editors import IncompatibleModel, InstructPix2PixEditor
 from editors.model.loading import needs as needs_module
-from editors.model.loading.hub import fetch, files_to_read
+from editors.model.loading.hub import count_weights, fetch, files_to_read
 from editors.model.loading.load import load
 from editors.model.loading.needs import needs_of
 from tests import fake_hub, tiny, tiny_klein
@@ -211,6 +211,22 @@ def test_it_is_said_in_one_sentence(hub: fake_hub.Hub) -> None:
     assert str(needs_of(NAME, device="cpu")) == ""
     for name in ("pocket", "no/such/place", "./nothing"):
         assert needs_of(name) is None
+
+
+def test_a_gated_model_that_is_here_is_read_whoever_asks(hub: fake_hub.Hub) -> None:
+    place = fetch(NAME)
+    hub.gated.add(NAME)
+    hub.fetched.clear()
+    assert fetch(NAME) == place and needs_of(NAME, device="cpu") is not None and not hub.fetched
+
+
+@pytest.mark.parametrize(
+    "header", [b"{}", b"[1]", b'{"a": {"shape": ["x"]}, "b": {"shape": 7}, "c": 1}', b"{"]
+)
+def test_a_file_that_says_nothing_of_its_weights_counts_none(tmp_path: Path, header: bytes) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert count_weights(file) == 0
 
 
 def test_one_variant_is_read() -> None:

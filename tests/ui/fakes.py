@@ -27,6 +27,8 @@ class NegativeEditor:
     recommended = STANDARD["edit"]
     instructions: tuple[str, ...] = ("make it night", "turn it into its negative")
     phrases: tuple[str, ...] = ("make it night", "add snow")
+    max_references = 0
+    has_scales = True
 
     def __init__(self, *, seconds_a_step: float = 0.0):
         self.running = 0

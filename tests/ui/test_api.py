@@ -171,6 +171,9 @@ PLACE = {"path": "/somewhere/else.png"}
         ({"seed": 7.5}, "seed: 7.5 is not allowed"),
         ({"guidance_scale": True}, "guidance_scale: True is not allowed"),
         ({"num_inference_steps": 0}, "num_inference_steps: 0 is not allowed"),
+        ({"references": "hat.png"}, "references: 'hat.png' is no list"),
+        ({"references": [PLACE]}, "references[0]: is no uploaded picture"),
+        ({"references": [{}]}, "references[0]: is no uploaded picture"),
         ({"model": 7}, "model: 7 is no name"),
         ({"model": "another"}, "'another' is no model of this page"),
         ({"data": []}, "data: is no field of /edit"),
@@ -213,7 +216,7 @@ def test_whatever_a_program_sends_is_no_error_of_the_server(url, path, body, sta
 def test_the_older_way_takes_all_fields_in_order(url, photo):
     with photo.open("rb") as file:
         (place,) = httpx.post(f"{url}gradio_api/upload", files={"files": ("p.png", file)}, timeout=180).json()
-    data = [{"path": place}, "make it night", None, None, 3, 7, None, None, 0.5]
+    data = [{"path": place}, "make it night", None, None, 3, 7, None, None, 0.5, None]
     begun = httpx.post(f"{url}gradio_api/call/edit", json={"data": data}, timeout=180)
     with httpx.stream("GET", f"{url}gradio_api/call/edit/{begun.json()['event_id']}", timeout=180) as stream:
         assert "event: complete" in list(stream.iter_lines())
@@ -243,3 +246,22 @@ def test_a_model_that_takes_its_time_holds_up_nobody(photo):
     finally:
         opener.go_on.set()
         page.close(verbose=False)
+
+
+def test_a_program_gives_further_pictures(client, editor, photo, tmp_path):
+    editor.reset()
+    further = [tmp_path / f"{name}.png" for name in ("hat", "coat")]
+    for seed, path in enumerate(further):
+        tiny.photo((20, 30), seed=seed).save(path)
+    _, recipe = client.predict(
+        original_image=handle_file(photo),
+        edit_prompt="put the hat of picture 2 on",
+        references=[handle_file(path) for path in further],
+        seed=1,
+        api_name="/edit",
+    )
+    (asked,) = editor.edits
+    for path, given in zip(further, asked.references, strict=True):
+        with Image.open(path) as mine, Image.open(given) as theirs:
+            assert mine.tobytes() == theirs.tobytes()
+    assert recipe["edit"]["references"] == ["hat.png", "coat.png"]

@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.routing import Route
 from typer.testing import CliRunner
 
+from editors.pictures.images import read_picture
 from editors.requests.recipe import read_recipe
 from tests import tiny
 from tests.ui.fakes import NegativeEditor
@@ -82,6 +83,22 @@ def test_a_picture_of_the_folder_is_edited_beside_itself(folder):
         assert picture.size == (60, 40)
     assert shown.type == "image" and shown.mime_type == "image/png"
     assert [one.seed for one in editor.edits] == [7, 7]
+
+
+def test_further_pictures_of_the_folder_are_handed_over_and_no_others(folder):
+    tiny.photo((20, 30), seed=4).save(folder / "hat.png")
+    editor = NegativeEditor()
+    asked = {"picture": "trip/beach.png", "instruction": "put the hat of picture 2 on"}
+    with served(folder, editor) as address:
+        (failed, _), (refused, (said,)) = called(
+            address,
+            ("edit_picture", {**asked, "references": ["hat.png"]}),
+            ("edit_picture", {**asked, "references": ["link.png"]}),
+        )
+        (edit,) = editor.edits
+        (given,) = edit.references or ()
+        assert read_picture("references", given).size == (20, 30)
+    assert not failed and refused and "references: 'link.png' is none of list_pictures" in said.text
 
 
 @pytest.mark.parametrize(

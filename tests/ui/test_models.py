@@ -27,6 +27,10 @@ from ui.server.opener import OneAtATime
 ROOT = Path(__file__).parents[2]
 
 
+PARTS = ("choice", "model", "chips", "words", "lora", "scale", "further")
+"""Of a `Switch`: components, and by these names stand-ins for them."""
+
+
 @pytest.fixture
 def opener():
     return NegativeOpener()
@@ -201,8 +205,8 @@ def test_a_late_editor_that_could_not_be_loaded_tries_again():
 def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder, opener):
     form: Any = SimpleNamespace(filled=dict)
     models = Models("mine", NegativeEditor(), opener, folder=folder)
-    parts = ("choice", "model", "chips", "words", "lora", "scale")
-    switch = Switch(models=models, form=form, **{part: part for part in parts})
+    parts: Any = dict(zip(PARTS, PARTS, strict=True))
+    switch = Switch(models=models, form=form, strengths=(), **parts)
     *_, first = switch.change("styles/winter", "mine")
     *_, second = switch.change("styles/winter", first["model"])
     assert (second["words"], len(opener.opened)) == (first["words"], 1)
@@ -215,8 +219,8 @@ def test_what_a_model_needs_is_said_while_it_is_loaded(folder, opener):
     assert models.needs("someone/licensed@new") == "Licence of licensed@new."
     assert [models.needs(name) for name in ("mine", "broken", "no-model", "pocket")] == [""] * 4
     form: Any = SimpleNamespace(filled=dict)
-    parts = ("choice", "model", "chips", "words", "lora", "scale")
-    switch = Switch(models=models, form=form, **{part: part for part in parts})
+    parts: Any = dict(zip(PARTS, PARTS, strict=True))
+    switch = Switch(models=models, form=form, strengths=(), **parts)
     said = [update["words"] for update in switch.change("licensed", "mine")]
     assert said == [
         "Loading licensed ...",
@@ -232,8 +236,8 @@ def test_a_model_of_the_hub_that_cannot_be_used_is_a_sentence_on_the_page(folder
         hub.gated.add("someone/gated")
         form: Any = SimpleNamespace(filled=dict)
         models = Models("mine", NegativeEditor(), OneAtATime(), folder=folder, hub=True)
-        parts = ("choice", "model", "chips", "words", "lora", "scale")
-        switch = Switch(models=models, form=form, **{part: part for part in parts})
+        parts: Any = dict(zip(PARTS, PARTS, strict=True))
+        switch = Switch(models=models, form=form, strengths=(), **parts)
         *_, told = switch.change("someone/gated", "mine")
     assert "is gated" in told["words"] and "mine stays" in told["words"]
 

@@ -21,6 +21,7 @@ from ui.commands.editing import (
     Loras,
     Mask,
     Model,
+    References,
     Scheduler,
     check_choices,
     require_kept,
@@ -32,8 +33,17 @@ from ui.options import options
 from ui.progress import watch
 from ui.server.outputs import Json, free_name, png_place
 
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="PNG to write; if not given, PHOTO-edited.png in this folder. For several results the folder "
+        "that they go into: run again, it goes on where it was.",
+    ),
+]
 
-@options(InstructionEdit, leave_out=("original_image", "edit_prompt", "mask"))
+
+@options(InstructionEdit, leave_out=("original_image", "edit_prompt", "mask", "references"))
 def edit(
     photos: Annotated[
         list[str] | None,
@@ -47,14 +57,7 @@ def edit(
         str | None,
         typer.Argument(help='What to change: "make it night".', metavar="INSTRUCTION", show_default=False),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="PNG to write; if not given, PHOTO-edited.png in this folder. For several results the "
-            "folder that they go into: run again, it goes on where it was.",
-        ),
-    ] = None,
+    out: _Out = None,
     instruction: Annotated[
         list[str] | None, typer.Option(metavar="INSTRUCTION", help="A further one; may be given again.")
     ] = None,
@@ -64,6 +67,7 @@ def edit(
     model: Model = "pocket",
     lora: Loras = None,
     mask: Mask = None,
+    reference: References = None,
     scheduler: Scheduler = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -74,7 +78,9 @@ def edit(
     """Change a photo by an instruction, or many by many."""
     given, words = _told_apart(photos or [], words, has_more=bool(instruction or instructions))
     asked = instructions_of(words, instruction or [], instructions)
-    template = InstructionEdit(original_image=given[0], edit_prompt=asked[0], mask=mask, **fields)
+    template = InstructionEdit(
+        original_image=given[0], edit_prompt=asked[0], mask=mask, references=reference, **fields
+    )
     check_choices(scheduler=scheduler, dtype=dtype)
     loras = [Lora.of(one) for one in lora or []]
 

@@ -40,6 +40,14 @@ Loras = Annotated[
 Mask = Annotated[
     Path | None, typer.Option("--mask", help="White where the picture may change, black where it must stay.")
 ]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PHOTO",
+        help="A further picture that the instruction is about, “picture 2”, for models that take some; may "
+        "be given again.",
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(help="Of many edits, how many go through the network together; if not given, four."),

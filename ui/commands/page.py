@@ -12,7 +12,7 @@ import typer
 
 from editors.files import read_text, user_path
 from editors.model.loading.checkpoints import POCKET, read_advice
-from editors.model.loading.kinds import find_model, is_edit_model
+from editors.model.loading.kinds import find_model, is_edit_model, takes_of
 from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
@@ -207,11 +207,14 @@ def _first(model: str, loras: Sequence[Lora], opener: Opener) -> InstructionEdit
         _say_loading(model, opener)
         return opener.model(model, loras)
     recommends, instructions, phrases = read_advice(place)
+    max_references, has_scales = takes_of(place)
     return LateEditor(
         open=partial(opener.model, model, loras),
         recommended=recommended_settings("edit", recommends),
         instructions=instructions,
         phrases=phrases,
+        max_references=max_references,
+        has_scales=has_scales,
     )
 
 

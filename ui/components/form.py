@@ -26,6 +26,7 @@ LABELS = {
     "num_inference_steps": "Steps",
     "seed": "Seed",
     "mask": "Paint where it may change",
+    "references": "Further pictures",
 }
 """The fields the page asks for, in the order of its inputs, and what they are called there."""
 PROMPT_LABELS = {
@@ -64,6 +65,7 @@ class Form:
     num_inference_steps: Any
     seed: Any
     mask: Any
+    references: Any
 
     @property
     def inputs(self) -> list[Any]:
@@ -186,6 +188,8 @@ def plain(name: str, value: Any) -> Any:
     """Return a browser's number as Python means it: JavaScript has no whole numbers, 20 may come as 20.0."""
     if name == "num_inference_steps" and isinstance(value, float) and value.is_integer():
         return int(value)
+    if name == "references":  # a gallery tells each picture with its caption
+        return [one[0] if isinstance(one, list | tuple) else one for one in value or ()] or None
     if name == "seed" and isinstance(value, str):
         text = value.strip()
         return int(text) if text.isascii() and text.isdigit() else text or None

@@ -121,6 +121,9 @@ def _form(values: Any, cache: str) -> dict[str, Any]:
         return {}
     told = dict(zip(KEPT, values, strict=True))
     told["original_image"] = _photo(told["original_image"], cache)
+    shown = told["references"] if isinstance(told["references"], list) else []
+    images = (one.get("image") for one in shown if isinstance(one, Mapping))
+    told["references"] = [path for one in images if (path := _photo(one, cache)) is not None] or None
     verdicts = check(*(told.get(name) for name in LABELS))
     return {
         name: told[name]

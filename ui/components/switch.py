@@ -36,6 +36,8 @@ class Switch:
         words: One line of its own: an edit that goes on meanwhile writes to its status.
         lora: Where a LoRA is chosen that is laid over it, or none.
         scale: How strongly.
+        further: Where further pictures are chosen, for models that take some.
+        strengths: What sets how strong an edit is, for models that can be told so.
     """
 
     models: Models
@@ -46,16 +48,20 @@ class Switch:
     words: Any
     lora: Any
     scale: Any
+    further: Any
+    strengths: tuple[Any, ...]
 
     @property
     def outputs(self) -> list[Any]:
         """All that another model changes."""
+        settings = (getattr(self.form, name) for name in SETTINGS)
         return [
             self.choice,
             self.model,
             self.lora,
             self.chips,
-            *(getattr(self.form, name) for name in SETTINGS),
+            self.further,
+            *dict.fromkeys([*self.strengths, *settings]),
         ]
 
     def lay(self, lora: str | None, scale: float, model: str) -> Iterator[Update]:
@@ -86,12 +92,20 @@ class Switch:
 
     def taken(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model: what it recommends, and what it is good at."""
-        recommended = {one: getattr(editor.recommended, one) for one in SETTINGS}
-        return {**self.restored(name, editor), **self.form.filled(recommended)}
+        filled = self.form.filled({one: getattr(editor.recommended, one) for one in SETTINGS})
+        restored = self.restored(name, editor)
+        both = {part: {**restored[part], **filled[part]} for part in filled if part in restored}
+        return {**restored, **filled, **both}
 
     def restored(self, name: str, editor: InstructionEditor) -> Update:
         """Return the updates for another model where the form keeps its values."""
-        return {self.model: name, **self._chosen(name), self.chips: chips_of(editor.instructions)}
+        return {
+            self.model: name,
+            **self._chosen(name),
+            self.chips: chips_of(editor.instructions),
+            self.further: further_of(editor.max_references),
+            **{part: gr.update(interactive=editor.has_scales) for part in self.strengths},
+        }
 
     def _chosen(self, name: str) -> Update:
         """Return the updates that show which model edits, and what lies over it."""
@@ -163,6 +177,12 @@ def model_choice(models: Models) -> tuple[Any, Any]:
         elem_id="model-words", elem_classes="spoken", latex_delimiters=[], visible=models.can_change
     )
     return choice, words
+
+
+def further_of(max_references: int) -> Any:
+    """Return what holds further pictures, for a model that takes so many."""
+    label = f"Further pictures, up to {max_references}"
+    return gr.Accordion(label=label, open=False, visible=max_references > 0)
 
 
 def chips_of(instructions: tuple[str, ...]) -> Any:

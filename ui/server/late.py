@@ -18,12 +18,16 @@ class LateEditor:
         recommended: As the model's files say.
         instructions: As the model's files say.
         phrases: As the model's files say.
+        max_references: As the model's files say.
+        has_scales: As the model's files say.
     """
 
     open: Callable[[], InstructionEditor]
     recommended: Settings
     instructions: tuple[str, ...]
     phrases: tuple[str, ...] = ()
+    max_references: int = 0
+    has_scales: bool = True
     _loaded: InstructionEditor | None = None
     _loading: Lock = field(default_factory=Lock)
 

@@ -25,7 +25,7 @@ from ui.components.pointing import Pointing, wire_pointing
 from ui.components.reload import wire_reload
 from ui.components.rewriting import Rewrite, lay_out_rewriting, wire_rewriting
 from ui.components.screen import QUIET, Screen, lay_out_screen
-from ui.components.switch import MOST_CHIPS, Switch, lora_choice
+from ui.components.switch import MOST_CHIPS, Switch, further_of, lora_choice
 from ui.components.trail import Trail
 from ui.server.edit_thread import EditThread
 from ui.server.loaded_by_name import LoadedByName
@@ -59,6 +59,11 @@ class Buttons:
     masking: Masking
     cropping: Cropping
 
+    @property
+    def nudges(self) -> tuple[Any, Any]:
+        """The buttons that go a notch back and forth in strength."""
+        return self.weaker, self.stronger
+
 
 def edit_tab(
     page: gr.Blocks,
@@ -91,10 +96,10 @@ def edit_tab(
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             offers = {"points": pointing is not None, "extends": extenders is not None}
-            form, buttons, chips, examples, drawing = _form(models(models.first), root, **offers)
+            form, buttons, chips, further, examples, drawing = _form(models(models.first), root, **offers)
             rewriting = lay_out_rewriting(rewrite)
             lora, scale = lora_choice(models)
-            grid = lay_out_grid()
+            grid = lay_out_grid(has_scales=models(models.first).has_scales)
         with gr.Column(min_width=300):
             screen = lay_out_screen(buttons.stop, BEGIN, actions=ACTIONS, name="edit")
     problems = LoadedByName(picture_problem, room=MOST_PICTURES)
@@ -103,7 +108,10 @@ def edit_tab(
     wire_examples(examples, drawing, panel)
     wire_cropping(panel, buttons.cropping, root)
     parts = {"choice": choice, "chips": chips, "words": words, "lora": lora, "scale": scale}
-    switch = Switch(models=models, model=gr.State(models.first), form=form, **parts)
+    strengths = (form.guidance_scale, form.image_guidance_scale, *buttons.nudges, grid.button)
+    switch = Switch(
+        further=further, strengths=strengths, models=models, model=gr.State(models.first), form=form, **parts
+    )
     switch.wire()
     wire_rewriting(rewriting, rewrite, panel, models, switch.model)
     wire_reload(page, panel, switch, root)
@@ -194,13 +202,13 @@ def _wire_edits(edits: Edits, buttons: Buttons, grid: Grid, others: list[Any]) -
 
 def _form(
     editor: InstructionEditor, root: Path, *, points: bool, extends: bool
-) -> tuple[Form, Buttons, Any, Any, Path]:
+) -> tuple[Form, Buttons, Any, Any, Any, Path]:
     """Lay out the left column: what an edit needs is seen on a laptop without scrolling.
 
     Returns:
-        The form, the buttons, the chips, the examples and the drawing that they start from.
+        The form, the buttons, the chips, what holds further pictures, the examples and the drawing that they
+        start from.
     """
-    recommended = editor.recommended
     photo = Photo(
         label=LABELS["original_image"],
         type="filepath",
@@ -208,6 +216,7 @@ def _form(
         sources=["upload", "clipboard", "webcam"],
         height=PHOTO_HEIGHT,
     )
+    further, references = _further_pictures(editor)
     masking, cropping = lay_out_masking(points=points), lay_out_cropping(extends=extends)
     instruction = gr.Textbox(
         label=LABELS["edit_prompt"],
@@ -223,14 +232,32 @@ def _form(
         )
     chips = _chips(instruction, editor.instructions)
     examples, drawing = lay_out_examples(root)
-    sliders = {
-        name: Dial(*SLIDERS[name], value=getattr(recommended, name), step=step, label=LABELS[name], info=info)
+    strengths = _strengths(editor)
+    small = _small_buttons(has_scales=editor.has_scales)
+    steps, seed, roll = _fine_tune(editor.recommended)
+    tuned = {"num_inference_steps": steps, "seed": seed, "mask": masking.mask, **strengths}
+    form = Form(original_image=photo, edit_prompt=instruction, references=references, **tuned)
+    buttons = Buttons(go=go, stop=stop, roll=roll, masking=masking, cropping=cropping, **small)
+    return form, buttons, chips, further, examples, drawing
+
+
+def _strengths(editor: InstructionEditor) -> dict[str, Any]:
+    """Lay out the dials that set how strong an edit is and how far it reaches, by their fields."""
+    dials = {
+        name: Dial(
+            *SLIDERS[name],
+            value=getattr(editor.recommended, name),
+            step=step,
+            label=LABELS[name],
+            info=info,
+            interactive=editor.has_scales,
+        )
         for name, step, info in (
             ("guidance_scale", 0.1, "Raise it if too little changes."),
             ("image_guidance_scale", 0.05, "Raise it if too much changes."),
         )
     }
-    sliders["only"] = Dial(
+    only = Dial(
         *SLIDERS["only"],
         value=0,
         step=0.05,
@@ -238,20 +265,38 @@ def _form(
         info="0: everything may change. Towards 1: less, and the result beside it follows at once.",
         elem_id="only",
     )
-    small = _small_buttons()
-    steps, seed, roll = _fine_tune(recommended)
-    tuned = {"num_inference_steps": steps, "seed": seed, "mask": masking.mask, **sliders}
-    form = Form(original_image=photo, edit_prompt=instruction, **tuned)
-    buttons = Buttons(go=go, stop=stop, roll=roll, masking=masking, cropping=cropping, **small)
-    return form, buttons, chips, examples, drawing
+    return {**dials, "only": only}
 
 
-def _small_buttons() -> dict[str, Any]:
+def _further_pictures(editor: InstructionEditor) -> tuple[Any, Any]:
+    """Lay out where pictures are chosen that the instruction is about besides the one that is edited."""
+    with further_of(editor.max_references) as further:
+        return further, gr.Gallery(
+            label="“The hat of picture 2”: they count from 2",
+            type="filepath",
+            file_types=["image"],
+            interactive=True,
+            columns=3,
+            height=180,
+            object_fit="contain",
+            elem_id="references",
+        )
+
+
+def _small_buttons(*, has_scales: bool) -> dict[str, Any]:
     """Lay out the buttons that go on from an edit, by their names in `Buttons`."""
     with gr.Row():
         return {
-            "weaker": gr.Button("Weaker", elem_classes="does-weaker", size="sm", min_width=90),
-            "stronger": gr.Button("Stronger", elem_classes="does-stronger", size="sm", min_width=90),
+            **{
+                name: gr.Button(
+                    name.title(),
+                    elem_classes=f"does-{name}",
+                    size="sm",
+                    interactive=has_scales,
+                    min_width=90,
+                )
+                for name in ("weaker", "stronger")
+            },
             "vary": gr.Button("Four variations", elem_classes="does-vary", size="sm", min_width=120),
             **{
                 name: gr.Button(

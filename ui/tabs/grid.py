@@ -48,11 +48,11 @@ class Grid:
         return {self.words: WHAT, self.cells: cells, self.gallery: gallery}
 
 
-def lay_out_grid() -> Grid:
+def lay_out_grid(*, has_scales: bool) -> Grid:
     """Lay out the grid, closed."""
     with gr.Accordion("Find the right strength", open=False):
         words = gr.Markdown(WHAT, elem_classes="spoken")
-        button = gr.Button("Draw the grid", size="sm")
+        button = gr.Button("Draw the grid", size="sm", interactive=has_scales)
         gallery = gr.Gallery(
             label="Strengths",
             show_label=False,

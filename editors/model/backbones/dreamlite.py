@@ -18,7 +18,7 @@ from torch import Tensor
 
 from editors.errors import IncompatibleModel
 from editors.model.backbones.pipeline_model import PipelineModel
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 
@@ -73,23 +73,21 @@ class DreamLite(PipelineModel):
 
     @torch.no_grad()
     def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
     ) -> Conditioning:
         """Tell what to change of each picture; see `DiffusionModel.condition`."""
         return self._told([_TOLD.format(prompt) for prompt in prompts], size, pictures)
 
     @torch.no_grad()
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Shown] = ()) -> Conditioning:
         """Tell nothing of each picture; see `DiffusionModel.unconditional`."""
         return self._told([""] * len(pictures), size, pictures)
 
-    def _told(
-        self, prompts: Sequence[str], size: tuple[int, int], pictures: Sequence[Image.Image]
-    ) -> Conditioning:
+    def _told(self, prompts: Sequence[str], size: tuple[int, int], pictures: Sequence[Shown]) -> Conditioning:
         height, width = size
         sizes = torch.tensor([[width, height]], dtype=torch.float32, device=self.device)
         # By itself each: the company that a prompt keeps changes its last bits.
-        rows = [self._row(prompt, picture) for prompt, picture in zip(prompts, pictures, strict=True)]
+        rows = [self._row(prompt, picture) for prompt, (picture,) in zip(prompts, pictures, strict=True)]
         return Conditioning.cat(
             [Conditioning(states=states, mask=mask, time_ids=sizes) for states, mask in rows]
         )

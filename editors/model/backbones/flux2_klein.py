@@ -14,13 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 
 from editors.model.attention import AttentionControl
 from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.flow_matching import Shift, empirical_shift
 from editors.model.network import Network
 
@@ -28,8 +27,8 @@ _MAX_TOKENS: Final = 512
 """Of a prompt in its template; the pipeline leaves out what is over."""
 _PATCH: Final = 2
 """Latents of the autoencoder to a side of what are latents here."""
-_PICTURE: Final = 10
-"""Where on the first axis a picture lies; noise lies at 0."""
+_TIMES: Final = range(0, 100, 10)
+"""Where on the first axis noise lies, then the pictures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,12 +48,14 @@ class KeyKeepingNetwork(TokenNetwork):
         conditioning: Conditioning,
         *,
         picture: Tensor | None = None,
+        references: Sequence[Tensor] = (),
         control: AttentionControl | None = None,
         step: int = 0,
     ) -> Tensor:
         """Call the network once; see `Network.predict`."""
         if picture is None or control is not None:
             return super(KeyKeepingNetwork, self).predict(latents, timestep, conditioning, control=control)
+        shown = (picture, *references)
         if self.kept.get("picture") is picture:
             told = {
                 "kv_cache": self.kept["keys"],
@@ -63,10 +64,11 @@ class KeyKeepingNetwork(TokenNetwork):
             }
             output = self._output([latents], timestep, conditioning, **told)[0]
         else:
-            # Here the picture's tokens come first.
-            told = _told([picture, latents], conditioning, times=(_PICTURE, 0))
-            told |= {"kv_cache_mode": "extract", "num_ref_tokens": picture[0, 0].numel()}
-            output, keys = self._output([picture, latents], timestep, conditioning, **told)
+            # Here the pictures' tokens come first.
+            told = _told([*shown, latents], conditioning, times=(*_TIMES[1 : 1 + len(shown)], 0))
+            num_tokens = sum(one[0, 0].numel() for one in shown)
+            told |= {"kv_cache_mode": "extract", "num_ref_tokens": num_tokens}
+            output, keys = self._output([*shown, latents], timestep, conditioning, **told)
             self.kept.update(picture=picture, keys=keys)
         own: Tensor = output.transpose(1, 2).unflatten(2, latents.shape[-2:])
         return own.float()
@@ -77,6 +79,7 @@ class Flux2Klein(TokenModel):
     """A FLUX.2 Klein model, with guidance (base) or without (distilled); one latent is one token."""
 
     patch = 1
+    lora_parts = ("transformer",)
 
     @property
     def network(self) -> Network:
@@ -118,7 +121,7 @@ class Flux2Klein(TokenModel):
 
     @torch.no_grad()
     def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
     ) -> Conditioning:
         """Turn prompts into states; the text encoder sees neither size nor pictures."""
         # By itself each: the company that a prompt keeps changes its last bits.
@@ -149,7 +152,7 @@ def _keeps_keys(pipeline: Any) -> bool:
 
 
 def _told(
-    given: Sequence[Tensor], conditioning: Conditioning, times: Sequence[int] = (0, _PICTURE)
+    given: Sequence[Tensor], conditioning: Conditioning, times: Sequence[int] = _TIMES
 ) -> dict[str, Any]:
     """Say where the tokens lie, on four axes: time, row, column, word."""
     rows, words = conditioning.states.shape[:2]

@@ -15,11 +15,10 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 from editors.model.text import TextReader
@@ -35,6 +34,7 @@ class FluxKontext(TokenModel):
     """A FLUX.1 Kontext model, which is told its guidance, and knows true guidance besides."""
 
     patch = 2
+    lora_parts = ("transformer", "text_encoder")
 
     @property
     def text(self) -> TextReader:
@@ -70,7 +70,7 @@ class FluxKontext(TokenModel):
 
     @torch.no_grad()
     def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
     ) -> Conditioning:
         """Turn prompts into states; the text encoders see neither size nor pictures."""
         # By itself each: the company that a prompt keeps changes its last bits.

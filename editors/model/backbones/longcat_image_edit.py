@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from editors.model.backbones.qwen_processor import told_where_pictures_lie
 from editors.model.backbones.tokens import SeeingTokenModel, TokenNetwork, places
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 
@@ -43,13 +42,14 @@ class LongCatImageEdit(SeeingTokenModel):
         """Return a shift that grows with the picture."""
         return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
-    def _read(self, prompt: str, picture: Image.Image | None) -> Conditioning:
-        if picture is None:
+    def _read(self, prompt: str, shown: Shown) -> Conditioning:
+        if not shown:
             return Conditioning(states=self._nothing().to(self.dtype))
+        (picture,) = shown
         # The language model is shown half of the picture's sides.
-        shown = self.pipeline.image_processor.resize(picture, picture.height // 2, picture.width // 2)
+        small = self.pipeline.image_processor.resize(picture, picture.height // 2, picture.width // 2)
         with told_where_pictures_lie(self.text_encoder):
-            states, _ = self.pipeline.encode_prompt(prompt=[prompt], image=shown)
+            states, _ = self.pipeline.encode_prompt(prompt=[prompt], image=small)
         return Conditioning(states=states.to(self.dtype))
 
     def _nothing(self) -> Tensor:

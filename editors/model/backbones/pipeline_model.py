@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 from editors.errors import InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.flow_matching import FlowSteps, Shift
-from editors.model.parts import WITHOUT_GUIDANCE, settings_of
+from editors.model.parts import FAMILIES, WITHOUT_GUIDANCE, settings_of
 from editors.requests.settings import Kind, Recommended, Settings
 
 NOTHING: Final[Recommended] = MappingProxyType({})
@@ -22,12 +22,15 @@ class PipelineModel(DiffusionModel, ABC):
     Attributes:
         pipeline: Of diffusers: it reads prompts in its own words.
         has_guidance: Whether its network was not taught to do without guidance, in a few steps.
+        max_references: Pictures that it takes besides the one that is edited.
     """
 
     pipeline: Any
     has_guidance: bool = True
+    max_references: int = 0
 
-    takes_loras = False
+    lora_parts: ClassVar[tuple[str, ...]] = ()
+    may_shift = True
     is_trainable = False
     reads_with_language_model = True
     patch: ClassVar[int]
@@ -52,6 +55,7 @@ class PipelineModel(DiffusionModel, ABC):
             unet=network,
             recommends={"edit": {**settings, **recommends.get("edit", {})}},
             has_guidance=settings is not WITHOUT_GUIDANCE,
+            max_references=FAMILIES[kind].max_references,
             **parts,
         )
 
@@ -100,5 +104,5 @@ class PipelineModel(DiffusionModel, ABC):
         for field in () if self.has_scales else _SCALES:
             if (scale := getattr(settings, field)) != 1:
                 raise InvalidEdit(
-                    field, f"{scale:g} is not allowed: {self.name} does without guidance; give 1 or none."
+                    field, f"{scale:g} is not allowed: this model does without guidance; give 1 or none."
                 )

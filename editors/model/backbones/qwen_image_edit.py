@@ -20,7 +20,7 @@ from torch import Tensor
 from editors.guidance import Guidance, TokenNorm
 from editors.model.backbones.qwen_processor import told_where_pictures_lie
 from editors.model.backbones.tokens import SeeingTokenModel, TokenNetwork
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 from editors.requests.settings import Settings
@@ -35,6 +35,7 @@ class QwenImageEdit(SeeingTokenModel):
     """A Qwen-Image-Edit model of the kind that takes several pictures."""
 
     patch = 2
+    lora_parts = ("transformer",)
     max_tokens = 1024
     no_words = _NO_WORDS
 
@@ -62,20 +63,20 @@ class QwenImageEdit(SeeingTokenModel):
         """Return how predictions are combined."""
         return TokenNorm(super(QwenImageEdit, self).guidance(settings), self.patch)
 
-    def _read(self, prompt: str, picture: Image.Image | None) -> Conditioning:
-        shown = None if picture is None else [self._shown(picture)]
+    def _read(self, prompt: str, shown: Shown) -> Conditioning:
+        images = [self._small(picture) for picture in shown] or None
         with told_where_pictures_lie(self.text_encoder):
-            states, mask = self.pipeline.encode_prompt(prompt=prompt, image=shown, device=self.device)
+            states, mask = self.pipeline.encode_prompt(prompt=prompt, image=images, device=self.device)
         mask = torch.ones(states.shape[:2], device=states.device) if mask is None else mask
         return Conditioning(states=states.to(self.dtype), mask=mask)
 
-    def _shown(self, picture: Image.Image) -> Image.Image:
+    def _small(self, picture: Image.Image) -> Image.Image:
         """Return a picture at the size that the language model is shown."""
         from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as plus
 
         width, height = plus.calculate_dimensions(plus.CONDITION_IMAGE_SIZE, picture.width / picture.height)
-        shown: Image.Image = self.pipeline.image_processor.resize(picture, height, width)
-        return shown
+        small: Image.Image = self.pipeline.image_processor.resize(picture, height, width)
+        return small
 
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.attention import AttentionControl
 from editors.model.backbones.pipeline_model import PipelineModel
-from editors.model.conditioning import Conditioning
+from editors.model.conditioning import Conditioning, Shown
 from editors.model.network import Network
 from editors.model.threads import threads_that_pay
 
 Told = Callable[[Sequence[Tensor], Conditioning], dict[str, Any]]
-"""(noise and, where there is one, picture, as latents of a token each (B, C, h, w), conditioning) -> what a
+"""(noise and, where there are any, pictures, as latents of a token each (B, C, h, w), conditioning) -> what a
 transformer is told besides tokens, states and time."""
 
 
@@ -42,6 +41,7 @@ class TokenNetwork(Network):
         conditioning: Conditioning,
         *,
         picture: Tensor | None = None,
+        references: Sequence[Tensor] = (),
         control: AttentionControl | None = None,
         step: int = 0,
     ) -> Tensor:
@@ -50,7 +50,8 @@ class TokenNetwork(Network):
             raise IncompatibleModel(
                 "The attention of a diffusion transformer is not steered; give a model of Stable Diffusion."
             )
-        given = [pixel_unshuffle(one, self.patch) for one in (latents, picture) if one is not None]
+        shown = () if picture is None else (picture, *references)
+        given = [pixel_unshuffle(one, self.patch) for one in (latents, *shown)]
         output = self._output(given, timestep, conditioning, **self.told(given, conditioning))[0]
         h, w = given[0].shape[-2:]
         own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
@@ -110,7 +111,7 @@ class TokenModel(PipelineModel):
         """Channels inside the network."""
         return int(self.unet.config.num_attention_heads * self.unet.config.attention_head_dim)
 
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Shown] = ()) -> Conditioning:
         """Return the states of the empty prompt, one row."""
         return self.condition([""], size=size)
 
@@ -124,7 +125,7 @@ class TokenModel(PipelineModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SeeingTokenModel(TokenModel, ABC):
-    """A model whose network is a transformer of tokens, and whose language model sees the picture."""
+    """A model whose network is a transformer of tokens, and whose language model sees the pictures."""
 
     nothing_sees_picture = False
     max_tokens: ClassVar[int]
@@ -142,20 +143,20 @@ class SeeingTokenModel(TokenModel, ABC):
 
     @torch.no_grad()
     def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()
+        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
     ) -> Conditioning:
         """Tell what to change of each picture; see `DiffusionModel.condition`."""
         # By itself each: the company that a prompt keeps changes its last bits.
         return Conditioning.cat([self._read(*one) for one in zip(prompts, pictures, strict=True)])
 
     @torch.no_grad()
-    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Image.Image] = ()) -> Conditioning:
+    def unconditional(self, *, size: tuple[int, int], pictures: Sequence[Shown] = ()) -> Conditioning:
         """Tell nothing of each picture, or of none; see `DiffusionModel.unconditional`."""
-        return Conditioning.cat([self._read(self.no_words, picture) for picture in pictures or (None,)])
+        return Conditioning.cat([self._read(self.no_words, shown) for shown in pictures or ((),)])
 
     @abstractmethod
-    def _read(self, prompt: str, picture: Image.Image | None) -> Conditioning:
-        """Read an instruction about a picture, or about none: one row."""
+    def _read(self, prompt: str, shown: Shown) -> Conditioning:
+        """Read an instruction about pictures, or about none: one row."""
 
 
 def require_tokens(field: str, num_tokens: int, max_tokens: int) -> None:

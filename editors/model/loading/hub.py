@@ -21,6 +21,7 @@ from editors.model.parts import LAYOUTS
 INDEX: Final = "model_index.json"
 _MODULAR: Final = "modular_model_index.json"
 _SHARDS: Final = ".safetensors.index"
+_PATIENCE_SECONDS: Final = 10.0
 _TEXTS: Final = (".json", ".txt", ".model", ".jinja")
 """Endings of what configurations, tokenizers and processors are read from."""
 
@@ -86,18 +87,20 @@ def listed(name: str) -> Listing | None:
     from huggingface_hub import HfApi, hf_hub_download
 
     repository, revision = _taken_apart(name)
+    sizes: dict[str, int] = {}
     try:
         with _told(name), quiet():
-            info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+            info = HfApi().model_info(
+                repository, revision=revision, files_metadata=True, timeout=_PATIENCE_SECONDS
+            )
+            sizes |= {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
+            index = hf_hub_download(repository, INDEX, revision=revision) if INDEX in sizes else None
     except IncompatibleModel:
         if left_by_an_earlier_fetch(name) is not None:
             return None
         raise
-    sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
-    if INDEX not in sizes:
+    if index is None:
         raise IncompatibleModel(f"{name}: {_what_else(sizes)}; give a model in the layout of {LAYOUTS}.")
-    with _told(name), quiet():
-        index = hf_hub_download(repository, INDEX, revision=revision)
     facts = read_object(Path(index), name)
     names = part_names(facts, name)
     read = files_to_read(sizes, names, name)
@@ -185,7 +188,11 @@ def licence_of(card: Any) -> str | None:
 def count_weights(file: Path) -> int:
     """Count the weights in a safetensors file by its first lines; what they do not say counts nothing."""
     shapes = (said.get("shape") for said in header_of(file).values() if isinstance(said, dict))
-    return sum(prod(shape) for shape in shapes if isinstance(shape, list))
+    return sum(
+        prod(shape)
+        for shape in shapes
+        if isinstance(shape, list) and all(isinstance(side, int) for side in shape)
+    )
 
 
 def is_of_variant(variant: str | None, file: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from editors.errors import IncompatibleModel
 from editors.files import read_text, user_path
 from editors.model.loading.layout import REMEDY
-from editors.model.parts import FAMILIES, LAYOUTS
+from editors.model.parts import FAMILIES, LAYOUTS, WITHOUT_GUIDANCE
 
 SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>.*)\.safetensors")
 WEIGHTS = re.compile(r"(?:diffusion_pytorch_model|model)(?P<middle>.*)\.safetensors")
@@ -155,6 +155,20 @@ def is_edit_model(folder: Path) -> bool:
     taken = _fields(folder / "unet" / "config.json").get("in_channels")
     latent = _fields(folder / "vae" / "config.json").get("latent_channels")
     return isinstance(taken, int) and isinstance(latent, int) and taken == 2 * latent
+
+
+def takes_of(folder: Path) -> tuple[int, bool]:
+    """Return what a folder's edit model takes, by its index.
+
+    Returns:
+        How many pictures besides the one that is edited, and whether it knows guidance.
+    """
+    facts = _fields(folder / "model_index.json")
+    family = FAMILIES.get(str(facts.get("_class_name")))
+    if family is None:
+        return 0, True
+    is_taught_without = facts.get("is_distilled") is True or family.settings is WITHOUT_GUIDANCE
+    return family.max_references, not is_taught_without
 
 
 def hint_on_folder(folder: Path, name: str) -> str | None:

@@ -4,7 +4,8 @@ Reference: Edward Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models
 W + s·(α/r)·B·A.
 
 What is read, and which layer each product belongs to, is left to diffusers' own loaders; they know the names
-of diffusers and of kohya's trainers. peft's own folders are brought to diffusers' names here.
+of diffusers, of kohya's trainers and of the authors of transformers. peft's own folders are brought to
+diffusers' names here.
 
 Law: at scale 0 the model is the one without, bit for bit; a LoRA of another family is one sentence; and what
 of one fits no layer is told, never passed over.
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from editors.errors import IncompatibleModel, told_as
 from editors.files import reason_of
+from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.diffusion_model import DiffusionModel
 from editors.requests.lora import Lora
 
@@ -31,18 +33,16 @@ _OTHERS: Final = (
     (("hada_w1", "hada_w2"), "is a LoHa"),
     (("lokr_w1", "lokr_w2"), "is a LoKr"),
     (("oft_blocks", "oft_diag", "oft_R", "boft_"), "is an OFT"),
-    (
-        (
-            "double_blocks",
-            "single_blocks",
-            "transformer_blocks.0.img_",
-            "joint_blocks",
-            "transformer.single_",
-        ),
-        "is a LoRA of a diffusion transformer",
-    ),
 )
 """Parts of weights' names -> what a file with them is."""
+_OF_TRANSFORMERS: Final = (
+    "double_blocks",
+    "single_blocks",
+    "transformer_blocks.0.img_",
+    "joint_blocks",
+    "transformer.single_",
+)
+"""Parts of weights' names by which a LoRA is one of a diffusion transformer."""
 
 
 Weights = dict[str, Any]
@@ -61,12 +61,16 @@ def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> 
     """
     if not loras:
         return model
-    if not model.takes_loras:
+    if not model.lora_parts:
         raise IncompatibleModel(
             f"{model.name}: no LoRA can be laid over a model of its family; leave it out."
         )
     pipe = _pipeline(model)
-    notes = [note for lora, weights in loras for note in _laid_over(pipe, model, lora, weights)]
+    notes = [
+        note
+        for lora, weights in loras
+        for note in _laid_over(pipe, model, lora, _named_for(model, weights, lora.path))
+    ]
     name = " + ".join([model.name, *(lora.label for lora, _ in loras)])
     return replace(model, name=name, notes=(*model.notes, *notes))
 
@@ -90,7 +94,7 @@ def _laid_over(pipe: Any, model: DiffusionModel, lora: Lora, weights: Weights) -
             )
         if lora.scale != 0:  # 0 times a product is no change: not even of a sign
             pipe.set_adapters(["lora"], [lora.scale])
-            pipe.fuse_lora(components=_components(model))
+            pipe.fuse_lora(components=list(model.lora_parts))
     finally:
         pipe.unload_lora_weights()
     left = wanted - len(found)
@@ -99,8 +103,23 @@ def _laid_over(pipe: Any, model: DiffusionModel, lora: Lora, weights: Weights) -
     )
 
 
-def _components(model: DiffusionModel) -> list[str]:
-    return ["unet", "text_encoder", *(["text_encoder_2"] if model.is_xl else [])]
+def _named_for(model: DiffusionModel, weights: Weights, path: Path) -> Weights:
+    """Return weights by names that the loader of a model's family knows.
+
+    Raises:
+        IncompatibleModel: They are of a diffusion transformer and the model has a UNet, or peft's without
+            what peft writes beside them.
+    """
+    network, *_ = model.lora_parts
+    if network == "unet" and any(part in key for key in weights for part in _OF_TRANSFORMERS):
+        raise IncompatibleModel(
+            f"{path.name}: is a LoRA of a diffusion transformer, which {model.name} is not; give one of a "
+            "UNet."
+        )
+    is_pefts = any(key.startswith(_PEFT) for key in weights)
+    if not is_pefts or (network != "unet" and not _config_of(path).is_file()):
+        return weights  # some authors of transformers use peft's names, and loaders know whose
+    return _from_peft(weights, path, network)
 
 
 def _layers(model: DiffusionModel) -> list[str]:
@@ -118,6 +137,9 @@ def _layers(model: DiffusionModel) -> list[str]:
 def _pipeline(model: DiffusionModel) -> Any:
     """Return a pipeline of diffusers around a model's parts: its loaders are methods of one."""
     import diffusers
+
+    if isinstance(model, PipelineModel):
+        return model.pipeline
 
     parts = {name: getattr(model, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
     if model.is_xl:
@@ -153,31 +175,36 @@ def weights_of(path: Path) -> Weights:
         weights = dict(load_file(file))
     for parts, what in _OTHERS:
         if any(part in key for key in weights for part in parts):
-            raise IncompatibleModel(f"{file.name}: {what}, which is not supported; give a LoRA of a UNet.")
+            raise IncompatibleModel(f"{file.name}: {what}, which is not supported; give a LoRA.")
     if not any(part in key for key in weights for part in _DOWN):
         raise IncompatibleModel(f"{file.name}: is no LoRA: it holds no low-rank weights; give one.")
-    return _from_peft(weights, file) if any(key.startswith(_PEFT) for key in weights) else weights
+    return weights
 
 
-def _from_peft(weights: Weights, file: Path) -> Weights:
-    """Return peft's weights of a UNet under diffusers' names; their factor α/r is multiplied in.
+def _config_of(path: Path) -> Path:
+    """Return where peft writes what it knows of weights, given their file or its folder."""
+    return (path if path.is_dir() else path.parent) / _CONFIG
+
+
+def _from_peft(weights: Weights, path: Path, network: str) -> Weights:
+    """Return peft's weights of a network under diffusers' names; their factor α/r is multiplied in.
 
     Raises:
         IncompatibleModel: What stands beside them cannot be read.
     """
     try:
-        config = json.loads((file.parent / _CONFIG).read_text(encoding="utf-8"))
+        config = json.loads(_config_of(path).read_text(encoding="utf-8"))
         rank, alpha = float(config["r"]), float(config["lora_alpha"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IncompatibleModel(
-            f"{file.name}: its {_CONFIG} cannot be read ({reason_of(error)}); peft writes it beside it."
+            f"{path.name}: its {_CONFIG} cannot be read ({reason_of(error)}); peft writes it beside it."
         ) from None
     if config.get("rank_pattern") or config.get("alpha_pattern"):
         raise IncompatibleModel(
-            f"{file.name}: its ranks differ from layer to layer; save it with `pipe.save_lora_weights`."
+            f"{path.name}: its ranks differ from layer to layer; save it with `pipe.save_lora_weights`."
         )
     factor = alpha / (sqrt(rank) if config.get("use_rslora") else rank)
     return {
-        f"unet.{name.removeprefix(_PEFT)}": weight * factor if ".lora_B." in name else weight
+        f"{network}.{name.removeprefix(_PEFT)}": weight * factor if ".lora_B." in name else weight
         for name, weight in weights.items()
     }
