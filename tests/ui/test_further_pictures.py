@@ -63,6 +63,14 @@ def test_a_person_gives_further_pictures(browser, pictures, tmp_path):
         visit.says("other edits from now on.")
         tab.get_by_text("Further pictures").wait_for(state="hidden")
         visit.until(lambda: all(button.is_enabled() for button in strengths))
+        visit.press("Edit")  # without what cannot be seen any more
+        visit.until(lambda: tab.locator("#edit-history img").count() == 3)
+        visit.press("Earlier")
+        later = tab.get_by_role("button", name="Later", exact=True)
+        visit.until(later.is_enabled)
+        visit.press("Reuse settings")  # of an edit that had some: what is asked for is seen
+        tab.get_by_text("Further pictures, one too many").wait_for()
+        visit.until(lambda: tab.locator("#references img").count() == 2)
         assert (visit.complaints, visit.strangers) == ([], [])
 
 

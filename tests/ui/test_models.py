@@ -203,7 +203,7 @@ def test_a_late_editor_that_could_not_be_loaded_tries_again():
 
 
 def test_a_choice_that_the_browser_tells_twice_is_answered_the_same_twice(folder, opener):
-    form: Any = SimpleNamespace(filled=dict)
+    form: Any = SimpleNamespace(filled=dict, references="references")
     models = Models("mine", NegativeEditor(), opener, folder=folder)
     parts: Any = dict(zip(PARTS, PARTS, strict=True))
     switch = Switch(models=models, form=form, strengths=(), **parts)
@@ -218,7 +218,7 @@ def test_what_a_model_needs_is_said_while_it_is_loaded(folder, opener):
     assert models.needs("licensed") == "Licence of licensed."
     assert models.needs("someone/licensed@new") == "Licence of licensed@new."
     assert [models.needs(name) for name in ("mine", "broken", "no-model", "pocket")] == [""] * 4
-    form: Any = SimpleNamespace(filled=dict)
+    form: Any = SimpleNamespace(filled=dict, references="references")
     parts: Any = dict(zip(PARTS, PARTS, strict=True))
     switch = Switch(models=models, form=form, strengths=(), **parts)
     said = [update["words"] for update in switch.change("licensed", "mine")]
@@ -234,7 +234,7 @@ def test_a_model_of_the_hub_that_cannot_be_used_is_a_sentence_on_the_page(folder
     with fake_hub.serving(monkeypatch, tmp_path / "cache") as hub:
         hub.folders["someone/gated"] = folder / "base"
         hub.gated.add("someone/gated")
-        form: Any = SimpleNamespace(filled=dict)
+        form: Any = SimpleNamespace(filled=dict, references="references")
         models = Models("mine", NegativeEditor(), OneAtATime(), folder=folder, hub=True)
         parts: Any = dict(zip(PARTS, PARTS, strict=True))
         switch = Switch(models=models, form=form, strengths=(), **parts)

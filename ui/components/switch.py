@@ -61,6 +61,7 @@ class Switch:
             self.lora,
             self.chips,
             self.further,
+            self.form.references,
             *dict.fromkeys([*self.strengths, *settings]),
         ]
 
@@ -104,6 +105,8 @@ class Switch:
             **self._chosen(name),
             self.chips: chips_of(editor.instructions),
             self.further: further_of(editor.max_references),
+            # What cannot be seen must not be in the way of an edit.
+            **({} if editor.max_references else {self.form.references: None}),
             **{part: gr.update(interactive=editor.has_scales) for part in self.strengths},
         }
 
@@ -120,8 +123,13 @@ class Switch:
     def _loras(self) -> list[tuple[str, str]]:
         return [("none", NO_LORA), *((name, name) for name in self.models.loras())]
 
+    def _shown(self, references: Any, name: str) -> Any:
+        """Show where further pictures are chosen, for a model that takes none as long as some are there."""
+        return further_of(self.models(name).max_references, given=bool(references))
+
     def wire(self) -> None:
         """Connect the choice."""
+        self.form.references.change(self._shown, [self.form.references, self.model], self.further, **QUIET)
         self.choice.focus(lambda: gr.Dropdown(choices=self.models.names()), None, self.choice, **QUIET)
         self.choice.input(
             self.change,
@@ -179,10 +187,12 @@ def model_choice(models: Models) -> tuple[Any, Any]:
     return choice, words
 
 
-def further_of(max_references: int) -> Any:
-    """Return what holds further pictures, for a model that takes so many."""
-    label = f"Further pictures, up to {max_references}"
-    return gr.Accordion(label=label, open=False, visible=max_references > 0)
+def further_of(max_references: int, *, given: bool = False) -> Any:
+    """Return what holds further pictures, for a model that takes so many, where some are given or not."""
+    label = (
+        f"Further pictures, up to {max_references}" if max_references else "Further pictures, one too many"
+    )
+    return gr.Accordion(label=label, open=given, visible=given or max_references > 0)
 
 
 def chips_of(instructions: tuple[str, ...]) -> Any:
