@@ -24,7 +24,8 @@ class Hub:
         cards: What their cards say.
         gated: Ids of those that nobody is let in to.
         cut_after: Bytes of a file after which the connection breaks, once; None: it holds.
-        is_down_after: Name of the part whose files are not sent; None: all are.
+        withheld: Name of the part whose files are not sent; None: all are.
+        trees: How often all of a repository's files were asked for.
         address: Where it answers.
         fetched: Bytes that were sent, by file.
     """
@@ -34,7 +35,8 @@ class Hub:
         self.cards: dict[str, dict[str, Any]] = {}
         self.gated: set[str] = set()
         self.cut_after: int | None = None
-        self.is_down_after: str | None = None
+        self.withheld: str | None = None
+        self.trees = 0
         self.address = ""
         self.fetched: dict[str, int] = {}
 
@@ -88,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tree(self, repository: str) -> list[dict[str, Any]]:
         root = self.hub.folders[repository]
+        self.hub.trees += 1
         return [
             {
                 "type": "file",
@@ -103,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             self._refuse(404, "EntryNotFound")
             return
-        if body and self.hub.is_down_after is not None and file.startswith(self.hub.is_down_after):
+        if body and self.hub.withheld is not None and file.startswith(self.hub.withheld):
             self._refuse(400, "Broken")
             return
         data = path.read_bytes()

@@ -240,10 +240,8 @@ class DiffusionModel(Autoencoding):
         """Whether the trainer can go on from it."""
         return not self.is_xl
 
-    @property
-    def has_scales(self) -> bool:
-        """Whether it can be guided; else it was taught to do without."""
-        return True
+    has_scales = True
+    """Whether it can be guided; else it was taught to do without."""
 
     def require_scales(self, settings: Settings) -> None:
         """Require scales that the model knows: all, unless it was taught to do without guidance."""

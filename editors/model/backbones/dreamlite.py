@@ -19,7 +19,6 @@ from torch import Tensor
 from editors.errors import IncompatibleModel
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning, Shown
-from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 
 _TOLD: Final = (
@@ -27,7 +26,6 @@ _TOLD: Final = (
     "Compared to the right side, the left one has {}"
 )
 """How its network was taught to be told an edit; the pipeline says it so (diffusers, Apache-2.0)."""
-_MAX_SHIFT: Final = 1.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class DreamLite(PipelineModel):
     """A DreamLite model, with guidance or without (mobile)."""
 
     patch = 2
+    max_shift = 1.16
 
     def __post_init__(self) -> None:
         """Require parts that fit each other.
@@ -66,10 +65,6 @@ class DreamLite(PipelineModel):
     def network(self) -> Network:
         """The network, behind its border."""
         return Network(self.unet, SideBySide())
-
-    def shift(self, num_tokens: int) -> Shift:
-        """Return a shift that grows with the picture."""
-        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     @torch.no_grad()
     def condition(

@@ -19,14 +19,12 @@ from torch import Tensor
 
 from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
 from editors.model.conditioning import Conditioning, Shown
-from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 from editors.model.text import TextReader
 
 _MAX_TOKENS: Final = 512
 """Of a prompt; the pipeline leaves out what is over."""
 _TOLD_GUIDANCE: Final = 3.5
-_MAX_SHIFT: Final = 1.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -55,10 +53,6 @@ class FluxKontext(TokenModel):
         """The network, behind its border."""
         guidance = _TOLD_GUIDANCE if self.unet.config.guidance_embeds else None
         return TokenNetwork(module=self.unet, told=partial(_told, guidance), patch=self.patch)
-
-    def shift(self, num_tokens: int) -> Shift:
-        """Return a shift that grows with the picture."""
-        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the pipeline's window.

@@ -18,10 +18,8 @@ from torch import Tensor
 from editors.model.backbones.qwen_processor import told_where_pictures_lie
 from editors.model.backbones.tokens import SeeingTokenModel, TokenNetwork, places
 from editors.model.conditioning import Conditioning, Shown
-from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 
-_MAX_SHIFT: Final = 1.15
 _BEFORE_PICTURE: Final = "<|vision_start|>"
 """Where the template's system message ends and its picture begins."""
 
@@ -37,10 +35,6 @@ class LongCatImageEdit(SeeingTokenModel):
     def network(self) -> Network:
         """The network, behind its border."""
         return TokenNetwork(module=self.unet, told=_told, patch=self.patch)
-
-    def shift(self, num_tokens: int) -> Shift:
-        """Return a shift that grows with the picture."""
-        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     def _read(self, prompt: str, shown: Shown) -> Conditioning:
         if not shown:

@@ -1,13 +1,12 @@
 """What editors of other families have in common: the parts of a pipeline of diffusers, under our loop."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 from editors.errors import InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
-from editors.model.flow_matching import FlowSteps, Shift
+from editors.model.flow_matching import FlowSteps, Shift, linear_shift
 from editors.model.parts import FAMILIES, WITHOUT_GUIDANCE, settings_of
 from editors.requests.settings import Kind, Recommended, Settings
 
@@ -16,17 +15,17 @@ _SCALES: Final = ("guidance_scale", "image_guidance_scale")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class PipelineModel(DiffusionModel, ABC):
+class PipelineModel(DiffusionModel):
     """An editor that is not of Stable Diffusion's build; its parts are those of its pipeline.
 
     Attributes:
         pipeline: Of diffusers: it reads prompts in its own words.
-        has_guidance: Whether its network was not taught to do without guidance, in a few steps.
+        has_scales: Whether its network was not taught to do without guidance, in a few steps.
         max_references: Pictures that it takes besides the one that is edited.
     """
 
     pipeline: Any
-    has_guidance: bool = True
+    has_scales: bool = True
     max_references: int = 0
 
     lora_parts: ClassVar[tuple[str, ...]] = ()
@@ -35,6 +34,8 @@ class PipelineModel(DiffusionModel, ABC):
     reads_with_language_model = True
     patch: ClassVar[int]
     """Latents to a side of a token, which is what its schedule counts a picture in."""
+    max_shift: ClassVar[float] = 1.15
+    """Of its noise levels, for a picture of 4096 tokens, where its scheduler names none."""
 
     @classmethod
     def of(cls, pipeline: Any, *, kind: str, name: str, recommends: Recommended = NOTHING) -> Self:
@@ -54,7 +55,7 @@ class PipelineModel(DiffusionModel, ABC):
             name=name,
             unet=network,
             recommends={"edit": {**settings, **recommends.get("edit", {})}},
-            has_guidance=settings is not WITHOUT_GUIDANCE,
+            has_scales=settings is not WITHOUT_GUIDANCE,
             max_references=FAMILIES[kind].max_references,
             **parts,
         )
@@ -64,14 +65,9 @@ class PipelineModel(DiffusionModel, ABC):
         """It edits."""
         return "edit"
 
-    @property
-    def has_scales(self) -> bool:
-        """Whether it can be guided."""
-        return self.has_guidance
-
-    @abstractmethod
     def shift(self, num_tokens: int) -> Shift:
         """Return how far a picture's noise levels are shifted, by the number of its tokens."""
+        return linear_shift(num_tokens, self.scheduler.config, max_shift=self.max_shift)
 
     @property
     def vae_scale_factor(self) -> int:

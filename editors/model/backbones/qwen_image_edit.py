@@ -11,7 +11,7 @@ predictions keep the length of e(I,T) at each token.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 from PIL import Image
@@ -21,13 +21,8 @@ from editors.guidance import Guidance, TokenNorm
 from editors.model.backbones.qwen_processor import told_where_pictures_lie
 from editors.model.backbones.tokens import SeeingTokenModel, TokenNetwork
 from editors.model.conditioning import Conditioning, Shown
-from editors.model.flow_matching import Shift, linear_shift
 from editors.model.network import Network
 from editors.requests.settings import Settings
-
-_NO_WORDS: Final = " "
-"""What stands for no instruction: the model's authors give a space."""
-_MAX_SHIFT: Final = 1.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -37,7 +32,7 @@ class QwenImageEdit(SeeingTokenModel):
     patch = 2
     lora_parts = ("transformer",)
     max_tokens = 1024
-    no_words = _NO_WORDS
+    no_words = " "  # as the model's authors give it
 
     @property
     def network(self) -> Network:
@@ -54,10 +49,6 @@ class QwenImageEdit(SeeingTokenModel):
     def size_unit(self) -> int:
         """Pixels that sides are best multiples of: two tokens', as the pipeline chooses them."""
         return 2 * self.size_step
-
-    def shift(self, num_tokens: int) -> Shift:
-        """Return a shift that grows with the picture."""
-        return linear_shift(num_tokens, self.scheduler.config, max_shift=_MAX_SHIFT)
 
     def guidance(self, settings: Settings) -> Guidance:
         """Return how predictions are combined."""

@@ -52,9 +52,14 @@ class Listing:
         return Path(found) if isinstance(found, str) else None
 
     @property
+    def missing(self) -> list[str]:
+        """Files that are to be fetched."""
+        return [file for file in self.sizes if self.where(file) is None]
+
+    @property
     def num_missing_bytes(self) -> int:
-        """Bytes that are to be fetched."""
-        return sum(size for file, size in self.sizes.items() if self.where(file) is None)
+        """Bytes of these."""
+        return sum(self.sizes[file] for file in self.missing)
 
     def num_weights(self) -> dict[str, int]:
         """Count the weights of each part that has some, by the first lines of its files."""
@@ -125,7 +130,7 @@ def fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     found, there = listed(name), left_by_an_earlier_fetch(name)
-    if found is None and there is not None:
+    if there is not None and (found is None or not found.missing):
         return there
     repository, revision = _taken_apart(name)
     files = None if found is None else list(found.sizes)
