@@ -1,7 +1,8 @@
-"""The steps of DDIM as pairs of numbers, which can be taken both ways.
+"""The steps of DDIM, and of flows, as pairs of numbers, which can be taken both ways.
 
-Reference: Jiaming Song, Chenlin Meng, Stefano Ermon, "Denoising Diffusion Implicit Models" (2020, arXiv
-2010.02502), Eq. 12.
+References: Jiaming Song, Chenlin Meng, Stefano Ermon, "Denoising Diffusion Implicit Models" (2020, arXiv
+2010.02502), Eq. 12; for flows, which go straight from noise to picture, Xingchao Liu, Chengyue Gong, Qiang
+Liu, "Flow Straight and Fast" (2022, arXiv 2209.03003), Eq. 1.
 """
 
 import math
@@ -15,22 +16,26 @@ _LEAST_ALPHA = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One step of DDIM, x' = a·x + b·o: from the noise level of its timestep to the next.
+    """One step, x' = a·x + b·o: from the noise level of its timestep to the next, x = signal·x₀ + spread·ε.
 
     Attributes:
         timestep: What the network is told.
         a: Of the latents x.
         b: Of the network's output o.
-        alpha: ᾱ before the step.
-        next_alpha: ᾱ' after it.
+        signal: Of the picture, before the step: √ᾱ; of flows 1 − σ.
+        spread: Of the noise: √(1 − ᾱ); of flows σ.
+        next_signal: Of the picture, after the step.
+        next_spread: Of the noise.
         to_clean: (a, b) of the step that goes all the way to the picture.
     """
 
     timestep: Tensor
     a: float
     b: float
-    alpha: float
-    next_alpha: float
+    signal: float
+    spread: float
+    next_signal: float
+    next_spread: float
     to_clean: tuple[float, float]
 
     def clean(self, latents: Tensor, output: Tensor) -> Tensor:
@@ -40,16 +45,19 @@ class Level:
 
 
 def levels(scheduler: Any, num_inference_steps: int, *, stochastic: bool = False) -> list[Level]:
-    """Return the steps that a DDIM scheduler takes.
+    """Return the steps that a DDIM scheduler takes, or a flow.
 
-    x' = √ᾱ'·x₀ + s·ε, where x₀ and ε follow from x and the output, s² = 1 − ᾱ' (DDIM, Eq. 12 with σ = 0).
+    x' = √ᾱ'·x₀ + s·ε, where x₀ and ε follow from x and the output, s² = 1 − ᾱ' (DDIM, Eq. 12 with σ = 0); of
+    flows x' = x + (σ' − σ)·v.
 
     Args:
-        scheduler: A `DDIMScheduler`.
+        scheduler: A `DDIMScheduler`, or `FlowSteps`.
         num_inference_steps: How many steps.
         stochastic: Leave room for the noise of DDPM: s² = 1 − ᾱ' − σ² with σ² = (1−ᾱ')/(1−ᾱ)·(1−ᾱ/ᾱ').
     """
     scheduler.set_timesteps(num_inference_steps)
+    if is_flow(scheduler):
+        return _flow_levels(scheduler)
     stride = scheduler.config.num_train_timesteps // num_inference_steps
     found = []
     for timestep in scheduler.timesteps:
@@ -60,8 +68,22 @@ def levels(scheduler: Any, num_inference_steps: int, *, stochastic: bool = False
         direction = math.sqrt(max(0.0, 1 - next_alpha - variance))
         a, b = _coefficients(scheduler.config.prediction_type, alpha, next_alpha, direction)
         to_clean = clean_coefficients(scheduler.config.prediction_type, alpha)
-        found.append(Level(timestep, a, b, alpha, next_alpha, to_clean))
+        before, behind = _mixture(alpha), _mixture(next_alpha)
+        found.append(Level(timestep, a, b, *before, *behind, to_clean))
     return found
+
+
+def _flow_levels(scheduler: Any) -> list[Level]:
+    sigmas = [float(sigma) for sigma in scheduler.sigmas]
+    return [
+        Level(timestep, 1.0, after - sigma, 1 - sigma, sigma, 1 - after, after, (1.0, -sigma))
+        for timestep, sigma, after in zip(scheduler.timesteps, sigmas[:-1], sigmas[1:], strict=True)
+    ]
+
+
+def _mixture(alpha: float) -> tuple[float, float]:
+    """Return how much of picture and noise there is at ᾱ."""
+    return math.sqrt(alpha), math.sqrt(1 - alpha)
 
 
 def clean_coefficients(prediction_type: str, alpha: float) -> tuple[float, float]:

@@ -76,9 +76,8 @@ def evaluate_pie(
     """
     bench = PieBench.read(job.data).head(job.num)
     if prompt_editor is None and job.prompt_model != NONE:
-        # An inversion retraces DDIM's steps, whatever the model's folder samples with.
         prompt_editor = PromptToPromptEditor.from_pretrained(
-            job.prompt_model, device=job.device, scheduler="ddim"
+            job.prompt_model, device=job.device, for_photos=True
         )
     if instruction_editor is None and job.instruction_model != NONE:
         instruction_editor = InstructPix2PixEditor.from_pretrained(job.instruction_model, device=job.device)

@@ -67,7 +67,7 @@ def redrawn(model: DiffusionModel, path: Trajectory, prompt: str, scale: float, 
         output = model.network.predict(torch.cat((latents, latents)), timestep, told)
         return cfg(output[:1], output[1:], scale)
 
-    scheduler = model.new_scheduler()
+    scheduler = model.new_scheduler((path.latents.shape[2], path.latents.shape[3]))
     if path.residuals is not None:
         scheduler = ResidualSteps(scheduler, [path.residuals], stochastic=METHODS[path.method].is_stochastic)
     steps_taken = denoise(predict, scheduler=scheduler, latents=path.latents[:1], num_inference_steps=steps)
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(INVERSIONS), choices=INVERSIONS)
     parser.add_argument("--guidance-scale", type=float, help="of the edits; else what the model recommends")
     args = parser.parse_args()
-    editor = PromptToPromptEditor.from_pretrained(args.model, scheduler="ddim", cache_bytes=0)
+    editor = PromptToPromptEditor.from_pretrained(args.model, for_photos=True, cache_bytes=0)
     if args.what == "edits":
         edits(editor, args)
         return

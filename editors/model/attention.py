@@ -1,4 +1,4 @@
-"""Let an edit take part in a UNet's attention, in the call and not on the model.
+"""Let an edit take part in a network's attention, in the call and not on the model.
 
 Reference: Hertz et al., "Prompt-to-Prompt Image Editing with Cross Attention Control" (2022, arXiv
 2208.01626).
@@ -8,36 +8,12 @@ The processor is installed once on every attention site. An edit travels in `cro
 
 Law: without a control the output is, bit for bit, that of diffusers' `AttnProcessor2_0`.
 
-Design note: MMDiT models (Stable Diffusion 3, FLUX; Esser et al., "Scaling Rectified Flow Transformers for
-High-Resolution Image Synthesis", 2024, arXiv 2403.03206) have no cross-attention. Every block attends once,
-over text and image tokens together, so its map has four blocks; with queries as rows,
-
-    P = softmax([Q_T; Q_I]·[K_T; K_I]ᵀ / √D) = [[P_TT, P_TI], [P_IT, P_II]].
-
-What Prompt-to-Prompt calls cross-attention is P_IT, what it calls self-attention is P_II. They share one
-softmax: a place that looks more at a word looks less at the picture. What that means for the controls:
-
-- Taking both over stays one call and linear in V, as here: the image rows become
-  SDPA(Q_o, K_o, [S·V_T; V_I]) with the token mix S on the text values alone. Text rows stay the edit's own:
-  unlike a prompt's fixed states they carry the picture from block to block, and so the edit.
-- Taking P_IT alone is SDPA(Q_o, K_o, [S·V_T; 0]) + SDPA(Q_e, K_e, [0; V_I]). Its rows no longer sum to 1; a
-  column of ones among the values tells by how much, and dividing by it makes them. Weights of words likewise.
-- Words are seen, for local blend and heat maps, by an indicator on the text values, as here.
-- Rotary positions are in Q and K before the control, and equal for equal sizes: nothing to do.
-- There are no levels: all blocks see one resolution. `InjectSelf.finest_level` becomes a range of blocks; the
-  few that matter are found by leaving each out (Avrahami et al., "Stable Flow", 2024, arXiv 2411.14430). The
-  image-only attention of Stable Diffusion 3.5 is a plain self-attention site.
-- Two encoders stand behind one another, CLIP's tokens and then T5's: a mapper per encoder, block by block
-  in S. Pooled states enter by modulation, not attention, and stay the edit's own.
-- A model distilled for guidance has one half: an edit costs one row a step beside its source's one.
-
-So `ControlledAttnProcessor` would get a sibling for `JointAttnProcessor2_0` and `FluxAttnProcessor`, and
-`attend` the number of text tokens; controls, windows, blend and the sampling loop would stay as they are.
+Transformers that attend to words and picture in one: `joint_attention`.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from diffusers.models.attention_processor import (
@@ -52,6 +28,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from editors.errors import IncompatibleModel
 
+_ORDER = {"down_blocks": 0, "mid_block": 1, "up_blocks": 2}
+"""How a UNet passes its blocks."""
 # The processors that compute plain softmax attention; ours computes the same, so it may take their place.
 _PLAIN_PROCESSORS = (AttnProcessor, AttnProcessor2_0, SlicedAttnProcessor, XFormersAttnProcessor)
 
@@ -62,17 +40,37 @@ class AttentionSite:
 
     Attributes:
         name: The module's path, such as `down_blocks.1.attentions.0.transformer_blocks.0.attn2`.
-        is_cross: Whether it attends to the prompt's tokens rather than to the picture itself.
+        is_cross: Whether it attends to the prompt's tokens.
         level: How many times the latents were halved before it: 0 is the latents' own resolution.
+        is_joint: Whether it attends to the prompt's tokens and to the picture, under one softmax.
+        depth: Share of the network's attention layers that come before it, from 0.
     """
 
     name: str
     is_cross: bool
     level: int
+    is_joint: bool = False
+    depth: float = 0.0
+
+    @property
+    def is_self(self) -> bool:
+        """Whether it attends to the picture itself."""
+        return self.is_joint or not self.is_cross
+
+    def is_within(self, depths: tuple[float, float]) -> bool:
+        """Return whether it lies between two depths, the second of which is left out."""
+        return depths[0] <= self.depth < depths[1]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return the rows and columns of this site's queries for latents of `height` x `width`."""
         return math.ceil(height / 2**self.level), math.ceil(width / 2**self.level)
+
+
+class JointTokens(NamedTuple):
+    """Where the tokens of words and picture stand among queries, keys and values of joint attention."""
+
+    words: slice
+    picture: slice
 
 
 class AttentionControl(Protocol):
@@ -87,6 +85,7 @@ class AttentionControl(Protocol):
         *,
         site: AttentionSite,
         step: int,
+        joint: JointTokens | None = None,
     ) -> Tensor:
         """Return what every row attends to.
 
@@ -97,6 +96,7 @@ class AttentionControl(Protocol):
             mask: Added to the logits, `(B, heads, 1 or P, K)`, or None.
             site: Where this attention stands.
             step: The index of the denoising step.
+            joint: At sites of joint attention where the tokens stand, of queries as of keys; else None.
 
         Returns:
             `(B, heads, P, D)`.
@@ -145,9 +145,9 @@ class ControlledAttnProcessor(AttnProcessor2_0):
             mask = attn.prepare_attention_mask(mask, context.shape[1], context.shape[0])
             mask = mask.view(context.shape[0], attn.heads, -1, mask.shape[-1])
 
-        query = _split_heads(attn.to_q(hidden_states), attn.heads)  # (B, heads, P, D)
-        key = _split_heads(attn.to_k(context), attn.heads)  # (B, heads, K, D)
-        value = _split_heads(attn.to_v(context), attn.heads)  # (B, heads, K, D)
+        query = split_heads(attn.to_q(hidden_states), attn.heads)  # (B, heads, P, D)
+        key = split_heads(attn.to_k(context), attn.heads)  # (B, heads, K, D)
+        value = split_heads(attn.to_v(context), attn.heads)  # (B, heads, K, D)
         query = query if attn.norm_q is None else attn.norm_q(query)
         key = key if attn.norm_k is None else attn.norm_k(key)
 
@@ -170,15 +170,15 @@ def install(unet: torch.nn.Module) -> tuple[AttentionSite, ...]:
         unet: A `UNet2DConditionModel`, or anything with the same blocks.
 
     Returns:
-        All attention sites, in the model's order.
+        All attention sites, in the order in which they are passed.
 
     Raises:
         IncompatibleModel: An attention is not plain softmax attention over tokens, such as an IP-adapter's.
     """
     processors: dict[str, ControlledAttnProcessor] = {}
-    for name, module in unet.named_modules():
-        if not isinstance(module, Attention):
-            continue
+    found = [(name, module) for name, module in unet.named_modules() if isinstance(module, Attention)]
+    found.sort(key=lambda one: _ORDER.get(one[0].partition(".")[0], 0))
+    for number, (name, module) in enumerate(found):
         present: object = module.processor
         if isinstance(present, ControlledAttnProcessor):
             processors[name] = present
@@ -186,21 +186,25 @@ def install(unet: torch.nn.Module) -> tuple[AttentionSite, ...]:
         if not isinstance(present, _PLAIN_PROCESSORS) or module.group_norm or module.spatial_norm:
             raise IncompatibleModel(
                 f"The UNet attends with {type(present).__name__} at {name}, which prompt edits cannot "
-                "steer; use a plain Stable Diffusion 1.x or 2.x model, without IP-adapters."
+                "steer; use a plain model of Stable Diffusion, without IP-adapters."
             )
-        site = AttentionSite(name=name, is_cross=module.is_cross_attention, level=_level(unet, name))
+        site = AttentionSite(
+            name=name,
+            is_cross=module.is_cross_attention,
+            level=_level(unet, name),
+            depth=number / len(found),
+        )
         processors[name] = ControlledAttnProcessor(site)
     if not processors:
-        raise IncompatibleModel(
-            "The UNet has no attention to steer; use a Stable Diffusion 1.x or 2.x model."
-        )
+        raise IncompatibleModel("The UNet has no attention to steer; use a model of Stable Diffusion.")
     for name, processor in processors.items():
         unet.get_submodule(name).set_processor(processor)  # type: ignore[operator]
     return tuple(processor.site for processor in processors.values())
 
 
-def _split_heads(tokens: Tensor, heads: int) -> Tensor:
-    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)  # (B, T, C) -> (B, heads, T, D)
+def split_heads(tokens: Tensor, heads: int) -> Tensor:
+    """Return tokens, (B, T, heads · D), by heads, (B, heads, T, D)."""
+    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
 def _level(unet: torch.nn.Module, name: str) -> int:

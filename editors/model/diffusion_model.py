@@ -18,12 +18,14 @@ from torch import Tensor
 from editors.checks import shortened
 from editors.errors import IncompatibleModel, InvalidEdit
 from editors.guidance import Dual, Guidance
+from editors.model.attention import AttentionSite, install
 from editors.model.autoencoding import Autoencoding
 from editors.model.conditioning import Conditioning, Shown
 from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
 from editors.model.text import TextReader
+from editors.model.tokens import Prompt
 from editors.pictures.detail_transfer import working_size
 from editors.requests import taught
 from editors.requests.settings import Kind, Recommended, Settings, recommended_settings
@@ -153,6 +155,11 @@ class DiffusionModel(Autoencoding):
         return self.vae_scale_factor
 
     @property
+    def max_side(self) -> int | None:
+        """Pixels of the longest side that it draws; None for any."""
+        return None
+
+    @property
     def native_size(self) -> int:
         """Side in pixels of the square pictures the model was made for; 512 where its files do not say."""
         size = self.unet.config.sample_size
@@ -227,6 +234,10 @@ class DiffusionModel(Autoencoding):
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
 
+    def by_ddim(self) -> Self:
+        """Return this model, sampled by steps that can be taken both ways: DDIM's."""
+        return self.with_scheduler("ddim")
+
     @property
     def lora_parts(self) -> tuple[str, ...]:
         """Names of the parts that LoRAs can be laid over, the network's first; none: no LoRA can be."""
@@ -258,6 +269,18 @@ class DiffusionModel(Autoencoding):
 
     nothing_sees_picture = True
     """Whether the text encoder, if it sees pictures, sees one even where the network is told none."""
+
+    def attention_sites(self) -> tuple[AttentionSite, ...]:
+        """Let controls take part in the network's attention, which changes nothing else; return its sites.
+
+        Raises:
+            IncompatibleModel: Its attention cannot be steered.
+        """
+        return install(self.network.module)
+
+    def tokenize(self, field: str, prompt: str) -> Prompt:
+        """Return a prompt as the network reads it, word by word; see `TextReader.tokenize`."""
+        return self.text.tokenize(field, prompt)
 
     def require_readable(self, field: str, prompt: str) -> None:
         """Require that a prompt fits the text encoders' window, and that they know a word of it.

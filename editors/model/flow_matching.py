@@ -25,11 +25,13 @@ class FlowSteps:
     Attributes:
         scheduler: Of diffusers.
         shift: For latents of this size.
+        has_own_levels: Whether the scheduler spreads its noise levels itself, down to its own lowest.
     """
 
     scheduler: Any
     shift: Shift
     init_noise_sigma: float = 1.0
+    has_own_levels: bool = False
 
     @property
     def config(self) -> Any:
@@ -42,11 +44,20 @@ class FlowSteps:
         timesteps: Tensor = self.scheduler.timesteps
         return timesteps
 
+    @property
+    def sigmas(self) -> Tensor:
+        """σ before each step, and after the last, 0."""
+        sigmas: Tensor = self.scheduler.sigmas
+        return sigmas
+
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Choose the steps: σ from 1 to 1/N, shifted towards the noise the more, the larger the picture."""
-        sigmas = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps)
-        told = {"mu": self.shift(num_inference_steps)} if self.config.use_dynamic_shifting else {}
-        self.scheduler.set_timesteps(sigmas=sigmas, device=device, **told)
+        told: dict[str, Any] = {"num_inference_steps": num_inference_steps}
+        if not self.has_own_levels:
+            told = {"sigmas": np.linspace(1.0, 1 / num_inference_steps, num_inference_steps)}
+        if self.config.use_dynamic_shifting:
+            told["mu"] = self.shift(num_inference_steps)
+        self.scheduler.set_timesteps(device=device, **told)
 
     def scale_model_input(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """Return the latents as they are."""

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from editors.errors import IncompatibleModel
-from editors.requests.settings import Recommended
+from editors.requests.settings import Kind, Recommended
 
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
@@ -13,8 +13,8 @@ XL_PARTS = ("tokenizer_2", "text_encoder_2")
 """What models in the layout of Stable Diffusion XL have besides."""
 
 LAYOUTS = (
-    "Stable Diffusion 1.x, 2.x or XL, DreamLite, FLUX.2 Klein, FLUX.1 Kontext, Qwen-Image-Edit Plus or "
-    "LongCat-Image-Edit"
+    "Stable Diffusion 1.x, 2.x, XL or 3, FLUX.1, DreamLite, FLUX.2 Klein, FLUX.1 Kontext, Qwen-Image-Edit "
+    "Plus or LongCat-Image-Edit"
 )
 
 
@@ -32,12 +32,16 @@ class Family(NamedTuple):
         networks: Of these the ones whose class is the build, and the class, of diffusers.
         settings: Of an edit, as its pipeline takes them where nobody says.
         max_references: Pictures that it takes besides the one that is edited.
+        kind: Whether it edits or draws.
+        dispensable: Of the parts those that a folder may do without.
     """
 
     parts: tuple[str, ...]
     networks: Mapping[str, str]
     settings: Mapping[str, Any] = WITHOUT_GUIDANCE
     max_references: int = 0
+    kind: Kind = "edit"
+    dispensable: tuple[str, ...] = ()
 
 
 def _settings(guidance_scale: float, image_guidance_scale: float, num_inference_steps: int) -> dict[str, Any]:
@@ -46,6 +50,10 @@ def _settings(guidance_scale: float, image_guidance_scale: float, num_inference_
         "image_guidance_scale": image_guidance_scale,
         "num_inference_steps": num_inference_steps,
     }
+
+
+def _drawing(guidance_scale: float, num_inference_steps: int) -> dict[str, Any]:
+    return {"guidance_scale": guidance_scale, "num_inference_steps": num_inference_steps}
 
 
 STABLE_DIFFUSION = Family(PARTS, {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"})
@@ -63,6 +71,7 @@ _KONTEXT = Family(
     {"transformer": "FluxTransformer2DModel", "vae": "AutoencoderKL"},
     _settings(1.0, 1.0, 28),
 )
+_FLUX = Family(_KONTEXT.parts, _KONTEXT.networks, _drawing(1.0, 28), kind="base")
 _LONGCAT = Family(
     ("tokenizer", "text_processor", "text_encoder", "vae", "transformer", "scheduler"),
     {"transformer": "LongCatImageTransformer2DModel", "vae": "AutoencoderKL"},
@@ -74,6 +83,16 @@ _QWEN = Family(
     _settings(4.0, 1.0, 50),
     max_references=2,
 )
+_STABLE_DIFFUSION_3 = Family(
+    (
+        *("tokenizer", "tokenizer_2", "tokenizer_3", "text_encoder", "text_encoder_2", "text_encoder_3"),
+        *("vae", "transformer", "scheduler"),
+    ),
+    {"transformer": "SD3Transformer2DModel", "vae": "AutoencoderKL"},
+    _drawing(7.0, 28),
+    kind="base",
+    dispensable=("tokenizer_3", "text_encoder_3"),
+)
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "DreamLitePipeline": _DREAMLITE._replace(settings=_settings(3.5, 1.5, 30)),
@@ -81,15 +100,17 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "Flux2KleinPipeline": _KLEIN._replace(settings=_settings(4.0, 1.0, 50)),
         "Flux2KleinKVPipeline": _KLEIN,
         "FluxKontextPipeline": _KONTEXT,
+        "FluxPipeline": _FLUX,
         "LongCatImageEditPipeline": _LONGCAT,
         "QwenImageEditPlusPipeline": _QWEN,
+        "StableDiffusion3Pipeline": _STABLE_DIFFUSION_3,
     }
 )
-"""Pipeline of diffusers -> its family: editors that stand behind the same door as Stable Diffusion's."""
+"""Pipeline of diffusers -> its family: models that stand behind the same door as Stable Diffusion's."""
 
 
 def settings_of(kind: str, *, is_distilled: bool) -> Mapping[str, Any]:
-    """Return the settings of an edit that suit a model of one of `FAMILIES`.
+    """Return the settings that suit a model of one of `FAMILIES`.
 
     Args:
         kind: Its pipeline's class.

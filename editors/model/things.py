@@ -23,8 +23,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d, normalize
 
+from editors.ddim import is_flow
 from editors.errors import IncompatibleModel
-from editors.model.attention import AttentionSite, attend, install
+from editors.model.attention import AttentionSite, JointTokens, attend, install
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import Photo, encode
 from editors.pictures.guided_filter import guided_filter
@@ -67,6 +68,7 @@ class _Keys:
         *,
         site: AttentionSite,
         step: int,
+        joint: JointTokens | None = None,
     ) -> Tensor:
         """Attend as ever, and keep the keys, (B, heads, P, D) as (B, heads · D, P)."""
         if not site.is_cross and site.name.startswith(_UPWARD):
@@ -102,6 +104,11 @@ class Things:
             InvalidEdit: It is no picture that can be used.
             IncompatibleModel: The model's attention cannot be seen.
         """
+        if is_flow(model.scheduler):
+            raise IncompatibleModel(
+                f"{model.name}: things are told apart by what a UNet of Stable Diffusion attends to; give "
+                "such a model, or paint the mask."
+            )
         install(model.unet)
         photo = Photo.read(source, model, resolution=resolution)
         unscaled = encode([photo], model)

@@ -5,6 +5,7 @@ punctuation, any case, double spaces), and a word that is not there is an error,
 """
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -71,7 +72,7 @@ class TokenizedPrompt:
             verbose=False,
         )
         content = [index for index, special in enumerate(encoded["special_tokens_mask"]) if not special]
-        spans = tuple(tuple(encoded["offset_mapping"][index]) for index in content)
+        spans = tuple(_without_space(text, *encoded["offset_mapping"][index]) for index in content)
         length = len(encoded["input_ids"])
         room = num_tokens - (length - len(content))
         if len(content) > room:
@@ -95,8 +96,22 @@ class TokenizedPrompt:
         return self.first + len(self.spans)
 
     @property
+    def parts(self) -> "tuple[TokenizedPrompt, ...]":
+        """The prompt as each encoder sees it whose states stand behind one another: here one."""
+        return (self,)
+
+    @property
+    def content(self) -> tuple[int, ...]:
+        """The positions of the content tokens."""
+        return tuple(range(self.first, self.end))
+
+    @property
     def words(self) -> tuple[Word, ...]:
         """All words in order; their tokens are disjoint, and together all content tokens."""
+        return tuple(word for word in self.by_place() if word.tokens)
+
+    def by_place(self) -> Iterator[Word]:
+        """Yield all words that people see, those without a token of their own among them."""
         places = word_places(self.text)
         groups: list[list[int]] = [[] for _ in places]
         at = 0
@@ -105,15 +120,12 @@ class TokenizedPrompt:
             while at + 1 < len(places) and places[at][1] <= start and places[at + 1][0] <= start:
                 at += 1
             groups[at].append(index)
-        return tuple(
-            Word(
+        for (start, end), group in zip(places, groups, strict=True):
+            yield Word(
                 text=self.text[start:end],
                 tokens=tuple(self.first + index for index in group),
                 ids=tuple(self.ids[index] for index in group),
             )
-            for (start, end), group in zip(places, groups, strict=True)
-            if group
-        )
 
     def find(self, word: str, *, field: str) -> tuple[int, ...]:
         """Return the token positions of a word or phrase, everywhere it occurs.
@@ -126,16 +138,100 @@ class TokenizedPrompt:
         Raises:
             AlignmentError: The word is not in the prompt; the error names the words there are.
         """
-        places = places_of(unicodedata.normalize("NFC", word), self.text)
-        found = sorted({token for start, end in places for token in self._tokens(start, end)})
+        found = self.tokens_of(word)
         if not found:
-            there = ", ".join(dict.fromkeys(each.text for each in self.words)) or "none"
-            raise AlignmentError(field, f"“{word}” is not in {self.field}; its words are {there}.")
-        return tuple(found)
+            raise AlignmentError(field, _not_there(word, self))
+        return found
 
-    def _tokens(self, start: int, end: int) -> tuple[int, ...]:
+    def tokens_of(self, word: str) -> tuple[int, ...]:
+        """Return the token positions of a word or phrase, everywhere it occurs; none where it does not."""
+        places = places_of(unicodedata.normalize("NFC", word), self.text)
         return tuple(
             position
             for position, (token_start, token_end) in enumerate(self.spans, self.first)
-            if token_start < end and start < token_end
+            if any(token_start < end and start < token_end for start, end in places)
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinedPrompt:
+    """A prompt as several text encoders see it, whose states stand behind one another.
+
+    Attributes:
+        parts: The prompt as each sees it, in the order of the states; a word may have tokens in all.
+    """
+
+    parts: tuple[TokenizedPrompt, ...]
+
+    @property
+    def field(self) -> str:
+        """What the prompt is called in the request."""
+        return self.parts[0].field
+
+    @property
+    def text(self) -> str:
+        """The prompt."""
+        return self.parts[0].text
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The content tokens of all encoders."""
+        return tuple(token for part in self.parts for token in part.ids)
+
+    @property
+    def num_tokens(self) -> int:
+        """The length of all windows together."""
+        return sum(part.num_tokens for part in self.parts)
+
+    @property
+    def content(self) -> tuple[int, ...]:
+        """The positions of the content tokens."""
+        return tuple(begins + token for begins, part in self._placed() for token in part.content)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words in order, each with its tokens in every part."""
+        return tuple(
+            word for word in map(self._joined, *(part.by_place() for part in self.parts)) if word.tokens
+        )
+
+    def find(self, word: str, *, field: str) -> tuple[int, ...]:
+        """Return the token positions of a word or phrase; see `TokenizedPrompt.find`.
+
+        Raises:
+            AlignmentError: The word is not in the prompt; the error names the words there are.
+        """
+        found = tuple(begins + token for begins, part in self._placed() for token in part.tokens_of(word))
+        if not found:
+            raise AlignmentError(field, _not_there(word, self))
+        return found
+
+    def _placed(self) -> Iterator[tuple[int, TokenizedPrompt]]:
+        """Yield the parts, each with the position at which it begins."""
+        begins = 0
+        for part in self.parts:
+            yield begins, part
+            begins += part.num_tokens
+
+    def _joined(self, *words: Word) -> Word:
+        placed = list(zip((begins for begins, _ in self._placed()), words, strict=True))
+        return Word(
+            text=words[0].text,
+            tokens=tuple(begins + token for begins, word in placed for token in word.tokens),
+            ids=tuple(token for word in words for token in word.ids),
+        )
+
+
+Prompt = TokenizedPrompt | JoinedPrompt
+"""A prompt as a network reads it."""
+
+
+def _not_there(word: str, prompt: Prompt) -> str:
+    there = ", ".join(dict.fromkeys(each.text for each in prompt.words)) or "none"
+    return f"“{word}” is not in {prompt.field}; its words are {there}."
+
+
+def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a token's characters without the space before them, which some tokenizers count to a word."""
+    bare = text[start:end].lstrip()
+    return (end - len(bare) if bare else start), end

@@ -100,7 +100,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         edit, model = resolved.edit, self.model
         if edit.prompt:
             model.require_readable("prompt", edit.prompt)
-        model.with_scheduler("ddim").num_calls(resolved.settings.num_inference_steps)
+        model.by_ddim().num_calls(resolved.settings.num_inference_steps)
         picture = read_picture("original_image", edit.original_image)
         canvas = Canvas(picture, edit.margins)
         _require_room(canvas)
@@ -127,7 +127,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
             predict = self._guided(jobs)
             steps = repaint(
                 predict,
-                levels=levels(model.with_scheduler("ddim").scheduler, settings.num_inference_steps),
+                levels=levels(model.by_ddim().new_scheduler((height, width)), settings.num_inference_steps),
                 noise=start,
                 picture=picture,
                 known=known.to(picture.device),

@@ -51,23 +51,23 @@ def repaint(
         The final latents, (B, C, h, w).
     """
 
-    def with_known(latents: Tensor, alpha: float) -> Tensor:
-        there = math.sqrt(alpha) * picture + math.sqrt(1 - alpha) * noise
-        return torch.where(known, there, latents)
+    def with_known(latents: Tensor, signal: float, spread: float) -> Tensor:
+        return torch.where(known, signal * picture + spread * noise, latents)
 
-    latents = with_known(noise, levels[0].alpha)
+    latents = with_known(noise, levels[0].signal, levels[0].spread)
     for index, level in enumerate(levels):
         is_last = index == len(levels) - 1
         for again in reversed(range(1 if is_last else num_resamples)):
             output = predict(latents, level.timestep, index)
-            clean = with_known(level.clean(latents, output), 1.0)
-            latents = with_known(level.a * latents + level.b * output, level.next_alpha)
-            if again:  # forward again, by x ~ N(√(ᾱ/ᾱ')·x', 1 − ᾱ/ᾱ')
-                kept = level.alpha / level.next_alpha
+            clean = with_known(level.clean(latents, output), 1.0, 0.0)
+            stepped = level.a * latents + level.b * output
+            latents = with_known(stepped, level.next_signal, level.next_spread)
+            if again:  # forward again, by x ~ N(k·x', spread² − k²·spread'²), k = signal / signal'
+                kept = level.signal / level.next_signal
                 rows = [torch.randn(noise.shape[1:], generator=one) for one in generators]
                 fresh = torch.stack(rows).to(latents.device)
-                renoised = math.sqrt(kept) * latents + math.sqrt(1 - kept) * fresh
-                latents = with_known(renoised, level.alpha)
+                spread = math.sqrt(level.spread**2 - (kept * level.next_spread) ** 2)
+                latents = with_known(kept * latents + spread * fresh, level.signal, level.spread)
         if is_last:
             latents = clean
         yield Step(

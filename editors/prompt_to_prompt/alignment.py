@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from editors.errors import AlignmentError
-from editors.model.tokens import TokenizedPrompt, Word
+from editors.model.tokens import Prompt, TokenizedPrompt, Word
 
 _LISTED = 12
 """Words of a prompt that an error names, at most."""
 
 
-def can_replace(original: TokenizedPrompt, edited: TokenizedPrompt) -> bool:
+def can_replace(original: Prompt, edited: Prompt) -> bool:
     """Return whether two prompts differ by swapped words only: shared words stand at the same places."""
     ours, theirs = original.words, edited.words
     in_place = sum(our.ids == their.ids for our, their in zip(ours, theirs, strict=False))
     return len(ours) == len(theirs) and in_place == len(_common_words(ours, theirs))
 
 
-def word_links(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[tuple[int, int], ...]:
+def word_links(original: Prompt, edited: Prompt) -> tuple[tuple[int, int], ...]:
     """Return which words take their attention from which, as `operation="auto"` does.
 
     Returns:
@@ -39,7 +39,7 @@ def word_links(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[tupl
     return tuple((ours.index(our), theirs.index(their)) for our, their in _common_words(ours, theirs))
 
 
-def changed_words(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[list[Word], list[Word]]:
+def changed_words(original: Prompt, edited: Prompt) -> tuple[list[Word], list[Word]]:
     """Return the words of either prompt that the other lacks, in their longest common order."""
     ours, theirs = original.words, edited.words
     common = _common_words(ours, theirs)
@@ -50,11 +50,11 @@ def changed_words(original: TokenizedPrompt, edited: TokenizedPrompt) -> tuple[l
     )
 
 
-def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
+def replacement_mapper(original: Prompt, edited: Prompt) -> Tensor:
     """Map tokens for a word swap: the n-th word's attention goes to the n-th word.
 
     Where two words differ in their number of tokens, every edited token gets an equal share of every original
-    one.
+    one. Where several encoders read the prompts, each one's tokens are mapped among themselves.
 
     Returns:
         `(K_o, K_e)`; every row sums to 1, and no column is empty.
@@ -62,6 +62,42 @@ def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Te
     Raises:
         AlignmentError: The prompts differ in their number of words.
     """
+    return torch.block_diag(*map(_replacement, original.parts, edited.parts))
+
+
+def refinement_mapper(original: Prompt, edited: Prompt) -> Tensor:
+    """Map tokens for a refined prompt: words in both prompts, in their longest common order, keep their maps.
+
+    Where several encoders read the prompts, each one's tokens are mapped among themselves.
+
+    Returns:
+        `(K_o, K_e)`, one 1 in the column of every shared token; the columns of new tokens are zero.
+    """
+    return torch.block_diag(*map(_refinement, original.parts, edited.parts))
+
+
+def equalizer(prompt: Prompt, word_weights: Mapping[str, float], *, field: str = "word_weights") -> Tensor:
+    """Return a factor per token, `(K,)`: the weights of the named words, and 1 elsewhere.
+
+    Raises:
+        AlignmentError: A word is not in the prompt.
+    """
+    factors = torch.ones(prompt.num_tokens)
+    for word, weight in word_weights.items():
+        factors[list(prompt.find(word, field=field))] = weight
+    return factors
+
+
+def indicator(prompt: Prompt, words: Sequence[str], *, field: str) -> Tensor:
+    """Return 1 at the tokens of the named words and 0 elsewhere, `(K,)`.
+
+    Raises:
+        AlignmentError: A word is not in the prompt.
+    """
+    return equalizer(prompt, dict.fromkeys(words, 2.0), field=field) - 1
+
+
+def _replacement(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     ours, theirs = original.words, edited.words
     if len(ours) != len(theirs):
         raise AlignmentError(
@@ -88,12 +124,7 @@ def replacement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Te
     return mapper
 
 
-def refinement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
-    """Map tokens for a refined prompt: words in both prompts, in their longest common order, keep their maps.
-
-    Returns:
-        `(K_o, K_e)`, one 1 in the column of every shared token; the columns of new tokens are zero.
-    """
+def _refinement(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     mapper = torch.zeros(original.num_tokens, edited.num_tokens)
     for position in (*range(original.first), *range(max(original.end, edited.end) + 1, original.num_tokens)):
         mapper[position, position] = 1
@@ -101,29 +132,6 @@ def refinement_mapper(original: TokenizedPrompt, edited: TokenizedPrompt) -> Ten
     for our, their in _common_words(original.words, edited.words):
         _spread(mapper, our.tokens, their.tokens)
     return mapper
-
-
-def equalizer(
-    prompt: TokenizedPrompt, word_weights: Mapping[str, float], *, field: str = "word_weights"
-) -> Tensor:
-    """Return a factor per token, `(K,)`: the weights of the named words, and 1 elsewhere.
-
-    Raises:
-        AlignmentError: A word is not in the prompt.
-    """
-    factors = torch.ones(prompt.num_tokens)
-    for word, weight in word_weights.items():
-        factors[list(prompt.find(word, field=field))] = weight
-    return factors
-
-
-def indicator(prompt: TokenizedPrompt, words: Sequence[str], *, field: str) -> Tensor:
-    """Return 1 at the tokens of the named words and 0 elsewhere, `(K,)`.
-
-    Raises:
-        AlignmentError: A word is not in the prompt.
-    """
-    return equalizer(prompt, dict.fromkeys(words, 2.0), field=field) - 1
 
 
 def _listed(words: Sequence[Word]) -> str:

@@ -13,14 +13,16 @@ Laws: the original's row is never touched; the same prompt twice gives the same 
 window a control is not there at all.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self, TypedDict
 
 import torch
 from torch import Tensor
 
-from editors.model.attention import AttentionSite, attend
+from editors.model.attention import AttentionSite, JointTokens
+from editors.prompt_to_prompt.joint import attend_jointly, word_shares
+from editors.prompt_to_prompt.looks import Look, Recorded, Rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -165,7 +167,11 @@ class InjectSelf:
 
     def holds(self, site: AttentionSite, step: int) -> bool:
         """Return whether it acts at this site and step."""
-        return not site.is_cross and site.level >= self.finest_level and step in self.steps
+        return self.may_hold(site) and step in self.steps
+
+    def may_hold(self, site: AttentionSite) -> bool:
+        """Return whether it acts at this site, at some step."""
+        return site.is_self and site.level >= self.finest_level
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -177,20 +183,23 @@ class RowControl:
         edited: The row that takes.
         cross: Per step the mix of cross-attention maps, or None; empty for none at all.
         inject: The self-attention that is taken over, or None.
+        layers: Depths of the sites where it acts, from the first up to, and without, the second.
     """
 
     original: int
     edited: int
     cross: Sequence[StepMix | None] = ()
     inject: InjectSelf | None = None
+    layers: tuple[float, float] = (0, 1)
 
     def mix(self, site: AttentionSite, step: int) -> StepMix | None:
         """Return the mix of cross-attention at this site and step, if any."""
-        return self.cross[step] if site.is_cross and step < len(self.cross) else None
+        is_there = site.is_cross and site.is_within(self.layers) and step < len(self.cross)
+        return self.cross[step] if is_there else None
 
     def injects(self, site: AttentionSite, step: int) -> bool:
         """Return whether self-attention is taken over at this site and step."""
-        return self.inject is not None and self.inject.holds(site, step)
+        return self.inject is not None and site.is_within(self.layers) and self.inject.holds(site, step)
 
 
 class AttentionObserver(Protocol):
@@ -233,22 +242,6 @@ class Observation:
     observer: AttentionObserver
 
 
-class Look(NamedTuple):
-    """Query, key and mask of one row at one site: `(heads, P, D)`, `(heads, K, D)`, `(heads, 1 or P, K)`."""
-
-    query: Tensor
-    key: Tensor
-    mask: Tensor | None = None
-
-
-class Recorded(Protocol):
-    """Rows that are not in the batch, because they were attended before."""
-
-    def at(self, site: AttentionSite, step: int) -> Mapping[int, Look]:
-        """Return the recorded rows by their number, which begins where the batch's rows end."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EditControl:
     """All that edits do to attention: the value that travels in `cross_attention_kwargs`.
@@ -272,40 +265,52 @@ class EditControl:
         *,
         site: AttentionSite,
         step: int,
+        joint: JointTokens | None = None,
     ) -> Tensor:
         """Attend with the edits in place; see `editors.model.attention.AttentionControl`."""
         others = {} if self.recorded is None else self.recorded.at(site, step)
-        whole = _Rows(Look(query, key, mask), others)
+        whole = Rows(Look(query, key, mask), others)
+        if joint is not None:
+            return self._attend_jointly(whole, value, joint, site, step)
         for seen in self.observations:
             if seen.observer.wants(site):
-                pair = _Rows(whole.take([seen.original, seen.edited]), {})
+                pair = Rows(whole.take([seen.original, seen.edited]), {})
                 rows = [replace(row, original=0, edited=1) for row in self.rows if row.edited == seen.edited]
                 shares = seen.observer.indicator(pair.batch.key)
                 seen.observer.add(_attend(pair, shares, rows, site, step), site)
         return _attend(whole, value, self.rows, site, step)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """The rows of a batch, stacked, and further ones by their number."""
-
-    batch: Look
-    others: Mapping[int, Look]
-
-    def take(self, rows: Sequence[int]) -> Look:
-        """Return these rows, without the copy of an index to the device that `tensor[rows]` makes."""
-        looks = [self.others[row] if row in self.others else self._own(row) for row in rows]
-        query, key = torch.stack([look.query for look in looks]), torch.stack([look.key for look in looks])
-        masks = [look.mask for look in looks if look.mask is not None]
-        return Look(query, key, torch.stack(masks) if masks else None)
-
-    def _own(self, row: int) -> Look:
-        mask = self.batch.mask
-        return Look(self.batch.query[row], self.batch.key[row], None if mask is None else mask[row])
+    def _attend_jointly(
+        self, looks: Rows, value: Tensor, tokens: JointTokens, site: AttentionSite, step: int
+    ) -> Tensor:
+        acting = {row.edited: row for row in self.rows if row.mix(site, step) or row.injects(site, step)}
+        for seen in self.observations:
+            if seen.observer.wants(site):
+                pair = looks.take([seen.original, seen.edited])
+                shown = seen.observer.indicator(pair.key[:, :, tokens.words])
+                theirs, own = looks.row(seen.original), looks.row(seen.edited)
+                acts = _acts(acting.get(seen.edited), site, step)
+                shares = (
+                    word_shares(theirs, theirs, shown[0], tokens, mix=None, injects=False),
+                    word_shares(own, theirs, shown[1], tokens, **acts),
+                )
+                seen.observer.add(torch.stack(shares), site)
+        if not acting:
+            return looks.batch.at(value)
+        plain = [row for row in range(len(value)) if row not in acting]
+        attended = (
+            dict(zip(plain, looks.take(plain).at(torch.stack([value[n] for n in plain])), strict=True))
+            if plain
+            else {}
+        )
+        for place, row in acting.items():
+            own, theirs = looks.row(place), looks.row(row.original)
+            attended[place] = attend_jointly(own, theirs, value[place], tokens, **_acts(row, site, step))
+        return torch.stack([attended[row] for row in range(len(value))])
 
 
 def _attend(
-    looks: _Rows, value: Tensor, controls: Sequence[RowControl], site: AttentionSite, step: int
+    looks: Rows, value: Tensor, controls: Sequence[RowControl], site: AttentionSite, step: int
 ) -> Tensor:
     plain = list(range(len(value)))
     taken = list(plain)  # row -> the row whose queries and keys it attends with
@@ -321,21 +326,25 @@ def _attend(
         elif row.injects(site, step):
             taken[row.edited] = row.original
     # One call of the plain shape: a row that is not edited gets the same bits as without a control.
-    attended = (
-        _attend_with(looks.batch, value)
-        if taken == plain
-        else _attend_with(looks.take(taken), torch.stack(values))
-    )
+    attended = looks.batch.at(value) if taken == plain else looks.take(taken).at(torch.stack(values))
     if not partial:
         return attended
     rows = list(attended)
     for row, mix, own in partial:
         # What comes from the original, less what it displaces: equal rows cancel to exactly zero.
         change = torch.stack((mix.source @ value[row.edited], (own - 1)[:, None] * value[row.edited]))
-        changed = _attend_with(looks.take([row.original, row.edited]), change).sum(0)
+        changed = looks.take([row.original, row.edited]).at(change).sum(0)
         rows[row.edited] = rows[row.edited] + changed
     return torch.stack(rows)
 
 
-def _attend_with(look: Look, value: Tensor) -> Tensor:
-    return attend(look.query, look.key, value, look.mask)
+class _Acts(TypedDict):
+    mix: StepMix | None
+    injects: bool
+
+
+def _acts(row: RowControl | None, site: AttentionSite, step: int) -> _Acts:
+    """Return what a control does at a site and step."""
+    if row is None:
+        return {"mix": None, "injects": False}
+    return {"mix": row.mix(site, step), "injects": row.injects(site, step)}

@@ -26,7 +26,6 @@ from torch import Tensor
 from editors.editor import DiffusionEditor
 from editors.errors import InvalidEdit
 from editors.files import user_path
-from editors.model.attention import install
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
 from editors.pictures.batches import to_array
@@ -87,7 +86,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         super().__init__(model)
         if cache_bytes < 0:
             raise InvalidEdit("cache_bytes", f"{cache_bytes} is not allowed; give a whole number from 0.")
-        install(model.network.module)
+        model.attention_sites()
         self.memory = Memory(model, cache_bytes, None if trajectories is None else user_path(trajectories))
 
     @classmethod
@@ -99,6 +98,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         dtype: torch.dtype | str | None = None,
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
+        for_photos: bool = False,
         cache_bytes: int = CACHE_BYTES,
         trajectories: str | Path | None = None,
     ) -> Self:
@@ -110,6 +110,8 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
+            for_photos: Whether photos are to be edited: then, where no scheduler is named, it samples by
+                steps that can be retraced, DDIM's or a flow's own, whatever the model's files name.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.
             trajectories: A folder to keep inverted photos in from one run to the next.
 
@@ -120,6 +122,8 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         model = load(
             name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler, loras=loras
         )
+        if for_photos and scheduler is None:
+            model = model.by_ddim()
         return cls(model, cache_bytes=cache_bytes, trajectories=trajectories)
 
     @classmethod
@@ -148,7 +152,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         began = time.perf_counter()
         with failures_explained():
             # Whoever lent us the network may have given it other processors since.
-            sites = install(self.model.network.module)
+            sites = self.model.attention_sites()
             recalled = self.memory.now()
             paths = yield from recalled.trajectories(jobs)
             drawn = [

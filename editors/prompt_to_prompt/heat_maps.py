@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from editors.model.attention import AttentionSite
-from editors.model.tokens import TokenizedPrompt
+from editors.model.tokens import Prompt
 
 _SHADE = 0.25
 """Of the picture, where a word is not looked at at all."""
@@ -33,7 +33,7 @@ class HeatMaps:
     def __init__(
         self,
         sites: Sequence[AttentionSite],
-        prompts: tuple[TokenizedPrompt, TokenizedPrompt],
+        prompts: tuple[Prompt, Prompt],
         *,
         size: tuple[int, int],
     ) -> None:
@@ -47,9 +47,8 @@ class HeatMaps:
         self._prompts, self._size = prompts, size
         self._grids = {site.level: site.grid(*size) for site in sites if site.is_cross}
         self._sums: dict[int, Tensor] = {}  # level -> (2, P, N)
-        first, last = min(each.first for each in prompts), max(each.end for each in prompts)
-        self._first = first
-        self._shown = torch.eye(prompts[0].num_tokens)[:, first:last]  # (K, N)
+        self._tokens = sorted({token for each in prompts for token in each.content})
+        self._shown = torch.eye(prompts[0].num_tokens)[:, self._tokens]  # (K, N)
 
     def wants(self, site: AttentionSite) -> bool:
         """Return whether this site is of interest."""
@@ -88,7 +87,7 @@ class HeatMaps:
         for prompt, maps in zip(self._prompts, total, strict=True):
             places: dict[str, list[int]] = defaultdict(list)
             for word in prompt.words:
-                places[word.text] += [token - self._first for token in word.tokens]
+                places[word.text] += [self._tokens.index(token) for token in word.tokens]
             for text, tokens in places.items():
                 heat = maps[tokens].sum(0)
                 found[text] = (heat / heat.max().clamp(min=1e-12)).numpy()

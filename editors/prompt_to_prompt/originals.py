@@ -18,17 +18,13 @@ from torch import Tensor
 
 from editors.ddim import levels
 from editors.diffusion import denoise, noise
-from editors.model.attention import AttentionSite, attend
 from editors.model.diffusion_model import DiffusionModel
-from editors.prompt_to_prompt.controls import Look
 from editors.prompt_to_prompt.guided import Guided, PromptConditioning
 from editors.prompt_to_prompt.inversion.trajectory import Trajectory
 from editors.prompt_to_prompt.plan import Plan
+from editors.prompt_to_prompt.recorder import Recorder, Wanted
 from editors.prompt_to_prompt.records import Looks, SourceRecord
 from editors.requests.results import Step
-
-Wanted = frozenset[tuple[str, str]]
-"""(site, half)s whose queries and keys are wanted of one original."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -78,6 +74,10 @@ class Originals(Protocol):
 
     def steps(self) -> Iterator[Step]:
         """Take all steps."""
+        ...
+
+    def output(self, original: int, *, like: Tensor) -> Tensor:
+        """Return what led one of them in the latest call, (C, h, w); where its path is held, zeros."""
         ...
 
     def num_rows(self, original: int) -> int:
@@ -177,13 +177,16 @@ class _Drawn:
     def looks(self) -> Sequence[Looks]:
         return self._looking.looks
 
+    def output(self, original: int, *, like: Tensor) -> Tensor:
+        return self._outputs[original][-1]
+
     def num_rows(self, original: int) -> int:
         return self._looking.network.num_rows[original]
 
     def steps(self) -> Iterator[Step]:
         steps = denoise(
             self._predict,
-            scheduler=self._model.new_scheduler(),
+            scheduler=self._model.new_scheduler(self._origins[0].plan.size),
             latents=self.latents,
             num_inference_steps=self._origins[0].plan.settings.num_inference_steps,
             generators=self._generators,
@@ -231,12 +234,15 @@ class _Held:
     def looks(self) -> Sequence[Looks]:
         return self._looking.looks
 
+    def output(self, original: int, *, like: Tensor) -> Tensor:
+        return torch.zeros_like(like)
+
     def num_rows(self, original: int) -> int:
         return self._looking.network.num_rows[original]
 
     def steps(self) -> Iterator[Step]:
-        scheduler = self._model.new_scheduler()
-        found = levels(scheduler, self._origins[0].plan.settings.num_inference_steps)
+        plan = self._origins[0].plan
+        found = levels(self._model.new_scheduler(plan.size), plan.settings.num_inference_steps)
         for index, level in enumerate(found):
             self._evaluate(level.timestep.to(self.latents.device), index, (level.a, level.b))
             self.latents = torch.stack([path[index + 1] for path in self._paths])
@@ -302,47 +308,6 @@ def starts(
         for row, trajectory in zip(drawn, trajectories, strict=True)
     ]
     return torch.stack(rows), generators
-
-
-class Recorder:
-    """Attends as ever, and keeps the queries and keys that are wanted: the control of the originals.
-
-    Attributes:
-        looks: Per picture what was wanted of it.
-    """
-
-    def __init__(self, halves: tuple[str, ...], wanted: Sequence[Wanted], before: Sequence[Looks]) -> None:
-        """Prepare for one call.
-
-        Args:
-            halves: Of the batch.
-            wanted: Per picture of the batch what to keep.
-            before: Per picture what was kept in an earlier call: a prompt's keys are the same in all.
-        """
-        self._halves, self._wanted, self._before = halves, wanted, before
-        self.looks: list[dict[tuple[str, str], Look]] = [{} for _ in wanted]
-
-    def attend(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        mask: Tensor | None,
-        *,
-        site: AttentionSite,
-        step: int,
-    ) -> Tensor:
-        """Attend; see `editors.model.attention.AttentionControl`."""
-        for n, half in enumerate(self._halves):
-            for place, wanted in enumerate(self._wanted):
-                if (site.name, half) in wanted:
-                    row = n * len(self._wanted) + place
-                    before = self._before[place].get((site.name, half)) if site.is_cross else None
-                    # Copies, for a view of one row would keep the whole batch.
-                    kept = key[row].clone() if before is None else before.key
-                    own_mask = None if mask is None else mask[row].clone()
-                    self.looks[place][site.name, half] = Look(query[row].clone(), kept, own_mask)
-        return attend(query, key, value, mask)
 
 
 def _trajectory(origin: Origin) -> Trajectory:

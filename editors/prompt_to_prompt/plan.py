@@ -21,7 +21,7 @@ from editors.guidance import Plain
 from editors.model.attention import AttentionSite
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.photo import Photo
-from editors.model.tokens import TokenizedPrompt
+from editors.model.tokens import Prompt
 from editors.pictures.images import WHITE, read_mask
 from editors.pictures.masks import shrink
 from editors.prompt_to_prompt.alignment import (
@@ -68,6 +68,8 @@ class Plan:
         controlled: Those in which the edit takes part.
         mixes: Per network call the mix of cross-attention maps, or None; empty for none at all.
         inject: The self-attention that is taken over.
+        layers: Depths of the sites where any of it is.
+        begin: The first call of the edit; before it, it is the original.
         prompts: The original and the edited prompt.
         photo: The photo to edit, or None.
         words: 1 at the tokens that the edit keeps to, `(2, K)`, of both prompts, or None.
@@ -86,7 +88,9 @@ class Plan:
     controlled: tuple[str, ...]
     mixes: tuple[StepMix | None, ...]
     inject: InjectSelf
-    prompts: tuple[TokenizedPrompt, TokenizedPrompt]
+    layers: tuple[float, float]
+    begin: int
+    prompts: tuple[Prompt, Prompt]
     photo: Photo | None
     words: Tensor | None
     threshold: float
@@ -106,7 +110,7 @@ class Plan:
         for name in ("original_prompt", "edited_prompt"):
             model.text.require_known(name, getattr(edit, name))
         original, edited = (
-            model.text.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
+            model.tokenize(name, getattr(edit, name)) for name in ("original_prompt", "edited_prompt")
         )
         num_calls = model.num_calls(settings.num_inference_steps)
         photo = None
@@ -136,6 +140,10 @@ class Plan:
             inject=InjectSelf(
                 steps=window_steps(settings.self_replace_steps, num_calls), finest_level=1 if paper else 0
             ),
+            layers=edit.layers
+            if isinstance(edit.layers, tuple)
+            else (0, 1 if edit.layers is None else edit.layers),
+            begin=window_steps((edit.start or 0, 1), num_calls).start,
             prompts=(original, edited),
             photo=photo,
             words=_words(edit, original, edited),
@@ -189,29 +197,40 @@ class Plan:
             mix = mixes.get(id(self.mixes[call])) if self.mixes else None
             injected = (self.controlled, self.inject.finest_level) if call in self.inject.steps else None
             threshold = self.threshold if self.words is not None and call >= self.start else None
-            acting = (mix, injected, painted, words, threshold)
-            signs.append((*acting, self.changes_nothing, self.edit.heat_maps))
+            acting = (mix, injected, self.layers, painted, words, threshold)
+            told = (*acting, self.changes_nothing, self.edit.heat_maps)
+            signs.append(("waits",) if call < self.begin else told)
         return tuple(signs)
 
     def takes(
         self, site: AttentionSite, call: int, observers: Sequence[AttentionObserver]
     ) -> tuple[str, ...]:
         """Return the halves of the original whose queries and keys the edit needs at a site and call."""
-        if not site.is_cross:
-            return self.controlled if self.inject.holds(site, call) else ()
+        if call < self.begin:
+            return ()
         mixed = call < len(self.mixes) and self.mixes[call] is not None
         watched = any(observer.wants(site) for observer in observers)
-        return ("conditional",) if "conditional" in self.halves and (mixed or watched) else ()
+        acts = site.is_within(self.layers)
+        worded = site.is_cross and ((mixed and acts) or watched)
+        return self._taken(worded=worded, injected=acts and self.inject.holds(site, call))
 
     def may_take(self, site: AttentionSite) -> tuple[str, ...]:
         """Return the halves whose queries and keys an edit of this recipe may need there, at some call."""
-        if site.is_cross:
-            return ("conditional",) if "conditional" in self.halves and self.edit.recipe == "paper" else ()
-        return self.controlled if site.level >= self.inject.finest_level else ()
+        acts = site.is_within(self.layers)
+        worded = site.is_cross and acts and self.edit.recipe == "paper"
+        return self._taken(worded=worded, injected=acts and self.inject.may_hold(site))
+
+    def _taken(self, *, worded: bool, injected: bool) -> tuple[str, ...]:
+        """Return the halves whose attention to words, to the picture, or to both is taken."""
+        taken = {"conditional"} if worded else set()
+        taken |= set(self.controlled) if injected else set()
+        return tuple(half for half in self.halves if half in taken)
 
     def control(self, *, original: int, edited: int) -> RowControl:
         """Return what one row of the edit takes from one of the original."""
-        return RowControl(original=original, edited=edited, cross=self.mixes, inject=self.inject)
+        return RowControl(
+            original=original, edited=edited, cross=self.mixes, inject=self.inject, layers=self.layers
+        )
 
     def heat_maps(self, sites: Sequence[AttentionSite]) -> HeatMaps | None:
         """Return a fresh observer of all words, if it is asked for, for a pair of rows."""
@@ -230,7 +249,7 @@ class Plan:
         return Blend(word_maps=words, threshold=self.threshold, start=self.start, painted=self.painted)
 
 
-def _cross(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> list[CrossControl]:
+def _cross(edit: PromptEdit, original: Prompt, edited: Prompt) -> list[CrossControl]:
     """Choose the operations on cross-attention maps."""
     factors = equalizer(edited, edit.word_weights)
     if edit.operation == "replace" or (edit.operation == "auto" and can_replace(original, edited)):
@@ -238,7 +257,7 @@ def _cross(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt)
     return [Refine(refinement_mapper(original, edited)), Reweight(factors)]
 
 
-def _words(edit: PromptEdit, original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor | None:
+def _words(edit: PromptEdit, original: Prompt, edited: Prompt) -> Tensor | None:
     """Return 1 at the tokens that the edit keeps to, `(2, K)`: the named ones, or those that changed."""
     local = edit.local_blend
     if local is not None:
@@ -273,18 +292,30 @@ def _painted(mask: PictureSource, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def _latent_size(edit: PromptEdit, model: DiffusionModel, photo: Photo | None) -> tuple[int, int]:
     """Return (h, w) of the latents for the photo, or the asked size, or the model's own."""
-    factor = model.vae_scale_factor
+    factor, step = model.vae_scale_factor, model.size_step
     if photo is not None:
+        _require_side("original_image", max(photo.size), model)
         return photo.size[1] // factor, photo.size[0] // factor
     sides = []
     for name, side in (("height", edit.height), ("width", edit.width)):
         side = side or model.native_size
-        if side % factor:
-            below = side - side % factor
+        _require_side(name, side, model)
+        if side % step:
+            below = side - side % step
             raise InvalidEdit(
                 name,
-                f"{side} is not allowed, this model draws multiples of {factor}; "
-                f"give {below or factor} or {below + factor}.",
+                f"{side} is not allowed, this model draws multiples of {step}; "
+                f"give {below or step} or {below + step}.",
             )
         sides.append(side // factor)
     return sides[0], sides[1]
+
+
+def _require_side(field: str, side: int, model: DiffusionModel) -> None:
+    if model.max_side is not None and side > model.max_side:
+        told = (
+            "is too long and narrow for this model"
+            if field == "original_image"
+            else f"{side} is too large for this model"
+        )
+        raise InvalidEdit(field, f"{told}, which draws {model.max_side} pixels to a side at most.")

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from editors.prompt_to_prompt.controls import Look
+from editors.prompt_to_prompt.looks import Look
 
 Looks = Mapping[tuple[str, str], Look]
 """What one picture attended with in one network call, by site and half of the batch."""

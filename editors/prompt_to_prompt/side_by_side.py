@@ -18,13 +18,15 @@ from editors.diffusion import denoise
 from editors.model.attention import AttentionSite
 from editors.model.diffusion_model import DiffusionModel
 from editors.prompt_to_prompt.blend import WordMaps
-from editors.prompt_to_prompt.controls import AttentionObserver, EditControl, Look, Observation
+from editors.prompt_to_prompt.controls import AttentionObserver, EditControl, Observation
 from editors.prompt_to_prompt.guided import Guided, PromptConditioning
 from editors.prompt_to_prompt.heat_maps import HeatMaps
 from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.trajectory import ResidualSteps, Trajectory
-from editors.prompt_to_prompt.originals import Origin, Originals, Wanted, originals_of, starts
+from editors.prompt_to_prompt.looks import Look
+from editors.prompt_to_prompt.originals import Origin, Originals, originals_of, starts
 from editors.prompt_to_prompt.plan import Plan
+from editors.prompt_to_prompt.recorder import Wanted
 from editors.prompt_to_prompt.records import EditRecord, SourceRecord
 from editors.prompt_to_prompt.shared_rows import SharedRows
 from editors.requests.results import Step
@@ -187,7 +189,7 @@ class Edits:
         return self._rows.records()
 
     def _scheduler(self) -> object:
-        scheduler = self._model.new_scheduler()
+        scheduler = self._model.new_scheduler(self._jobs[0].plan.size)
         paths = [job.trajectory.residuals for job in self._jobs if job.trajectory is not None]
         residuals = [path for path in paths if path is not None]
         if not residuals:
@@ -197,8 +199,18 @@ class Edits:
 
     def _predict(self, latents: Tensor, timestep: Tensor, index: int) -> Tensor:
         def compute(places: list[int]) -> Tensor:
-            control = self._control(places)
-            return self._network(latents[places], timestep, index, pictures=places, control=control)
+            begun = [place for place in places if index >= self._jobs[place].plan.begin]
+            rows = {
+                # Where an edit has not begun it is led as its original is; of a held one the path is known.
+                place: self._originals.output(self._of[place], like=latents[place])
+                for place in places
+                if place not in begun
+            }
+            if begun:
+                control = self._control(begun)
+                found = self._network(latents[begun], timestep, index, pictures=begun, control=control)
+                rows |= dict(zip(begun, found, strict=True))
+            return torch.stack([rows[place] for place in places])
 
         return self._rows.at(index, compute)
 
@@ -221,9 +233,9 @@ class Edits:
     def _blend(self, latents: Tensor, index: int) -> Tensor:
         originals = self._originals.latents
         blended = [
-            # The same prompt gives the same bits: its row would else differ by rounding.
+            # The same prompt gives the same bits: its row would else differ by rounding. So before it begins.
             originals[of]
-            if job.plan.changes_nothing
+            if job.plan.changes_nothing or index < job.plan.begin
             else blend.after_step(torch.stack((originals[of], row)), index)[1]
             for job, blend, of, row in zip(self._jobs, self.blends, self._of, latents, strict=True)
         ]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from editors.model.tokens import TokenizedPrompt
+from editors.model.tokens import Prompt
 from editors.requests.edits import StepWindow, WordWindows
 
 
@@ -29,7 +29,7 @@ def window_steps(window: StepWindow, num_steps: int) -> range:
 
 
 def window_alphas(
-    windows: WordWindows, prompt: TokenizedPrompt, num_steps: int, *, field: str = "cross_replace_steps"
+    windows: WordWindows, prompt: Prompt, num_steps: int, *, field: str = "cross_replace_steps"
 ) -> Tensor:
     """Return 1 inside each token's window and 0 outside, `(num_steps, K)`.
 

@@ -169,6 +169,8 @@ class PromptEdit(Request):
             None takes what the model recommends, 0.8 where it says nothing.
         self_replace_steps: When the original's self-attention is used: a fraction of the steps, or a pair;
             None takes what the model recommends, 0.4 where it says nothing.
+        layers: Attention layers that it acts in: a fraction of them from the first on, or a pair; None: all.
+        start: Fraction of the steps after which the edit begins, 0 to 1; until then it is the original.
         local_blend: Keep the edit to where some words are.
         only: How closely to keep to where the words are that changed, from 0, everything may change, to 1,
             only where they are looked at most; the rest stays pixel for pixel. 0.3 suits changes of one
@@ -208,6 +210,8 @@ class PromptEdit(Request):
     inversion: Inversion = "direct"
     full_size: Literal["change", "resize"] = "change"
     heat_maps: bool = False
+    layers: StepWindow | None = None
+    start: float | None = None
 
     def __post_init__(self) -> None:
         self._check_photo()
@@ -223,6 +227,9 @@ class PromptEdit(Request):
         object.__setattr__(self, "word_weights", rules.weights("word_weights", self.word_weights))
         object.__setattr__(self, "cross_replace_steps", self._windows("cross_replace_steps"))
         object.__setattr__(self, "self_replace_steps", self._window("self_replace_steps"))
+        object.__setattr__(self, "layers", self._window("layers"))
+        if self.start is not None:
+            rules.number("start", self.start, 0, 1)
         if self.recipe == "instruct_pix2pix" and any(weight != 1 for weight in self.word_weights.values()):
             raise InvalidEdit(
                 "word_weights",

@@ -198,8 +198,8 @@ def test_flow_edit_takes_the_steps_of_its_paper():
     with torch.no_grad():
         path = run_to_end(METHODS["flow_edit"].steps(inverter)).latents  # √ᾱ·(X + σ·n) of every level
         for level, x in zip(levels(model.new_scheduler(), STEPS), path[:-1], strict=True):
-            sigma, after = (((1 - alpha) / alpha) ** 0.5 for alpha in (level.alpha, level.next_alpha))
-            noised = x + level.alpha**0.5 * (z - clean)  # √ᾱ·(Z + σ·n) with the n of x
+            sigma, after = (level.spread / level.signal, level.next_spread / level.next_signal)
+            noised = x + level.signal * (z - clean)  # √ᾱ·(Z + σ·n) with the n of x
             change = noise_in(noised, "edited_prompt", level) - noise_in(x, "original_prompt", level)
             z = z + (after - sigma) * change
     torch.testing.assert_close(found, z, rtol=1e-3, atol=1e-3)

@@ -19,7 +19,7 @@ from editors import (
     PromptEdit,
     PromptToPromptEditor,
 )
-from tests import tiny, tiny_klein, tiny_kontext, tiny_qwen
+from tests import tiny, tiny_flux, tiny_klein, tiny_kontext, tiny_qwen, tiny_sd3
 
 RANK, ALPHA = 3, 6
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -276,7 +276,18 @@ def test_a_scale_out_of_range_is_refused(given):
         Lora.of(given)
 
 
-TRANSFORMERS = {"klein": tiny_klein, "kontext": tiny_kontext, "qwen": tiny_qwen}
+TRANSFORMERS = {
+    "flux": tiny_flux,
+    "klein": tiny_klein,
+    "kontext": tiny_kontext,
+    "qwen": tiny_qwen,
+    "sd3": tiny_sd3,
+}
+
+
+def opened(toy, folder, loras):
+    kind = PromptToPromptEditor if toy in (tiny_flux, tiny_sd3) else InstructPix2PixEditor
+    return kind.from_pretrained(str(folder), loras=loras)
 
 
 @pytest.fixture(scope="module", params=TRANSFORMERS)
@@ -301,7 +312,7 @@ def of_transformer(products, folder):
 def test_a_lora_of_a_transformer_is_what_it_was_trained_to_be(toy, other_folder, tmp_path, layout, scale):
     products = trained(toy.pipeline().transformer)
     path = layout(products, tmp_path)
-    editor = InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[Lora(path=path, scale=scale)])
+    editor = opened(toy, other_folder, [Lora(path=path, scale=scale)])
     plain, found = toy.pipeline().transformer.state_dict(), state(editor)
     assert found.keys() == plain.keys() and len(products) >= 8
     for name, weight in plain.items():
@@ -331,8 +342,8 @@ def test_one_of_a_unet_is_refused_by_a_transformer_and_where_none_can_be_laid(
 ):
     path = diffusers_layout(products, tmp_path)
     with pytest.raises(IncompatibleModel, match=r"^lora\.safetensors: .*give a LoRA that was made") as error:
-        InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[path])
+        opened(toy, other_folder, [path])
     assert "\n" not in str(error.value)
     wide = {name: torch.cat([value] * 2, -1) for name, value in trained(toy.pipeline().transformer).items()}
     with pytest.raises(IncompatibleModel, match=r"own\.safetensors: does not fit .*; give a LoRA"):
-        InstructPix2PixEditor.from_pretrained(str(other_folder), loras=[of_transformer(wide, tmp_path)])
+        opened(toy, other_folder, [of_transformer(wide, tmp_path)])

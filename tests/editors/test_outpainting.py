@@ -153,7 +153,7 @@ def test_what_is_known_is_the_picture_noised_and_at_the_end_the_picture(num_resa
     known[..., 2:5] = True
     noise, picture, steps = repainted(known, num_resamples)
     for step, level in zip(steps[:-1], levels(scheduler(), STEPS), strict=False):
-        noised = level.next_alpha**0.5 * picture + (1 - level.next_alpha) ** 0.5 * noise
+        noised = level.next_signal * picture + level.next_spread * noise
         torch.testing.assert_close(step.latents[..., 2:5], noised[..., 2:5])
         assert torch.equal(step.clean[..., 2:5], picture[..., 2:5])
     assert torch.equal(steps[-1].latents[..., 2:5], picture[..., 2:5])
@@ -179,7 +179,7 @@ def test_going_forward_again_keeps_the_noise_level():
         generators=tiny.generators([1]),
     )
     run_to_end(steps)
-    kept = [level.alpha / level.next_alpha for level in levels(scheduler(), STEPS)]
+    kept = [(level.signal / level.next_signal) ** 2 for level in levels(scheduler(), STEPS)]
     for index in range(STEPS - 1):
         first, second = seen[5 * index], seen[5 * index + 1]
         level = levels(scheduler(), STEPS)[index]

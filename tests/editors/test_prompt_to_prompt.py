@@ -12,7 +12,7 @@ from PIL import Image
 from editors.errors import AlignmentError, EditFailed, IncompatibleModel, InvalidEdit
 from editors.model.attention import ControlledAttnProcessor
 from editors.model.loading.load import from_pipeline
-from editors.prompt_to_prompt import controls, originals
+from editors.prompt_to_prompt import controls, looks, recorder
 from editors.prompt_to_prompt.editor import PromptToPromptEditor
 from editors.prompt_to_prompt.windows import window_steps
 from editors.requests.edits import LocalBlend, PromptEdit
@@ -190,14 +190,14 @@ class Watch:
         self.edits: dict[Any, Any] = {}
         self.noted(
             monkeypatch,
-            controls,
+            looks,
             controls.EditControl,
             self.edits,
         )
         self.noted(
             monkeypatch,
-            originals,
-            originals.Recorder,
+            recorder,
+            recorder.Recorder,
             self.originals,
         )
 
@@ -209,9 +209,9 @@ class Watch:
             calls.setdefault(now[-1], []).append((query, key))
             return attend(query, key, value, mask)
 
-        def at(self, query, key, value, mask, *, site, step):
+        def at(self, query, key, value, mask, *, site, step, **options):
             now.append((site, step))
-            return located(self, query, key, value, mask, site=site, step=step)
+            return located(self, query, key, value, mask, site=site, step=step, **options)
 
         monkeypatch.setattr(module, "attend", noting)
         monkeypatch.setattr(control, "attend", at)
@@ -258,6 +258,44 @@ def test_the_recipe_of_instruct_pix2pix_takes_all_self_attention_in_both_halves(
         for level in (0, 1):
             assert set(watch.copied(half, is_cross=False, level=level)) - {0} == {2, 3}
     assert watch.copied(CONDITIONAL, is_cross=True, level=0) == []
+
+
+def test_an_edit_acts_in_its_layers_alone(monkeypatch):
+    editor = PromptToPromptEditor.from_pipeline(pipeline())
+    sites = editor.model.attention_sites()
+    assert [site.depth for site in sites] == [number / len(sites) for number in range(len(sites))]
+    order = [site.name.partition("_")[0] for site in sites]
+    assert order == sorted(order, key=["down", "mid", "up"].index)
+    watch = Watch(monkeypatch)
+    list(editor.stream(edit(cross_replace_steps=1, self_replace_steps=0, layers=(0.4, 0.8))))
+    copied = {
+        site.name
+        for (site, step), ((query, _), *_) in watch.edits.items()
+        if site.is_cross and step and torch.equal(query[1], watch.originals[site, step][0][0][1])
+    }
+    assert copied == {site.name for site in sites if site.is_cross and 0.4 <= site.depth < 0.8}
+    bare, none = (
+        final(editor, edit(**options))
+        for options in ({"layers": 0}, {"cross_replace_steps": 0, "self_replace_steps": 0})
+    )
+    assert torch.equal(bare, none)
+
+
+@pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)
+def test_until_it_begins_an_edit_is_its_original(scheduler):
+    """And costs nothing, whatever a scheduler remembers of earlier steps."""
+    editor = PromptToPromptEditor.from_pipeline(pipeline(scheduler=scheduler), cache_bytes=0)
+    steps = list(editor.stream(edit(start=0.5)))
+    whole = editor.edit(edit()).num_unet_rows
+    late = editor.edit(edit(start=0.5)).num_unet_rows
+    begin = window_steps((0.5, 1), len(steps)).start
+    assert late == whole - 2 * begin
+    for step in steps:
+        original, edited = step.latents
+        assert torch.equal(original, edited) == (step.index < begin)
+    assert torch.equal(steps[-1].latents[0], final(editor, edit())[0])
+    never = final(editor, edit(start=1.0))
+    assert torch.equal(never[0], never[1])
 
 
 def test_the_noise_on_the_way_is_the_same_in_both_rows():

@@ -276,7 +276,7 @@ def test_a_unet_that_wants_other_numbers_is_one_sentence():
     without = tiny.pipeline(kind="base")
     without.unet.register_to_config(addition_embed_type="text_time")
     with pytest.raises(
-        IncompatibleModel, match=r"give a model in the layout of Stable Diffusion 1\.x, 2\.x or XL"
+        IncompatibleModel, match=r"give a model in the layout of Stable Diffusion 1\.x, 2\.x, XL or 3"
     ):
         from_pipeline(without)
 

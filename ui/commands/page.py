@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import gradio as gr
     from starlette.routing import Route
 
+    from editors.prompt_to_prompt.editor import PromptToPromptEditor
+
 HEAD_START = 5.0
 """Seconds that the model waits for somebody to open the page, which loading it would slow down."""
 
@@ -109,7 +111,7 @@ def ui(
             opener=opener,
             models=models,
             hub=alone,
-            prompt_editor=opener.drawing,
+            prompt_editor=partial(_drawing, opener),
             prompt_model=prompt_model,
             data=data,
             runs=runs,
@@ -176,6 +178,13 @@ def _pictures_of_assistants(given: Path | None, *, alone: bool) -> Path | None:
 def _say_loading(model: str, opener: Opener) -> None:
     """Say that a model is being loaded, and what it needs, where that is worth saying."""
     typer.echo(" ".join(filter(None, (f"Loading {model} ...", opener.needs(model)))), err=True)
+
+
+def _drawing(opener: OneAtATime, model: str) -> "PromptToPromptEditor":
+    """Load what draws with a model, and say before what it needs, where that is worth saying."""
+    if opener.needs(model):
+        _say_loading(model, opener)
+    return opener.drawing(model)
 
 
 def _load(model: str, editor: InstructionEditor, is_open: Event, opener: Opener) -> None:

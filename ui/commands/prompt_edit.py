@@ -113,7 +113,7 @@ def word_weights(texts: Iterable[str]) -> dict[str, float]:
         "local_blend",
         "heat_maps",
     ),
-    parsers={"cross_replace_steps": windows, "self_replace_steps": window},
+    parsers={"cross_replace_steps": windows, "self_replace_steps": window, "layers": window},
 )
 def prompt_edit(
     original_prompt: Original = None,
@@ -159,11 +159,10 @@ def prompt_edit(
     def load(has_photos: bool) -> Any:
         from editors import PromptToPromptEditor  # torch: only now
 
-        # An inversion retraces DDIM's steps, whatever the model's folder samples with.
-        chosen = scheduler or ("ddim" if has_photos else None)
         tell_needs(model, device=device, dtype=dtype)
+        how: dict[str, Any] = {"device": device, "dtype": dtype, "scheduler": scheduler, "loras": loras}
         return PromptToPromptEditor.from_pretrained(
-            model, device=device, dtype=dtype, scheduler=chosen, loras=loras, trajectories=trajectories
+            model, for_photos=has_photos, trajectories=trajectories, **how
         )
 
     if prompts is not None:

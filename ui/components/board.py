@@ -17,7 +17,7 @@ from editors import LocalBlend
 from ui.components.elements import MAKE, asset
 
 if TYPE_CHECKING:
-    from editors.model.tokens import TokenizedPrompt
+    from editors.model.tokens import Prompt
 
 WEIGHTS = (-2, 4)
 """What a word's slider spans; Python and the command line take -100 to 100."""
@@ -99,7 +99,7 @@ class BoardState:
             "span": list(WEIGHTS),
         }
 
-    def with_prompts(self, original: "TokenizedPrompt", edited: "TokenizedPrompt") -> "BoardState":
+    def with_prompts(self, original: "Prompt", edited: "Prompt") -> "BoardState":
         """Return it for other prompts; what was said of words that are still there stays."""
         from editors.prompt_to_prompt.alignment import word_links
 

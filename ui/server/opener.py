@@ -49,7 +49,9 @@ class OneAtATime:
         with self._alone:
             from editors import PromptToPromptEditor
 
-            return in_passing(partial(PromptToPromptEditor.from_pretrained, name, dtype=self._dtype))
+            return in_passing(
+                partial(PromptToPromptEditor.from_pretrained, name, dtype=self._dtype, for_photos=True)
+            )
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
         """Return what edits with a checkpoint, as `editor_at` does.

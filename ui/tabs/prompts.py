@@ -100,9 +100,9 @@ class Drawings:
         if not original.strip() or not edited.strip():
             return {}
         try:
-            text = self.editors(self.model).model.text
+            model = self.editors(self.model).model
             prompts = [
-                text.tokenize(name, words) for name, words in zip(VALID, (original, edited), strict=True)
+                model.tokenize(name, words) for name, words in zip(VALID, (original, edited), strict=True)
             ]
         except EditorError as error:
             return {self.runs.screen.status: refusal(error, "Too much.")}

@@ -1,1 +1,1 @@
-"""Editors of other families, each in one file, as what every editor calls: a `DiffusionModel`."""
+"""Models of other families, each in one file, as what every editor calls: a `DiffusionModel`."""

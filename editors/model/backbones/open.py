@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from editors.model.backbones.dreamlite import DreamLite
+from editors.model.backbones.flux import Flux
 from editors.model.backbones.flux2_klein import Flux2Klein
 from editors.model.backbones.flux_kontext import FluxKontext
 from editors.model.backbones.longcat_image_edit import LongCatImageEdit
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.backbones.qwen_image_edit import QwenImageEdit
+from editors.model.backbones.stable_diffusion_3 import StableDiffusion3
 from editors.model.loading.layout import RECOMMENDED_KEY, recommended_of
+from editors.model.parts import FAMILIES
 
 BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
     "DreamLitePipeline": DreamLite,
@@ -17,8 +20,10 @@ BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
     "Flux2KleinPipeline": Flux2Klein,
     "Flux2KleinKVPipeline": Flux2Klein,
     "FluxKontextPipeline": FluxKontext,
+    "FluxPipeline": Flux,
     "LongCatImageEditPipeline": LongCatImageEdit,
     "QwenImageEditPlusPipeline": QwenImageEdit,
+    "StableDiffusion3Pipeline": StableDiffusion3,
 }
 """Of each of `parts.FAMILIES`."""
 
@@ -40,8 +45,9 @@ def from_parts(facts: Mapping[str, Any], parts: Mapping[str, Any], *, name: str)
     import diffusers
 
     kind = str(facts["_class_name"])
-    told = {"is_distilled": facts["is_distilled"] is True} if "is_distilled" in facts else {}
+    told: dict[str, Any] = {"is_distilled": facts["is_distilled"] is True} if "is_distilled" in facts else {}
+    told |= dict.fromkeys(FAMILIES[kind].dispensable)
     recommends = recommended_of(facts, RECOMMENDED_KEY, name)
     return BACKBONES[kind].of(
-        getattr(diffusers, kind)(**parts, **told), kind=kind, name=name, recommends=recommends
+        getattr(diffusers, kind)(**{**told, **parts}), kind=kind, name=name, recommends=recommends
     )

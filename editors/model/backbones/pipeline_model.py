@@ -1,4 +1,4 @@
-"""What editors of other families have in common: the parts of a pipeline of diffusers, under our loop."""
+"""What models of other families have in common: the parts of a pipeline of diffusers, under our loop."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,7 +16,7 @@ _SCALES: Final = ("guidance_scale", "image_guidance_scale")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PipelineModel(DiffusionModel):
-    """An editor that is not of Stable Diffusion's build; its parts are those of its pipeline.
+    """A model that is not of Stable Diffusion's build; its parts are those of its pipeline.
 
     Attributes:
         pipeline: Of diffusers: it reads prompts in its own words.
@@ -49,20 +49,21 @@ class PipelineModel(DiffusionModel):
         """
         parts = {part: getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "vae", "scheduler")}
         network = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+        family = FAMILIES[kind]
         settings = settings_of(kind, is_distilled=bool(pipeline.config.get("is_distilled")))
         return cls(
             pipeline=pipeline,
             name=name,
             unet=network,
-            recommends={"edit": {**settings, **recommends.get("edit", {})}},
+            recommends={family.kind: {**settings, **recommends.get(family.kind, {})}},
             has_scales=settings is not WITHOUT_GUIDANCE,
-            max_references=FAMILIES[kind].max_references,
+            max_references=family.max_references,
             **parts,
         )
 
     @property
     def kind(self) -> Kind:
-        """It edits."""
+        """It edits; families that draw from words say so."""
         return "edit"
 
     def shift(self, num_tokens: int) -> Shift:
@@ -90,6 +91,10 @@ class PipelineModel(DiffusionModel):
         raise InvalidEdit(
             "scheduler", f"{name!r} is not for {self.name}, which has steps of its own; leave it out."
         )
+
+    def by_ddim(self) -> Self:
+        """Return this model: a flow's steps can be taken both ways."""
+        return self
 
     def require_scales(self, settings: Settings) -> None:
         """Require scales that the model knows.

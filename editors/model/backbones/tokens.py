@@ -46,16 +46,21 @@ class TokenNetwork(Network):
         step: int = 0,
     ) -> Tensor:
         """Call the network once; see `Network.predict`."""
-        if control is not None:
-            raise IncompatibleModel(
-                "The attention of a diffusion transformer is not steered; give a model of Stable Diffusion."
-            )
+        steered = {} if control is None else self._steered(control, step, conditioning)
         shown = () if picture is None else (picture, *references)
         given = [pixel_unshuffle(one, self.patch) for one in (latents, *shown)]
-        output = self._output(given, timestep, conditioning, **self.told(given, conditioning))[0]
+        told = {**self.told(given, conditioning), **steered}
+        output = self._output(given, timestep, conditioning, **told)[0]
         h, w = given[0].shape[-2:]
         own: Tensor = output[:, : h * w].transpose(1, 2).unflatten(2, (h, w))
         return pixel_shuffle(own, self.patch).float()
+
+    def _steered(self, control: AttentionControl, step: int, conditioning: Conditioning) -> dict[str, Any]:
+        """Say how the transformer is told of a control."""
+        raise IncompatibleModel(
+            "The attention of this diffusion transformer is not steered; give a model of Stable Diffusion or "
+            "FLUX.1."
+        )
 
     def _output(
         self, given: Sequence[Tensor], timestep: Tensor, conditioning: Conditioning, **told: Any

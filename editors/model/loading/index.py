@@ -25,9 +25,9 @@ def part_names(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
         IncompatibleModel: It is a layout that is not supported.
     """
     family = FAMILIES.get(str(facts.get("_class_name")))
-    if family is not None:
-        return family.parts
     index = index_of(facts)
+    if family is not None:
+        return tuple(part for part in family.parts if part in index or part not in family.dispensable)
     if "transformer" in index:
         raise IncompatibleModel(
             f"{name}: is a diffusion transformer ({index['transformer'][1]}) of {facts.get('_class_name')}, "

@@ -150,8 +150,9 @@ def is_edit_model(folder: Path) -> bool:
         return (folder / "edit").is_dir()
     if not (folder / "model_index.json").is_file():
         return False
-    if str(_fields(folder / "model_index.json").get("_class_name")) in FAMILIES:
-        return True
+    family = FAMILIES.get(str(_fields(folder / "model_index.json").get("_class_name")))
+    if family is not None:
+        return family.kind == "edit"
     taken = _fields(folder / "unet" / "config.json").get("in_channels")
     latent = _fields(folder / "vae" / "config.json").get("latent_channels")
     return isinstance(taken, int) and isinstance(latent, int) and taken == 2 * latent

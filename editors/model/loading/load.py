@@ -93,6 +93,13 @@ def require_kind(model: DiffusionModel, kind: Kind) -> None:
     """
     if model.kind == kind:
         return
+    if isinstance(model, PipelineModel):
+        does, remedy = (
+            ("draws from words alone", "give one that follows instructions, or use this one for prompt edits")
+            if kind == "edit"
+            else ("follows instructions", "give a text-to-image model, or use this one for instruction edits")
+        )
+        raise IncompatibleModel(f"{model.name}: {does}; {remedy}.")
     c, had = model.latent_channels, model.unet.config.in_channels
     if kind == "edit":
         raise IncompatibleModel(

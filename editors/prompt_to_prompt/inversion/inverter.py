@@ -1,6 +1,7 @@
 """The tool of every inversion: one picture, its prompt, and the network that is asked about both."""
 
 from collections.abc import Generator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ class Inverter:
     """One picture to invert; counts the network rows that are evaluated.
 
     Attributes:
-        model: The model, whose scheduler is DDIM's.
+        model: The model, whose scheduler is DDIM's or a flow's.
         start: Latents of the picture, float32 (C, h, w).
         num_steps: N, that of the edit.
         scale: The edit's guidance scale.
@@ -39,7 +40,7 @@ class Inverter:
         """Prepare.
 
         Args:
-            model: The model, whose scheduler is DDIM's.
+            model: The model, whose scheduler is DDIM's or a flow's.
             latents: Of the picture, float32 (C, h, w).
             prompt: What can be seen on it.
             num_inference_steps: N, that of the edit.
@@ -52,6 +53,10 @@ class Inverter:
         size = (latents.shape[1] * model.vae_scale_factor, latents.shape[2] * model.vae_scale_factor)
         self.words, self.empty = model.condition([prompt], size=size), model.unconditional(size=size)
 
+    def scheduler(self) -> Any:
+        """Return a fresh scheduler for latents of this size."""
+        return self.model.new_scheduler((self.start.shape[1], self.start.shape[2]))
+
     def retrace(self, num_steps: int | None = None) -> Generator[Step, None, Tensor]:
         """Retrace DDIM's steps under the prompt, without guidance, which keeps the error small.
 
@@ -62,7 +67,7 @@ class Inverter:
             From the noise to the picture, (N + 1, C, h, w).
         """
         latents, path = self.start[None], [self.start]
-        for index, level in enumerate(reversed(levels(self.model.new_scheduler(), self.num_steps))):
+        for index, level in enumerate(reversed(levels(self.scheduler(), self.num_steps))):
             output = self.evaluate(latents, level, self.words)
             latents = (latents - level.b * output) / level.a
             path.append(latents[0])

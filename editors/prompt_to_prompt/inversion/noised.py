@@ -4,7 +4,6 @@ No step back is taken, so none can go astray: the path is known beforehand, and 
 asked once how far its own step would miss the next one.
 """
 
-import math
 from collections.abc import Generator, Hashable
 from dataclasses import dataclass
 
@@ -39,12 +38,11 @@ class Noised:
     def steps(self, inverter: Inverter) -> Generator[Step, None, Trajectory]:
         """Noise the picture to every level, and note what each step adds to its mean."""
         start, num_steps = inverter.start, inverter.num_steps
-        scheduler = inverter.model.new_scheduler()
-        found = levels(scheduler, num_steps, stochastic=self.is_stochastic)
+        found = levels(inverter.scheduler(), num_steps, stochastic=self.is_stochastic)
         drawn, _ = noise([inverter.seed], (num_steps * start.shape[0], *start.shape[1:]), start.device)
         path = []
         for level, own in zip(found, drawn.view(num_steps, *start.shape), strict=True):
-            path.append(math.sqrt(level.alpha) * start + math.sqrt(1 - level.alpha) * own)
+            path.append(level.signal * start + level.spread * own)
         latents = torch.stack([*path, start])
         residuals = []
         for index, level in enumerate(found):

@@ -51,7 +51,7 @@ def _fitted(inverter: Inverter, path: Tensor) -> Generator[Step, None, Tensor]:
     """Fit the empty prompt, step by step, so that guided steps stay on the path (Alg. 1 of the paper)."""
     states = inverter.empty.states.float()
     latents, fitted = path[:1], []
-    for index, level in enumerate(levels(inverter.model.new_scheduler(), inverter.num_steps)):
+    for index, level in enumerate(levels(inverter.scheduler(), inverter.num_steps)):
         worded, aim = inverter.evaluate(latents, level, inverter.words), path[index + 1 : index + 2]
         goal = _CLOSE_ENOUGH + _CLOSE_ENOUGH_MORE * index * 50 / inverter.num_steps
         rate = _LEARNING_RATE * (1 - index / (2 * inverter.num_steps))

@@ -2,15 +2,28 @@
 
 from typing import Any
 
+from editors.ddim import is_flow
 from editors.errors import InvalidEdit
+from editors.prompt_to_prompt.inversion.methods import METHODS
+from editors.requests.edits import INVERSIONS, Inversion
 
 
-def require_invertible(scheduler: Any, method: str) -> None:
+def require_invertible(scheduler: Any, method: Inversion) -> None:
     """Require a scheduler whose steps can be retraced.
 
     Raises:
-        InvalidEdit: It is not DDIM's, or it clips what it estimates.
+        InvalidEdit: It is neither DDIM's nor a flow's, a flow's has no room for noise and the method draws
+            some, or it clips what it estimates.
     """
+    if is_flow(scheduler):
+        if METHODS[method].is_stochastic:
+            able = [one for one in INVERSIONS if not METHODS[one].is_stochastic]
+            raise InvalidEdit(
+                "inversion",
+                f"{method!r} adds noise at every step, and this model's go straight; choose from "
+                f"{', '.join(able)}.",
+            )
+        return
     kind = type(scheduler).__name__
     if kind != "DDIMScheduler":
         raise InvalidEdit(

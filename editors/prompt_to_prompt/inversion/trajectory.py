@@ -51,17 +51,17 @@ class ResidualSteps:
     init_noise_sigma = 1.0
 
     def __init__(self, scheduler: Any, residuals: Sequence[Tensor], *, stochastic: bool) -> None:
-        """Take a DDIM scheduler, per row of the batch its residuals, (N, C, h, w), and the kind of steps."""
+        """Take a scheduler, per row of the batch its residuals, (N, C, h, w), and the kind of steps."""
         self.config, self._scheduler, self._stochastic = scheduler.config, scheduler, stochastic
         self._residuals = torch.stack(list(residuals), dim=1)  # (N, B, C, h, w)
         self.timesteps: Tensor = torch.empty(0)
-        self._levels: dict[int, tuple[int, Level]] = {}
+        self._levels: dict[float, tuple[int, Level]] = {}
 
     def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
         """Choose the steps."""
         found = levels(self._scheduler, num_inference_steps, stochastic=self._stochastic)
         self.timesteps = self._scheduler.timesteps.to(device)
-        self._levels = {int(level.timestep): (index, level) for index, level in enumerate(found)}
+        self._levels = {float(level.timestep): (index, level) for index, level in enumerate(found)}
 
     def scale_model_input(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """Return the latents as they are."""
@@ -69,7 +69,7 @@ class ResidualSteps:
 
     def step(self, output: Tensor, timestep: Tensor, latents: Tensor) -> SimpleNamespace:
         """Take one step of all rows."""
-        index, level = self._levels[int(timestep)]
+        index, level = self._levels[float(timestep)]
         stepped = level.a * latents + level.b * output + self._residuals[index]
         return SimpleNamespace(prev_sample=stepped)
 
