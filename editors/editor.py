@@ -106,7 +106,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
             EditFailed: Memory ran out, or the model gave numbers that are no picture.
         """
         (job,) = self._read_all([edit])
-        (result,) = yield from self._run([job], keep={job.source})
+        (result,) = yield from self._running([job], keep={job.source})
         return result
 
     def edit_many(self, edits: Sequence[EditT], *, batch_size: int | None = None) -> list[EditResult]:
@@ -126,7 +126,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
         jobs = self._read_all(edits)
         results: dict[int, EditResult] = {}
         for batch, keep in batches(jobs, batch_size):
-            done = run_to_end(self._run([jobs[place] for place in batch], keep=keep))
+            done = run_to_end(self._running([jobs[place] for place in batch], keep=keep))
             results.update(zip(batch, done, strict=True))
         return [results[place] for place in range(len(jobs))]
 
@@ -165,7 +165,7 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
     def _run_each(self, jobs: Sequence[tuple[int, JobT]]) -> Iterator[tuple[int, EditResult | EditorError]]:
         """Carry out jobs of one `batch_key` together, or one by one where that fails."""
         try:
-            results = run_to_end(self._run([job for _, job in jobs], keep=()))
+            results = run_to_end(self._running([job for _, job in jobs], keep=()))
         except EditorError as error:
             if len(jobs) == 1:
                 yield jobs[0][0], error
@@ -174,6 +174,15 @@ class DiffusionEditor(ABC, Generic[EditT, JobT]):
                 yield from self._run_each([job])
             return
         yield from zip((place for place, _ in jobs), results, strict=True)
+
+    def _running(
+        self, jobs: Sequence[JobT], *, keep: Collection[Hashable]
+    ) -> Generator[Step, None, list[EditResult]]:
+        """Carry out jobs, and leave the model at rest, whatever comes of them."""
+        try:
+            return (yield from self._run(jobs, keep=keep))
+        finally:
+            self.model.rest()
 
     def _read_all(self, edits: Sequence[EditT]) -> list[JobT]:
         with failures_explained():

@@ -31,6 +31,7 @@ from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo
 from editors.model.photo_memory import PhotoMemory
+from editors.model.residence import MemoryUse
 from editors.model.suggest import Suggestions
 from editors.pictures.batches import to_array
 from editors.pictures.images import composite, read_mask
@@ -99,6 +100,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         dtype: torch.dtype | str | None = None,
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
+        memory: MemoryUse = "auto",
     ) -> Self:
         """Load an editor.
 
@@ -108,13 +110,20 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
+            memory: "auto", "full" or "offload"; see `load`.
 
         Raises:
             IncompatibleModel: There is no such model, or none that follows instructions.
             InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
         """
         model = load(
-            name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+            name_or_path,
+            kind=cls.kind,
+            device=device,
+            dtype=dtype,
+            scheduler=scheduler,
+            loras=loras,
+            memory=memory,
         )
         return cls(model)
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from editors.model.devices import device_of
 from editors.pictures.batches import averaged_down
 from editors.pictures.images import to_image
 
@@ -38,7 +39,7 @@ class Autoencoding:
     @torch.no_grad()
     def encode_image(self, pixels: Tensor) -> Any:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to the VAE's posterior, whose latents are unscaled."""
-        return self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist
+        return self.vae.encode(pixels.to(device_of(self.vae), self.vae.dtype)).latent_dist
 
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest latents, unscaled, (B, C, h, w)."""

@@ -7,6 +7,7 @@ import torch
 from editors.errors import InvalidEdit
 from editors.model.arithmetic import DTYPES, EMULATED, Arithmetic, fastest_on_cpu, slowness
 from editors.model.dtypes import AUTO
+from editors.model.residence import Residence
 
 if TYPE_CHECKING:
     from editors.model.diffusion_model import DiffusionModel
@@ -78,7 +79,10 @@ def choose_arithmetic(
 
 
 def placed(
-    model: "DiffusionModel", device: torch.device, dtype: torch.dtype | str | None = None
+    model: "DiffusionModel",
+    device: torch.device,
+    dtype: torch.dtype | str | None = None,
+    residence: Residence = "full",
 ) -> "DiffusionModel":
     """Bring a model's parts to a device, ready to edit with; they are the same objects afterwards.
 
@@ -86,21 +90,32 @@ def placed(
         model: The model.
         device: Where to.
         dtype: As for `load`.
+        residence: Where the parts lie until they are called.
 
     Raises:
         InvalidEdit: As `choose_dtype`.
     """
     chosen = choose_arithmetic(model, device, dtype)
+    lies = device if residence == "full" else torch.device("cpu")
     # What nobody has named is for the network alone: the rounding of the others would be seen.
     others = torch.float32 if dtype in (None, AUTO) else chosen.dtype
-    _move(model.network.module, device, chosen.dtype)
+    _move(model.network.module, lies, chosen.dtype)
     for encoder in model.text.text_encoders:
         # A language model in float32 fills the memory that the network needs, which was trained with half.
-        _move(encoder, device, chosen.dtype if model.reads_with_language_model else others)
-    _move(model.vae, device, torch.float32 if overflows(model.vae, others) else others)
+        _move(encoder, lies, chosen.dtype if model.reads_with_language_model else others)
+    _move(model.vae, lies, torch.float32 if overflows(model.vae, others) else others)
     for part in (model.network.module, model.vae):
         chosen.laid_out(part)
+    if residence == "offload":
+        model.wait_for_calls(device)
     return model
+
+
+def device_of(module: torch.nn.Module) -> torch.device:
+    """Return where a module is computed: not where it waits until it is called, if it does."""
+    place = getattr(getattr(module, "_hf_hook", None), "execution_device", None)
+    device: torch.device = next(module.parameters()).device
+    return device if place is None else torch.device(place)
 
 
 def _move(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> None:

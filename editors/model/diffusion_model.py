@@ -234,6 +234,13 @@ class DiffusionModel(Autoencoding):
         scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(self.scheduler.config)
         return replace(self, scheduler=scheduler)
 
+    def wait_for_calls(self, device: torch.device) -> None:
+        """Let the parts of a large model lie in main memory until they are called; of others raise."""
+        raise InvalidEdit("memory", f"{self.name} lies on its device as a whole; leave “offload” out.")
+
+    def rest(self) -> None:
+        """Let parts that wait in main memory between calls go back there: an edit has ended."""
+
     def by_ddim(self) -> Self:
         """Return this model, sampled by steps that can be taken both ways: DDIM's."""
         return self.with_scheduler("ddim")

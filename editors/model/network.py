@@ -25,6 +25,7 @@ from editors.forecast import Forecast
 from editors.guidance import Guidance
 from editors.model.attention import AttentionControl
 from editors.model.conditioning import Conditioning
+from editors.model.devices import device_of
 from editors.model.threads import threads_that_pay
 
 
@@ -67,9 +68,8 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights."""
-        device: torch.device = next(self.module.parameters()).device
-        return device
+        """Device that it is computed on."""
+        return device_of(self.module)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -22,6 +22,7 @@ from editors.model.conditioning import Conditioning
 from editors.model.loading.load import from_pipeline, load
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
+from editors.model.residence import MemoryUse
 from editors.outpainting.canvas import Canvas
 from editors.outpainting.repaint import repaint
 from editors.pictures.images import MAX_ASPECT, MAX_PIXELS, read_picture
@@ -72,6 +73,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         device: str | torch.device | None = None,
         dtype: torch.dtype | str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
+        memory: MemoryUse = "auto",
     ) -> Self:
         """Load an editor.
 
@@ -80,12 +82,13 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
             device: None takes CUDA, else Apple's GPU, else the CPU.
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
+            memory: "auto", "full" or "offload"; see `load`.
 
         Raises:
             IncompatibleModel: There is no such model, or none that draws from prompts.
             InvalidEdit: The device or dtype is not to be had, or a scale is out of range.
         """
-        return cls(load(name_or_path, kind=cls.kind, device=device, dtype=dtype, loras=loras))
+        return cls(load(name_or_path, kind=cls.kind, device=device, dtype=dtype, loras=loras, memory=memory))
 
     @classmethod
     def from_pipeline(cls, pipe: Any) -> Self:

@@ -28,6 +28,7 @@ from editors.errors import InvalidEdit
 from editors.files import user_path
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
+from editors.model.residence import MemoryUse
 from editors.pictures.batches import to_array
 from editors.pictures.images import composite, to_image
 from editors.prompt_to_prompt.memory import Memory
@@ -98,6 +99,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         dtype: torch.dtype | str | None = None,
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
+        memory: MemoryUse = "auto",
         for_photos: bool = False,
         cache_bytes: int = CACHE_BYTES,
         trajectories: str | Path | None = None,
@@ -110,6 +112,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
+            memory: "auto", "full" or "offload"; see `load`.
             for_photos: Whether photos are to be edited: then, where no scheduler is named, it samples by
                 steps that can be retraced, DDIM's or a flow's own, whatever the model's files name.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.
@@ -120,7 +123,13 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
         """
         model = load(
-            name_or_path, kind=cls.kind, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+            name_or_path,
+            kind=cls.kind,
+            device=device,
+            dtype=dtype,
+            scheduler=scheduler,
+            loras=loras,
+            memory=memory,
         )
         if for_photos and scheduler is None:
             model = model.by_ddim()

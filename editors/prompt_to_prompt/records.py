@@ -127,7 +127,11 @@ def weights_sign(*modules: torch.nn.Module) -> int:
     """Return a number that changes whenever a weight is changed or exchanged; good in this process only."""
     return hash(
         tuple(
-            (parameter.data_ptr(), 0 if parameter.is_inference() else parameter._version)
+            (
+                # What waits in main memory until it is called has one place there, and another on the device.
+                id(parameter) if hasattr(module, "_hf_hook") else parameter.data_ptr(),
+                0 if parameter.is_inference() else parameter._version,
+            )
             for module in modules
             for parameter in module.parameters()
         )

@@ -76,7 +76,7 @@ def test_a_job_by_difficulty_keeps_pairs_that_change_nothing_and_does_not_depend
         SceneJob(
             out=tmp_path / f"{number}",
             world="offline",
-            num=40,
+            num=24,
             pairs=True,
             kinds="difficult",
             jobs=number,
@@ -88,7 +88,7 @@ def test_a_job_by_difficulty_keeps_pairs_that_change_nothing_and_does_not_depend
         list(build_scenes(job))
     columns = (records.EDIT_PROMPT, records.ORIGINAL_SCENE, records.EDITED_SCENE)
     first, second = ([*read_dataset(job.out).samples(columns)] for job in jobs)
-    assert first == second and len(first) == 40
+    assert first == second and len(first) == 24
     same = [one for one in first if one[records.ORIGINAL_SCENE] == one[records.EDITED_SCENE]]
     assert same and all(Scene.from_json(one[records.EDITED_SCENE]) for one in same)
 

@@ -205,11 +205,11 @@ def test_too_little_memory_is_a_sentence_with_the_format_that_fits(
 
 def test_it_is_said_in_one_sentence(hub: fake_hub.Hub) -> None:
     told = needs_of(NAME, device="cpu")
-    assert re.fullmatch(
-        rf"{NAME}: licence apache-2.0, 0.\d GB to fetch, 0.\d GB of memory in float32\.", str(told)
-    )
+    says = rf"{NAME}: licence apache-2.0, 0.\d GB to fetch, 0.\d GB of memory in float32\."
+    assert told is not None and re.fullmatch(says, told.said_of("auto"))
     fetch(NAME)
-    assert str(needs_of(NAME, device="cpu")) == ""
+    told = needs_of(NAME, device="cpu")
+    assert told is not None and told.said_of("auto") == ""
     for name in ("pocket", "no/such/place", "./nothing"):
         assert needs_of(name) is None
 

@@ -91,13 +91,14 @@ def test_what_a_request_leaves_open_is_what_the_model_recommends():
     }
     for recommends, taken in (({}, standard), (told, told)):
         model = replace(from_pipeline(pipe), recommends={"base": recommends})
-        editor = PromptToPromptEditor(model, cache_bytes=0)
-        assert asdict(editor.recommended).items() >= taken.items()
-        result = editor.edit(edit(num_inference_steps=None))
-        assert result.edit == edit(**taken)
-        assert np.array_equal(pixels(result.edited_image), pixels(editor.edit(edit(**taken)).edited_image))
-        own = editor.edit(edit(num_inference_steps=None, self_replace_steps=1))
+        assert asdict(model.recommended).items() >= taken.items()
+        assert resolve(edit(num_inference_steps=None), model).edit == edit(**taken)
+        own = resolve(edit(num_inference_steps=None, self_replace_steps=1), model)
         assert own.edit == edit(**{**taken, "self_replace_steps": 1})
+    editor = PromptToPromptEditor(model, cache_bytes=0)
+    result = editor.edit(edit(num_inference_steps=None))
+    assert result.edit == edit(**told)
+    assert np.array_equal(pixels(result.edited_image), pixels(editor.edit(edit(**told)).edited_image))
 
 
 @pytest.mark.parametrize("scheduler", tiny.SCHEDULERS)

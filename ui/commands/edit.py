@@ -20,6 +20,7 @@ from ui.commands.editing import (
     Dtype,
     Loras,
     Mask,
+    Memory,
     Model,
     References,
     Scheduler,
@@ -71,6 +72,7 @@ def edit(
     scheduler: Scheduler = None,
     device: Device = None,
     dtype: Dtype = None,
+    memory: Memory = "auto",
     batch_size: BatchSize = None,
     as_json: Json = False,
     **fields: Any,
@@ -87,9 +89,9 @@ def edit(
     def load() -> Any:
         from editors import InstructPix2PixEditor  # torch: only now
 
-        tell_needs(model, device=device, dtype=dtype)
+        tell_needs(model, device=device, dtype=dtype, memory=memory)
         return InstructPix2PixEditor.from_pretrained(
-            model, device=device, dtype=dtype, scheduler=scheduler, loras=loras
+            model, device=device, dtype=dtype, scheduler=scheduler, loras=loras, memory=memory
         )
 
     if len(given) == len(asked) == 1 and is_one_file(given[0]) and not (out is not None and out.is_dir()):

@@ -8,6 +8,7 @@ import typer
 
 from editors import EditResult
 from editors.model.dtypes import AUTO, DTYPE_NAMES
+from editors.model.residence import MemoryUse
 from editors.model.schedulers import SCHEDULERS
 from editors.requests import rules
 from ui.errors import InvalidOption, UnusablePlace
@@ -29,6 +30,14 @@ Dtype = Annotated[
         "--dtype",
         help=f"{AUTO} measures which is fastest here, once; {', '.join(DTYPE_NAMES)}; if not given, float32 "
         "on a CPU and half precision elsewhere.",
+    ),
+]
+Memory = Annotated[
+    MemoryUse,
+    typer.Option(
+        "--memory",
+        help="full: all parts of a large model lie on the graphics card. offload: each waits in main memory "
+        "until it is called, for cards that are too small. auto: whichever fits.",
     ),
 ]
 Loras = Annotated[
@@ -54,11 +63,14 @@ BatchSize = Annotated[
 ]
 
 
-def tell_needs(model: str, *, device: str | None = None, dtype: str | None = None) -> None:
+def tell_needs(
+    model: str, *, device: str | None = None, dtype: str | None = None, memory: MemoryUse = "auto"
+) -> None:
     """Say what a model needs before it is fetched or loaded, where that is worth saying."""
     from editors.model.loading.needs import needs_of  # torch: only now
 
-    if told := str(needs_of(model, device=device, dtype=dtype) or ""):
+    needs = needs_of(model, device=device, dtype=dtype)
+    if needs is not None and (told := needs.said_of(memory)):
         typer.echo(told, err=True)
 
 

@@ -17,6 +17,7 @@ from ui.commands.editing import (
     Device,
     Dtype,
     Loras,
+    Memory,
     Model,
     check_choices,
     require_kept,
@@ -65,6 +66,7 @@ def outpaint(
     lora: Loras = None,
     device: Device = None,
     dtype: Dtype = None,
+    memory: Memory = "auto",
     as_json: Json = False,
     **fields: Any,
 ) -> None:
@@ -80,8 +82,8 @@ def outpaint(
     from editors import Lora, RePaintEditor  # torch: only now
 
     loras = [Lora.of(one) for one in lora or []]
-    tell_needs(model, device=device, dtype=dtype)
-    editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras)
+    tell_needs(model, device=device, dtype=dtype, memory=memory)
+    editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras, memory=memory)
     # What was read for its shape is not read again: standard input cannot be.
     asked = request if picture is None else replace(request, original_image=picture)
     result = watch(editor.stream(asked), label="Extending")

@@ -17,7 +17,7 @@ from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from editors.requests.settings import recommended_settings
 from editors.uncollected import uncollected
-from ui.commands.editing import Dtype, Loras, Model, check_choices
+from ui.commands.editing import Dtype, Loras, Memory, Model, check_choices
 from ui.commands.rewrite import Address, KeyVariable, LanguageModel, rewriter_of
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.addresses import LOCAL, AllowHost, host_names, require_free, until_told_to_end
@@ -75,6 +75,7 @@ def ui(
     model: Model = "pocket",
     lora: Loras = None,
     dtype: Dtype = None,
+    memory: Memory = "auto",
     rewriter: Address = None,
     rewriter_model: LanguageModel = "",
     key_variable: KeyVariable = "",
@@ -97,9 +98,8 @@ def ui(
     pictures = _pictures_of_assistants(mcp, alone=alone)
     require_free(host, port)
     check_choices(dtype=dtype)
-    opener = OneAtATime(dtype)
+    opener, loras = OneAtATime(dtype, memory), [Lora.of(one) for one in lora or []]
     rewrites = rewriter_of(rewriter, rewriter_model, key_variable)
-    loras = [Lora.of(one) for one in lora or []]
     editor = _first(model, loras, opener)
     with uncollected():
         with without_proxies():

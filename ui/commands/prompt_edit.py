@@ -19,6 +19,7 @@ from ui.commands.editing import (
     Dtype,
     Loras,
     Mask,
+    Memory,
     Model,
     Scheduler,
     check_choices,
@@ -131,6 +132,7 @@ def prompt_edit(
     scheduler: Scheduler = None,
     device: Device = None,
     dtype: Dtype = None,
+    memory: Memory = "auto",
     trajectories: Trajectories = None,
     batch_size: BatchSize = None,
     as_json: Json = False,
@@ -159,11 +161,10 @@ def prompt_edit(
     def load(has_photos: bool) -> Any:
         from editors import PromptToPromptEditor  # torch: only now
 
-        tell_needs(model, device=device, dtype=dtype)
-        how: dict[str, Any] = {"device": device, "dtype": dtype, "scheduler": scheduler, "loras": loras}
-        return PromptToPromptEditor.from_pretrained(
-            model, for_photos=has_photos, trajectories=trajectories, **how
-        )
+        placed: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory}
+        how = {**placed, "scheduler": scheduler, "loras": loras, "trajectories": trajectories}
+        tell_needs(model, **placed)
+        return PromptToPromptEditor.from_pretrained(model, for_photos=has_photos, **how)
 
     if prompts is not None:
         labels = [one.label for one in loras]

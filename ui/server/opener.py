@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from editors import IncompatibleModel
+from editors.model.residence import MemoryUse
 from editors.requests.lora import Lora
 from editors.requests.results import InstructionEditor
 from trainer.errors import TrainerError
@@ -23,18 +24,17 @@ if TYPE_CHECKING:
 class OneAtATime:
     """An `Opener`, which opens models that draw from prompts, too; torch is imported with the first."""
 
-    def __init__(self, dtype: str | None = None) -> None:
-        """Take what networks are computed in, as `from_pretrained` does."""
-        self._alone, self._dtype = Lock(), dtype
+    def __init__(self, dtype: str | None = None, memory: MemoryUse = "auto") -> None:
+        """Take what networks are computed in, and where parts lie, as `from_pretrained` does."""
+        self._alone, self._dtype, self._memory = Lock(), dtype, memory
+        self._how: dict[str, Any] = {"dtype": dtype, "memory": memory}
 
     def model(self, name: str, loras: Sequence[Lora] = ()) -> InstructionEditor:
         """Return what edits with a model, as `InstructPix2PixEditor.from_pretrained` does."""
         with self._alone:
             from editors import InstructPix2PixEditor
 
-            return in_passing(
-                partial(InstructPix2PixEditor.from_pretrained, name, dtype=self._dtype, loras=loras)
-            )
+            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name, loras=loras, **self._how))
 
     def needs(self, name: str) -> str:
         """Say what a model needs before it is loaded, as `needs_of` does; "" where it is not worth saying."""
@@ -42,7 +42,7 @@ class OneAtATime:
             from editors.model.loading.needs import needs_of
 
             found = in_passing(partial(needs_of, name, dtype=self._dtype))
-            return "" if found is None else found.told
+            return "" if found is None else found.told_of(self._memory)
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
@@ -50,7 +50,7 @@ class OneAtATime:
             from editors import PromptToPromptEditor
 
             return in_passing(
-                partial(PromptToPromptEditor.from_pretrained, name, dtype=self._dtype, for_photos=True)
+                partial(PromptToPromptEditor.from_pretrained, name, for_photos=True, **self._how)
             )
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:

@@ -19,6 +19,7 @@ from torch import Tensor
 from editors.errors import IncompatibleModel
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.conditioning import Conditioning, Shown
+from editors.model.devices import device_of
 from editors.model.network import Network
 
 _TOLD: Final = (
@@ -96,7 +97,7 @@ class DreamLite(PipelineModel):
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to latents, (B, C, h, w)."""
-        latents: Tensor = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latents
+        latents: Tensor = self.vae.encode(pixels.to(device_of(self.vae), self.vae.dtype)).latents
         return latents
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:

@@ -20,6 +20,7 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle
 from editors.model.attention import AttentionControl
 from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
 from editors.model.conditioning import Conditioning, Shown
+from editors.model.devices import device_of
 from editors.model.flow_matching import Shift, empirical_shift
 from editors.model.network import Network
 
@@ -131,7 +132,7 @@ class Flux2Klein(TokenModel):
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest tokens, unscaled, (B, 4·C, h, w)."""
-        latents = self.vae.encode(pixels.to(self.vae.device, self.vae.dtype)).latent_dist.mode()
+        latents = self.vae.encode(pixels.to(device_of(self.vae), self.vae.dtype)).latent_dist.mode()
         return pixel_unshuffle(latents, _PATCH)
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
+import torch
+
 from editors.errors import InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.flow_matching import FlowSteps, Shift, linear_shift
@@ -91,6 +93,25 @@ class PipelineModel(DiffusionModel):
         raise InvalidEdit(
             "scheduler", f"{name!r} is not for {self.name}, which has steps of its own; leave it out."
         )
+
+    def wait_for_calls(self, device: torch.device) -> None:
+        """Let the parts lie in main memory until they are called; see `DiffusionModel.wait_for_calls`.
+
+        By the pipeline's own hooks: whichever is called sends back the one before it, and the first the last.
+        The autoencoder, which is small, and which every preview calls, stays on the device.
+        """
+        pipe, stays = self.pipeline, "vae"
+        order = [part for part in pipe.model_cpu_offload_seq.split("->") if part != stays]
+        pipe.model_cpu_offload_seq = "->".join(order)
+        pipe._exclude_from_cpu_offload = [*pipe._exclude_from_cpu_offload, stays]
+        pipe.enable_model_cpu_offload(device=device)
+        first, *_, last = pipe._all_hooks
+        first.hook.prev_module_hook = last  # an edit may begin while another is under way
+
+    def rest(self) -> None:
+        """Let parts that wait in main memory between calls go back there: an edit has ended."""
+        for hook in getattr(self.pipeline, "_all_hooks", ()):
+            hook.offload()
 
     def by_ddim(self) -> Self:
         """Return this model: a flow's steps can be taken both ways."""

@@ -21,6 +21,7 @@ from editors.guidance import Guidance, TokenNorm
 from editors.model.backbones.qwen_processor import told_where_pictures_lie
 from editors.model.backbones.tokens import SeeingTokenModel, TokenNetwork
 from editors.model.conditioning import Conditioning, Shown
+from editors.model.devices import device_of
 from editors.model.network import Network
 from editors.requests.settings import Settings
 
@@ -72,7 +73,7 @@ class QwenImageEdit(SeeingTokenModel):
     @torch.no_grad()
     def picture_latents(self, pixels: Tensor) -> Tensor:
         """Encode pictures, (B, 3, H, W) in [-1, 1], to their likeliest latents, unscaled, (B, C, h, w)."""
-        frames = pixels.to(self.vae.device, self.vae.dtype)[:, :, None]  # of a film of one
+        frames = pixels.to(device_of(self.vae), self.vae.dtype)[:, :, None]  # of a film of one
         latents: Tensor = self.vae.encode(frames).latent_dist.mode()[:, :, 0]
         return latents
 

@@ -20,6 +20,8 @@ from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
 from editors.model.loading.loras import weights_of, with_loras
 from editors.model.loading.needs import needs_of
+from editors.model.residence import MEMORY_USES, MemoryUse, Residence
+from editors.requests import rules
 from editors.requests.lora import Lora
 from editors.requests.settings import Kind
 from editors.uncollected import uncollected
@@ -34,6 +36,7 @@ def load(
     dtype: torch.dtype | str | None = None,
     scheduler: str | None = None,
     loras: Sequence[Lora | str | PathLike[str]] = (),
+    memory: MemoryUse = "auto",
 ) -> DiffusionModel:
     """Load a model.
 
@@ -48,23 +51,33 @@ def load(
             machine.
         scheduler: Another than the model's own, of `SCHEDULERS`.
         loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s.
+        memory: "full" has all parts on the device; "offload" has those of a large model in main memory until
+            they are called, when they are brought to the graphics card in the place of one another; "auto"
+            is whichever there is room for, the first if both.
 
     Raises:
         IncompatibleModel: There is no such model or LoRA, one cannot be loaded safely, the model is of the
             other kind, its weights do not fit in the memory, or a LoRA was made for another.
-        InvalidEdit: The device, dtype or scheduler is not to be had, or a scale is out of range.
+        InvalidEdit: The device, dtype, scheduler or memory is not to be had, or a scale is out of range.
     """
     target = choose_device(device)
-    if (needs := needs_of(str(name_or_path), device=target, dtype=dtype)) is not None:
-        needs.require_room()
+    residence = _residence(str(name_or_path), target, dtype, memory)
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     with explained(name, "configuration"):
         found = read(name, kind, choose_dtype(target, None if dtype == AUTO else dtype))
         model = found if isinstance(found, PipelineModel) else DiffusionModel(**found._asdict(), name=name)
     require_kind(model, kind)
-    model = placed(with_loras(model, over), target, dtype)
+    model = placed(with_loras(model, over), target, dtype, residence)
     return model if scheduler is None else model.with_scheduler(scheduler)
+
+
+def _residence(
+    name: str, device: torch.device, dtype: torch.dtype | str | None, memory: MemoryUse
+) -> Residence:
+    rules.choice("memory", memory, MEMORY_USES)
+    needs = needs_of(name, device=device, dtype=dtype)
+    return "full" if needs is None else needs.residence(memory)
 
 
 def from_pipeline(pipe: Any) -> DiffusionModel:

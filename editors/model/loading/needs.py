@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 import torch
 
-from editors.errors import IncompatibleModel
+from editors.errors import IncompatibleModel, InvalidEdit
 from editors.files import read_text
 from editors.model.arithmetic import EMULATED, slowness
 from editors.model.devices import choose_device, choose_dtype
@@ -30,6 +30,7 @@ from editors.model.loading.index import part_names
 from editors.model.loading.kinds import find_model, may_be_hub_id, variant_of
 from editors.model.loading.layout import read_object
 from editors.model.parts import FAMILIES
+from editors.model.residence import MemoryUse, Residence
 
 _GIGA: Final = 10**9
 _WORTH_SAYING: Final = _GIGA
@@ -47,6 +48,8 @@ class Needs:
         num_missing_bytes: To be fetched.
         num_bytes: Of memory, for its weights; what is computed with them comes on top.
         num_half_bytes: Likewise, were all computed in bfloat16.
+        num_apart_bytes: Of memory of a graphics card, were parts brought there one at a time: for the largest
+            and the autoencoder; None for models of Stable Diffusion's build, which lie there as a whole.
         device: That it is computed on.
         dtype: That its network is computed in.
     """
@@ -56,12 +59,25 @@ class Needs:
     num_missing_bytes: int
     num_bytes: int
     num_half_bytes: int
+    num_apart_bytes: int | None
     device: torch.device
     dtype: torch.dtype
 
-    def __str__(self) -> str:
-        """Say it in one sentence that names the model."""
-        return f"{self.name}: {self.told[:1].lower()}{self.told[1:]}" if self.told else ""
+    def said_of(self, memory: MemoryUse) -> str:
+        """Say it in a sentence or two that name the model; see `told_of`."""
+        told = self.told_of(memory)
+        return f"{self.name}: {told[:1].lower()}{told[1:]}" if told else ""
+
+    def told_of(self, memory: MemoryUse) -> str:
+        """Say it in a sentence or two; nothing where the model is small and here.
+
+        Raises:
+            IncompatibleModel: As `residence`.
+            InvalidEdit: As `residence`.
+        """
+        if self.residence(memory) == "full":
+            return self.told
+        return f"{self.told} Its parts wait in main memory, and come to {self.device} one at a time.".strip()
 
     @property
     def told(self) -> str:
@@ -74,33 +90,55 @@ class Needs:
         is_small = self.num_bytes < _WORTH_SAYING and not self.num_missing_bytes
         return "" if is_small else f"{', '.join(told)}."
 
-    def require_room(self) -> None:
-        """Require that the weights fit in the memory that is free.
+    def residence(self, memory: MemoryUse) -> Residence:
+        """Choose where the parts lie: where there is room for them.
+
+        Args:
+            memory: What was asked for.
 
         Raises:
-            IncompatibleModel: They do not; the sentence says in which format they would.
+            IncompatibleModel: There is no room; the sentence says how there would be.
+            InvalidEdit: Parts of this model cannot be brought to its device one at a time.
         """
-        for where, free in self._free():
-            if self.num_bytes <= free:
-                continue
-            has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
-            fits = self.num_half_bytes <= free and self.dtype == torch.float32 and has_half
-            remedy = (
-                f"choose bfloat16 as dtype, in which it takes {_size(self.num_half_bytes)}"
-                if fits
-                else "close other programs, or give a smaller model"
+        is_large, has_card = self.num_apart_bytes is not None, self.device.type == "cuda"
+        if memory == "offload" and is_large and not has_card:
+            raise InvalidEdit(
+                "memory",
+                f"“offload” brings parts to a graphics card one at a time, and {self.name} is computed on "
+                f"{self.device}; leave it out.",
             )
-            raise IncompatibleModel(
-                f"{self.name}: takes {_size(self.num_bytes)} of memory in {_called(self.dtype)}, and "
-                f"{_size(free)} are free{where}; {remedy}."
-            )
+        whole = self._lacking(self.num_bytes)
+        if whole is None and not (memory == "offload" and is_large):
+            return "full"
+        apart = self._lacking(self.num_apart_bytes or 0)
+        can_wait = is_large and has_card and apart is None
+        if memory != "full" and can_wait:
+            return "offload"
+        raise self._no_room(*(whole or apart or ("", 0, 0)), can_wait=can_wait)
 
-    def _free(self) -> list[tuple[str, int]]:
-        """Return where weights lie, as it is said, and how many bytes are free there."""
-        here = [("", int(psutil.virtual_memory().available + psutil.swap_memory().free))]
+    def _no_room(self, where: str, needed: int, free: int, *, can_wait: bool) -> IncompatibleModel:
+        has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
+        fits = self.num_half_bytes <= free and self.dtype == torch.float32 and has_half
+        remedy = "close other programs, or give a smaller model"
+        if can_wait:
+            remedy = "choose offload as memory, with which its parts wait until they are needed"
+        elif fits:
+            remedy = f"choose bfloat16 as dtype, in which it takes {_size(self.num_half_bytes)}"
+        return IncompatibleModel(
+            f"{self.name}: takes {_size(needed)} of memory in {_called(self.dtype)}, and "
+            f"{_size(free)} are free{where}; {remedy}."
+        )
+
+    def _lacking(self, on_device: int) -> tuple[str, int, int] | None:
+        """Return where there is no room, how many bytes are needed there, and how many free; None: nowhere.
+
+        Args:
+            on_device: Bytes that lie on the device at once; all go through main memory.
+        """
+        places = [("", self.num_bytes, int(psutil.virtual_memory().available + psutil.swap_memory().free))]
         if self.device.type == "cuda":
-            here.append((f" on {self.device}", int(torch.cuda.mem_get_info(self.device)[0])))
-        return here
+            places.append((f" on {self.device}", on_device, int(torch.cuda.mem_get_info(self.device)[0])))
+        return next((one for one in places if one[1] > one[2]), None)
 
 
 def needs_of(
@@ -128,18 +166,21 @@ def needs_of(
         return None
     kind, licence, num_missing_bytes, counts = found
 
-    def num_bytes(network: torch.dtype, others: torch.dtype) -> int:
-        return sum(
-            count * (network if _is_as_network(part, kind) else others).itemsize
+    def sizes(network: torch.dtype, others: torch.dtype) -> dict[str, int]:
+        return {
+            part: count * (network if _is_as_network(part, kind) else others).itemsize
             for part, count in counts.items()
-        )
+        }
 
+    own = sizes(network, others)
+    waiting = [size for part, size in own.items() if part != "vae"]
     return Needs(
         name=name,
         licence=licence,
         num_missing_bytes=num_missing_bytes,
-        num_bytes=num_bytes(network, others),
-        num_half_bytes=num_bytes(torch.bfloat16, torch.bfloat16),
+        num_bytes=sum(own.values()),
+        num_half_bytes=sum(sizes(torch.bfloat16, torch.bfloat16).values()),
+        num_apart_bytes=max(waiting, default=0) + own.get("vae", 0) if kind in FAMILIES else None,
         device=target,
         dtype=network,
     )
