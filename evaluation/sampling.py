@@ -75,7 +75,7 @@ def draw(
     latents, generators = _noise(model, seeds, how)
     steps = diffusion.denoise(
         guided(model, captions, size=(how.size, how.size), guidance_scale=how.guidance_scale),
-        scheduler=model.new_scheduler(),
+        scheduler=model.new_scheduler((latents.shape[-2], latents.shape[-1])),
         latents=latents,
         num_inference_steps=how.num_inference_steps,
         generators=generators,
@@ -109,7 +109,7 @@ def sdedit(
         (B, H, W, 3) uint8.
     """
     latents, generators = _noise(model, seeds, how)
-    scheduler = model.new_scheduler()
+    scheduler = model.new_scheduler((latents.shape[-2], latents.shape[-1]))
     scheduler.set_timesteps(how.num_inference_steps, device=model.device)
     num_taken = max(1, round(how.num_inference_steps * strength)) * scheduler.order
     first = max(0, len(scheduler.timesteps) - num_taken)

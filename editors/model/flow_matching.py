@@ -59,6 +59,20 @@ class FlowSteps:
             told["mu"] = self.shift(num_inference_steps)
         self.scheduler.set_timesteps(device=device, **told)
 
+    @property
+    def order(self) -> int:
+        """Network calls a step."""
+        return int(self.scheduler.order)
+
+    def set_begin_index(self, begin_index: int) -> None:
+        """Say which step will be the first that is taken."""
+        self.scheduler.set_begin_index(begin_index)
+
+    def add_noise(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Return latents, (B, C, h, w), noised to the level of a step: (1 − σ)·x₀ + σ·n."""
+        noised: Tensor = self.scheduler.scale_noise(latents, timesteps, noise)
+        return noised
+
     def scale_model_input(self, latents: Tensor, timestep: Tensor) -> Tensor:
         """Return the latents as they are."""
         return latents

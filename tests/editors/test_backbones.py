@@ -14,7 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DreamLiteMobilePipeline, Flux2KleinKVPipeline, Flux2KleinPipeline
+from diffusers import (
+    DreamLiteMobilePipeline,
+    FlowMatchHeunDiscreteScheduler,
+    Flux2KleinKVPipeline,
+    Flux2KleinPipeline,
+)
 from diffusers.pipelines.longcat_image import pipeline_longcat_image_edit
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from huggingface_hub import HfApi
@@ -546,6 +551,18 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path) -
         (folder / "model_index.json").write_text(json.dumps({**index, part: named}))
         with pytest.raises(IncompatibleModel, match=says):
             InstructPix2PixEditor.from_pretrained(str(folder))
+
+
+def test_a_scheduler_of_another_kind_is_a_sentence(name: str, tmp_path: Path) -> None:
+    pipe = TOYS[name].pipeline()
+    folder = TOYS[name].folder(tmp_path)
+    for scheduler in (tiny.build_scheduler("ddim"), FlowMatchHeunDiscreteScheduler()):
+        pipe.scheduler = scheduler
+        with pytest.raises(IncompatibleModel, match=f"{type(scheduler).__name__} does not go straight"):
+            from_pipeline(pipe)
+        scheduler.save_pretrained(folder / "scheduler")
+        with pytest.raises(IncompatibleModel, match="give it a FlowMatchEulerDiscreteScheduler"):
+            load(str(folder), kind="edit", device="cpu")
 
 
 def test_a_processor_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from editors.model.loading.kinds import is_edit_model
 from editors.model.loading.load import from_pipeline, load
 from editors.model.loading.needs import needs_of
 from editors.requests.edits import INVERSIONS
+from evaluation.sampling import Sampling, draw, round_trip, sdedit
 from tests import tiny, tiny_flux, tiny_kontext, tiny_sd3
 
 MODELS: dict[str, Any] = {
@@ -123,6 +124,7 @@ def test_noise_levels_that_follow_the_size_are_the_pipeline_s() -> None:
 def test_it_recommends_what_its_pipeline_takes(name: str, editor: PromptToPromptEditor) -> None:
     own = editor.recommended
     assert (own.num_inference_steps, own.guidance_scale) == TAKES[name]
+    assert (own.cross_replace_steps, own.self_replace_steps) == (0.4, 0.4)
     result = editor.edit(edit(num_inference_steps=1))
     assert result.num_unet_rows == (2 if TAKES[name][1] == 1 else 4)
 
@@ -396,6 +398,27 @@ def test_a_picture_is_extended(editor: PromptToPromptEditor) -> None:
     assert result.edited_image.size == (64, 40)
     assert np.array_equal(pixels(result.edited_image)[:, :40], pixels(photo))
     assert np.array_equal(pixels(repaint.edit(request).edited_image), pixels(result.edited_image))
+
+
+@on_both_kinds
+def test_evaluations_draw_with_it(pipe: Any, editor: PromptToPromptEditor) -> None:
+    how = Sampling(size=40, guidance_scale=editor.recommended.guidance_scale, num_inference_steps=STEPS)
+    words, seeds = list(SWAP.values()), [3, 3]
+    drawn = draw(editor.model, words, seeds, how)
+    request = edit(width=40, height=40, cross_replace_steps=0, self_replace_steps=0)
+    result = editor.edit(request)
+    for mine, theirs in zip(drawn, (result.original_image, result.edited_image), strict=True):
+        assert np.abs(mine.astype(int) - pixels(theirs)).max() <= 1
+    changed = sdedit(editor.model, drawn, words[::-1], seeds, how, strength=1)
+    assert np.abs(changed.astype(int) - drawn[::-1]).max() <= 1  # all of it is drawn anew
+    little, much = (
+        np.abs(
+            sdedit(editor.model, drawn, words, seeds, how, strength=strength).astype(int)
+            - round_trip(editor.model, drawn)
+        ).mean()
+        for strength in (0.25, 0.75)
+    )
+    assert 0 < little < much
 
 
 def test_the_docs_have_a_row_of_it(name: str, pipe: Any) -> None:

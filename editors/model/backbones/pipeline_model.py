@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Final, Self
 
 import torch
 
-from editors.errors import InvalidEdit
+from editors.ddim import is_flow
+from editors.errors import IncompatibleModel, InvalidEdit
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.flow_matching import FlowSteps, Shift, linear_shift
 from editors.model.parts import FAMILIES, WITHOUT_GUIDANCE, settings_of
@@ -48,7 +49,15 @@ class PipelineModel(DiffusionModel):
             kind: Of `FAMILIES`.
             name: The model's, for people.
             recommends: What its files recommend, in the place of what the pipeline takes.
+
+        Raises:
+            IncompatibleModel: Its scheduler is none of a flow.
         """
+        if not is_flow(pipeline.scheduler):
+            raise IncompatibleModel(
+                f"{name}: {type(pipeline.scheduler).__name__} does not go straight from noise to picture, as "
+                "this model was taught to; give it a FlowMatchEulerDiscreteScheduler."
+            )
         parts = {part: getattr(pipeline, part) for part in ("tokenizer", "text_encoder", "vae", "scheduler")}
         network = pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
         family = FAMILIES[kind]
