@@ -3,17 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from diffusers import (
-    AutoencoderKL,
-    FlowMatchEulerDiscreteScheduler,
-    FluxKontextPipeline,
-    FluxTransformer2DModel,
-)
-from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
-from tests import tiny, tiny_dreamlite
-
-_WIDTH = 32
+from tests import tiny, tiny_dreamlite, tiny_flux
 
 
 def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
@@ -26,38 +19,26 @@ def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
             num_single_layers=1,
             attention_head_dim=16,
             num_attention_heads=2,
-            joint_attention_dim=_WIDTH,
-            pooled_projection_dim=_WIDTH,
+            joint_attention_dim=tiny_flux.WIDTH,
+            pooled_projection_dim=tiny_flux.WIDTH,
             axes_dims_rope=(4, 4, 8),
             guidance_embeds=True,
         )
-        vae = AutoencoderKL(
-            block_out_channels=(4, 4),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            latent_channels=4,
-            norm_num_groups=1,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-            shift_factor=0.0609,
-            scaling_factor=1.5035,
-        )
+        vae = tiny_flux.vae()
         pooled = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(short),
-                hidden_size=_WIDTH,
+                hidden_size=tiny_flux.WIDTH,
                 intermediate_size=37,
                 num_hidden_layers=1,
                 num_attention_heads=4,
-                projection_dim=_WIDTH,
+                projection_dim=tiny_flux.WIDTH,
                 bos_token_id=short.bos_token_id,
                 eos_token_id=short.eos_token_id,
                 pad_token_id=short.pad_token_id,
             )
         )
-        states = T5EncoderModel(
-            T5Config(vocab_size=len(long), d_model=_WIDTH, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
-        )
+        states = tiny_flux.t5_encoder(long)
     pipe = FluxKontextPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=vae.eval(),

@@ -56,7 +56,7 @@ def _drawing(guidance_scale: float, num_inference_steps: int) -> dict[str, Any]:
     return {
         "guidance_scale": guidance_scale,
         "num_inference_steps": num_inference_steps,
-        # Shorter than UNets': attention to words and picture in one holds more of an original.
+        # Shorter than UNets': with longer ones a small transformer held what should change, too.
         "cross_replace_steps": 0.4,
         "self_replace_steps": 0.4,
     }

@@ -49,7 +49,7 @@ from editors.prompt_to_prompt.heat_maps import HeatMaps
 from editors.prompt_to_prompt.inversion.methods import METHODS
 from editors.prompt_to_prompt.inversion.retraceable import require_invertible
 from editors.prompt_to_prompt.records import sign
-from editors.prompt_to_prompt.windows import window_alphas, window_steps
+from editors.prompt_to_prompt.windows import bounds, window_alphas, window_steps
 from editors.requests.edits import BLEND_START, PictureSource, PromptEdit
 from editors.requests.settings import ResolvedEdit, Settings
 
@@ -140,9 +140,7 @@ class Plan:
             inject=InjectSelf(
                 steps=window_steps(settings.self_replace_steps, num_calls), finest_level=1 if paper else 0
             ),
-            layers=edit.layers
-            if isinstance(edit.layers, tuple)
-            else (0, 1 if edit.layers is None else edit.layers),
+            layers=bounds(1 if edit.layers is None else edit.layers),
             begin=window_steps((edit.start or 0, 1), num_calls).start,
             prompts=(original, edited),
             photo=photo,

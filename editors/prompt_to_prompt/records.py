@@ -127,12 +127,13 @@ def weights_sign(*modules: torch.nn.Module) -> int:
     """Return a number that changes whenever a weight is changed or exchanged; good in this process only."""
     return hash(
         tuple(
-            (
-                # What waits in main memory until it is called has one place there, and another on the device.
-                id(parameter) if hasattr(module, "_hf_hook") else parameter.data_ptr(),
-                0 if parameter.is_inference() else parameter._version,
-            )
-            for module in modules
+            (id(parameter) if moves else parameter.data_ptr(), _version(parameter))
+            # What waits in main memory until it is called lies in one place there, and another on the device.
+            for module, moves in ((module, hasattr(module, "_hf_hook")) for module in modules)
             for parameter in module.parameters()
         )
     )
+
+
+def _version(parameter: Tensor) -> int:
+    return 0 if parameter.is_inference() else parameter._version

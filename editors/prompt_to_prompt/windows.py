@@ -16,6 +16,11 @@ from editors.model.tokens import Prompt
 from editors.requests.edits import StepWindow, WordWindows
 
 
+def bounds(window: StepWindow) -> tuple[float, float]:
+    """Return a window as its (start, end) fractions."""
+    return window if isinstance(window, tuple) else (0, window)
+
+
 def window_steps(window: StepWindow, num_steps: int) -> range:
     """Return the steps inside a window: from its start's share of the steps up to, and without, its end's.
 
@@ -23,7 +28,7 @@ def window_steps(window: StepWindow, num_steps: int) -> range:
         window: A fraction `f`, which means (0, f), or a pair of fractions.
         num_steps: How often the network is called; PNDM calls it once more than there are inference steps.
     """
-    start, end = window if isinstance(window, tuple) else (0, window)
+    start, end = bounds(window)
     # 0.29 x 100 is 28.999999999999996: what is whole but for rounding counts as whole.
     return range(math.floor(start * num_steps + 1e-6), math.floor(end * num_steps + 1e-6))
 

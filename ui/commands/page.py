@@ -182,8 +182,8 @@ def _say_loading(model: str, opener: Opener) -> None:
 
 def _drawing(opener: OneAtATime, model: str) -> "PromptToPromptEditor":
     """Load what draws with a model, and say before what it needs, where that is worth saying."""
-    if opener.needs(model):
-        _say_loading(model, opener)
+    if told := opener.needs(model):
+        typer.echo(f"Loading {model} ... {told}", err=True)
     return opener.drawing(model)
 
 

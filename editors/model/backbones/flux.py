@@ -16,14 +16,15 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor
 
-from editors.model.attention import AttentionControl, AttentionSite
+from editors.model.attention import AttentionControl
+from editors.model.backbones.joint_model import JointModel
 from editors.model.backbones.pipeline_model import NOTHING
-from editors.model.backbones.tokens import TokenModel, TokenNetwork, places, require_tokens
-from editors.model.conditioning import Conditioning, Shown
+from editors.model.backbones.tokens import TokenNetwork, places, require_tokens
+from editors.model.conditioning import Conditioning
 from editors.model.network import Network
 from editors.model.text import TextReader
 from editors.model.tokens import Prompt, TokenizedPrompt
-from editors.requests.settings import Kind, Recommended
+from editors.requests.settings import Recommended
 
 _MAX_TOKENS: Final = 512
 """Of a prompt; the pipeline leaves out what is over."""
@@ -42,7 +43,7 @@ class FluxNetwork(TokenNetwork):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Flux(TokenModel):
+class Flux(JointModel):
     """A FLUX.1 model, which is told its guidance, and knows true guidance besides."""
 
     patch = 2
@@ -57,17 +58,6 @@ class Flux(TokenModel):
                 "base": {"num_inference_steps": _FEW_STEPS, **recommends.get("base", {})},
             }
         return super(Flux, cls).of(pipeline, kind=kind, name=name, recommends=recommends)
-
-    @property
-    def kind(self) -> Kind:
-        """It draws from words."""
-        return "base"
-
-    def attention_sites(self) -> tuple[AttentionSite, ...]:
-        """Let controls take part in the network's attention; see `DiffusionModel.attention_sites`."""
-        from editors.model.joint_attention import install
-
-        return install(self.unet, patch=self.patch)
 
     def tokenize(self, field: str, prompt: str) -> Prompt:
         """Return a prompt as the network reads it: the second encoder's states, of the first one vector."""
@@ -84,11 +74,6 @@ class Flux(TokenModel):
         )
 
     @property
-    def modules(self) -> tuple[torch.nn.Module, ...]:
-        """All that holds weights."""
-        return (self.unet, self.vae, *self.text.text_encoders)
-
-    @property
     def network(self) -> Network:
         """The network, behind its border."""
         guidance = _TOLD_GUIDANCE if self.unet.config.guidance_embeds else None
@@ -102,25 +87,11 @@ class Flux(TokenModel):
         """
         require_tokens(field, len(self.pipeline.tokenizer_2(prompt).input_ids), _MAX_TOKENS)
 
-    @torch.no_grad()
-    def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
-    ) -> Conditioning:
-        """Turn prompts into states; the text encoders see neither size nor pictures."""
-        # By itself each: the company that a prompt keeps changes its last bits.
-        read = [
-            self.pipeline.encode_prompt(
-                prompt=one, prompt_2=None, device=self.device, max_sequence_length=_MAX_TOKENS
-            )
-            for one in prompts
-        ]
-        return Conditioning(
-            states=torch.cat([states for states, _, _ in read]).to(self.dtype),
-            pooled=torch.cat([pooled for _, pooled, _ in read]).to(self.dtype),
+    def _read(self, prompt: str) -> tuple[Tensor, Tensor]:
+        states, pooled, _ = self.pipeline.encode_prompt(
+            prompt=prompt, prompt_2=None, device=self.device, max_sequence_length=_MAX_TOKENS
         )
-
-    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        return self.vae.config.shift_factor, 1
+        return states, pooled
 
 
 def _told(guidance: float | None, given: Sequence[Tensor], conditioning: Conditioning) -> dict[str, Any]:

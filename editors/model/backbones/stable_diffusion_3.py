@@ -12,19 +12,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from editors.errors import IncompatibleModel
-from editors.model.attention import AttentionControl, AttentionSite
-from editors.model.backbones.tokens import TokenModel
-from editors.model.conditioning import Conditioning, Shown
+from editors.model.attention import AttentionControl
+from editors.model.backbones.joint_model import JointModel
+from editors.model.conditioning import Conditioning
 from editors.model.flow_matching import FlowSteps
 from editors.model.network import Network
 from editors.model.text import TextReader
 from editors.model.threads import threads_that_pay
 from editors.model.tokens import JoinedPrompt, Prompt, TokenizedPrompt
-from editors.requests.settings import Kind
 
 _MAX_TOKENS: Final = 256
 """That the third encoder reads of a prompt; where it is missing, as many zeros stand for it."""
@@ -70,7 +68,7 @@ class PatchNetwork(Network):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class StableDiffusion3(TokenModel):
+class StableDiffusion3(JointModel):
     """A model of Stable Diffusion 3 or 3.5."""
 
     patch = 2
@@ -91,11 +89,6 @@ class StableDiffusion3(TokenModel):
             )
 
     @property
-    def kind(self) -> Kind:
-        """It draws from words."""
-        return "base"
-
-    @property
     def text(self) -> TextReader:
         """All tokenizers and text encoders."""
         pipe = self.pipeline
@@ -108,11 +101,6 @@ class StableDiffusion3(TokenModel):
         return TextReader(tokenizers=tokenizers, text_encoders=text_encoders)
 
     @property
-    def modules(self) -> tuple[torch.nn.Module, ...]:
-        """All that holds weights."""
-        return (self.unet, self.vae, *self.text.text_encoders)
-
-    @property
     def network(self) -> Network:
         """The network, behind its border."""
         return PatchNetwork(self.unet, patch=self.patch)
@@ -121,12 +109,6 @@ class StableDiffusion3(TokenModel):
     def max_side(self) -> int | None:
         """Pixels of the longest side that the transformer knows places for."""
         return int(self.unet.config.pos_embed_max_size) * self.size_step
-
-    def attention_sites(self) -> tuple[AttentionSite, ...]:
-        """Let controls take part in the network's attention; see `DiffusionModel.attention_sites`."""
-        from editors.model.joint_attention import install
-
-        return install(self.unet, patch=self.patch)
 
     def new_scheduler(self, size: tuple[int, int] | None = None) -> FlowSteps:
         """Return a fresh copy of the scheduler, whose noise levels are its own."""
@@ -149,18 +131,6 @@ class StableDiffusion3(TokenModel):
         )
         return JoinedPrompt(parts=(first, third))
 
-    @torch.no_grad()
-    def condition(
-        self, prompts: list[str], *, size: tuple[int, int], pictures: Sequence[Shown] = ()
-    ) -> Conditioning:
-        """Turn prompts into states; the text encoders see neither size nor pictures."""
-        # By itself each: the company that a prompt keeps changes its last bits.
-        read = [self._read(one) for one in prompts]
-        return Conditioning(
-            states=torch.cat([states for states, _ in read]).to(self.dtype),
-            pooled=torch.cat([pooled for _, pooled in read]).to(self.dtype),
-        )
-
     def _read(self, prompt: str) -> tuple[Tensor, Tensor]:
         states, _, pooled, _ = self.pipeline.encode_prompt(
             prompt=prompt,
@@ -171,6 +141,3 @@ class StableDiffusion3(TokenModel):
             max_sequence_length=_MAX_TOKENS,
         )
         return states, pooled
-
-    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        return self.vae.config.shift_factor, 1

@@ -107,14 +107,15 @@ class Needs:
                 f"“offload” brings parts to a graphics card one at a time, and {self.name} is computed on "
                 f"{self.device}; leave it out.",
             )
-        whole = self._lacking(self.num_bytes)
-        if whole is None and not (memory == "offload" and is_large):
-            return "full"
+        asks_apart = memory == "offload" and is_large
         apart = self._lacking(self.num_apart_bytes or 0)
         can_wait = is_large and has_card and apart is None
-        if memory != "full" and can_wait:
+        lacking = apart if asks_apart else self._lacking(self.num_bytes)
+        if lacking is None:
+            return "offload" if asks_apart else "full"
+        if memory == "auto" and can_wait:
             return "offload"
-        raise self._no_room(*(whole or apart or ("", 0, 0)), can_wait=can_wait)
+        raise self._no_room(*lacking, can_wait=can_wait)
 
     def _no_room(self, where: str, needed: int, free: int, *, can_wait: bool) -> IncompatibleModel:
         has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
