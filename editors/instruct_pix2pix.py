@@ -110,7 +110,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
-            memory: "auto", "full" or "offload"; see `load`.
+            memory: "auto", "full", "offload" or "int8"; see `load`.
 
         Raises:
             IncompatibleModel: There is no such model, or none that follows instructions.

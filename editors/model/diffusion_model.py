@@ -21,6 +21,7 @@ from editors.guidance import Dual, Guidance
 from editors.model.attention import AttentionSite, install
 from editors.model.autoencoding import Autoencoding
 from editors.model.conditioning import Conditioning, Shown
+from editors.model.int8 import is_held_in_int8
 from editors.model.network import Channels, Network, PictureInput
 from editors.model.parts import PARTS, require_latents_that_fit, require_text_that_fits
 from editors.model.schedulers import NOISE_ONLY, SCHEDULERS
@@ -185,7 +186,8 @@ class DiffusionModel(Autoencoding):
     @property
     def dtype_name(self) -> str:
         """What the network is computed in, as people say it."""
-        return str(self.dtype).removeprefix("torch.")
+        held = ", int8 weights" if is_held_in_int8(self.network.module) else ""
+        return str(self.dtype).removeprefix("torch.") + held
 
     def new_scheduler(self, size: tuple[int, int] | None = None) -> Any:
         """Return a fresh copy of the scheduler, for an edit of latents (h, w), or of the model's own."""

@@ -73,9 +73,9 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the weights; latents stay float32 between calls."""
-        dtype: torch.dtype = next(self.module.parameters()).dtype
-        return dtype
+        """Number format that it computes in; latents stay float32 between calls."""
+        # Matrices in eight bits are not it.
+        return next(one.dtype for one in self.module.parameters() if one.is_floating_point())
 
     def predict(
         self,

@@ -10,6 +10,7 @@ from editors.requests.settings import Kind, Recommended
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
+NETWORKS = ("unet", "transformer")
 """What models in the layout of Stable Diffusion XL have besides."""
 
 LAYOUTS = (

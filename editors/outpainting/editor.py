@@ -82,7 +82,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
             device: None takes CUDA, else Apple's GPU, else the CPU.
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
-            memory: "auto", "full" or "offload"; see `load`.
+            memory: "auto", "full", "offload" or "int8"; see `load`.
 
         Raises:
             IncompatibleModel: There is no such model, or none that draws from prompts.

@@ -112,7 +112,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
-            memory: "auto", "full" or "offload"; see `load`.
+            memory: "auto", "full", "offload" or "int8"; see `load`.
             for_photos: Whether photos are to be edited: then, where no scheduler is named, it samples by
                 steps that can be retraced, DDIM's or a flow's own, whatever the model's files name.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.

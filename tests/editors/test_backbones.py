@@ -538,8 +538,7 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path) -
     index = json.loads((folder / "model_index.json").read_text())
     lora = Lora(path=tmp_path / "ink.safetensors")
     save_file({"unet.a.lora_A.weight": torch.zeros(1)}, lora.path)
-    says = "no LoRA can be laid over" if name in ("dreamlite", "longcat") else "lora|LoRA"
-    with pytest.raises(IncompatibleModel, match=says):
+    with pytest.raises(IncompatibleModel, match=r"ink\.safetensors: .*give a LoRA that was made for"):
         InstructPix2PixEditor.from_pretrained(str(folder), loras=[lora])
     with pytest.raises(InvalidConfig, match="which is edited with but not trained"):
         load_for_training("init_from", str(folder), "edit")

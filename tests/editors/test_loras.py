@@ -19,7 +19,17 @@ from editors import (
     PromptEdit,
     PromptToPromptEditor,
 )
-from tests import tiny, tiny_flux, tiny_klein, tiny_kontext, tiny_qwen, tiny_sd3
+from editors.model.loading.lora_files import weights_of
+from tests import (
+    tiny,
+    tiny_dreamlite,
+    tiny_flux,
+    tiny_klein,
+    tiny_kontext,
+    tiny_longcat,
+    tiny_qwen,
+    tiny_sd3,
+)
 
 RANK, ALPHA = 3, 6
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -276,10 +286,12 @@ def test_a_scale_out_of_range_is_refused(given):
         Lora.of(given)
 
 
-TRANSFORMERS = {
+OTHERS = {
+    "dreamlite": tiny_dreamlite,
     "flux": tiny_flux,
     "klein": tiny_klein,
     "kontext": tiny_kontext,
+    "longcat": tiny_longcat,
     "qwen": tiny_qwen,
     "sd3": tiny_sd3,
 }
@@ -290,9 +302,9 @@ def opened(toy, folder, loras):
     return kind.from_pretrained(str(folder), loras=loras)
 
 
-@pytest.fixture(scope="module", params=TRANSFORMERS)
+@pytest.fixture(scope="module", params=OTHERS)
 def toy(request):
-    return TRANSFORMERS[request.param]
+    return OTHERS[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -300,20 +312,35 @@ def other_folder(toy, tmp_path_factory):
     return toy.folder(tmp_path_factory.mktemp("transformer"))
 
 
-def of_transformer(products, folder):
+def network_of(pipe):
+    return pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+
+
+def by_pipelines(products, folder, part="transformer"):
     """As pipelines of diffusers save them."""
-    weights = {f"transformer.{name}": value for name, value in scaled(products).items()}
-    save_file(weights, folder / "own.safetensors")
+    save_file(
+        {f"{part}.{name}": value for name, value in scaled(products).items()}, folder / "own.safetensors"
+    )
     return folder / "own.safetensors"
 
 
-@pytest.mark.parametrize("layout", [of_transformer, peft_layout])
+def with_header(products, folder, part="transformer"):
+    """As they save them since they write what peft knows of them, too."""
+    said = {f"{part}.r": RANK, f"{part}.lora_alpha": ALPHA, f"{part}.use_rslora": False}
+    weights = {f"{part}.{name}": value for name, value in products.items()}
+    save_file(weights, folder / "new.safetensors", metadata={"lora_adapter_metadata": json.dumps(said)})
+    return folder / "new.safetensors"
+
+
+@pytest.mark.parametrize("layout", [by_pipelines, peft_layout, with_header])
 @pytest.mark.parametrize("scale", [0.5, 0])
-def test_a_lora_of_a_transformer_is_what_it_was_trained_to_be(toy, other_folder, tmp_path, layout, scale):
-    products = trained(toy.pipeline().transformer)
-    path = layout(products, tmp_path)
+def test_a_lora_of_another_family_is_what_it_was_trained_to_be(toy, other_folder, tmp_path, layout, scale):
+    network = network_of(toy.pipeline())
+    plain, products = {name: value.clone() for name, value in network.state_dict().items()}, trained(network)
+    part = {"part": "unet"} if toy is tiny_dreamlite and layout is not peft_layout else {}
+    path = layout(products, tmp_path, **part)
     editor = opened(toy, other_folder, [Lora(path=path, scale=scale)])
-    plain, found = toy.pipeline().transformer.state_dict(), state(editor)
+    found = state(editor)
     assert found.keys() == plain.keys() and len(products) >= 8
     for name, weight in plain.items():
         down, up = (products.get(f"{name.removesuffix('.weight')}.lora_{factor}.weight") for factor in "AB")
@@ -332,18 +359,98 @@ def test_a_lora_in_qwens_own_names_is_read(tmp_path):
     folder = tiny_qwen.folder(tmp_path / "qwen")
     found, own = (
         state(InstructPix2PixEditor.from_pretrained(str(folder), loras=[one]))
-        for one in (path, of_transformer(products, tmp_path))
+        for one in (path, by_pipelines(products, tmp_path))
     )
     assert all(torch.allclose(found[name], own[name], atol=1e-6) for name in own)
 
 
-def test_one_of_a_unet_is_refused_by_a_transformer_and_where_none_can_be_laid(
-    toy, other_folder, products, tmp_path
-):
+@pytest.mark.parametrize("before", ["", "transformer.", "diffusion_model."])
+def test_a_lora_of_a_family_without_a_loader_is_read_under_all_names(tmp_path, before):
+    products = trained(tiny_longcat.pipeline().transformer)
+
+    def named(name):
+        name = name.replace("lora_A", "lora_down").replace("lora_B", "lora_up")
+        return f"{before}{name}".replace(".weight", ".default.weight")
+
+    alphas = {f"{before}{name.rsplit('.', 2)[0]}.alpha": torch.tensor(float(ALPHA)) for name in products}
+    save_file(
+        {**{named(name): value for name, value in products.items()}, **alphas}, tmp_path / "x.safetensors"
+    )
+    folder = tiny_longcat.folder(tmp_path / "longcat")
+    found, own = (
+        InstructPix2PixEditor.from_pretrained(str(folder), loras=[one])
+        for one in (tmp_path / "x.safetensors", by_pipelines(products, tmp_path))
+    )
+    assert all(torch.allclose(state(found)[name], value, atol=1e-6) for name, value in state(own).items())
+    assert found.model.notes == own.model.notes == ()
+    alone = tmp_path / "peft"
+    alone.mkdir()
+    save_file(
+        {f"base_model.model.{name}": value for name, value in products.items()}, alone / "p.safetensors"
+    )
+    with pytest.raises(IncompatibleModel, match=r"p\.safetensors: its adapter_config\.json cannot be read"):
+        InstructPix2PixEditor.from_pretrained(str(folder), loras=[alone / "p.safetensors"])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"lora_alpha": 6},
+        {"lora_alpha": 6, "use_rslora": True},
+        {"lora_alpha": 6, "alpha_pattern": {"to_q": 1, "attn2.to_v": 9}},
+        {"lora_alpha": 6, "rank_pattern": {"to_k": 2, "attn1.to_out.0": 5}},
+    ],
+)
+def test_a_lora_is_as_strong_as_peft_says(folder, tmp_path, told):
+    """In its folder, and in the header that diffusers writes."""
+    unet = StableDiffusionInstructPix2PixPipeline.from_pretrained(folder).unet
+    plain = {name: value.clone() for name, value in unet.state_dict().items()}
+    config = LoraConfig(r=RANK, target_modules=TARGETS, init_lora_weights=False, **told)
+    torch.manual_seed(1)
+    inject_adapter_in_model(config, unet)
+    changes = {
+        f"{name}.weight": module.get_delta_weight("default")
+        for name, module in unet.named_modules()
+        if hasattr(module, "get_delta_weight")
+    }
+    products = {name: value.contiguous() for name, value in get_peft_model_state_dict(unet).items()}
+    place = peft_layout(products, tmp_path)
+    (place / "adapter_config.json").write_text(json.dumps({"r": RANK, **told}))
+    StableDiffusionLoraLoaderMixin.save_lora_weights(
+        tmp_path, unet_lora_layers=products, unet_lora_adapter_metadata={"r": RANK, **told}
+    )
+    assert len(changes) >= 8
+    for path in (place, tmp_path / "pytorch_lora_weights.safetensors"):
+        found = state(InstructPix2PixEditor.from_pretrained(str(folder), loras=[path]))
+        for name, weight in plain.items():
+            torch.testing.assert_close(found[name], weight + changes.get(name, 0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("header", ["{", "[]", '{"transformer.r": 3}', '{"transformer.lora_alpha": "much"}'])
+def test_a_header_that_does_not_say_how_strong_a_lora_is_is_a_sentence(tmp_path, header):
+    weights = {
+        "transformer.x.lora_A.weight": torch.zeros(3, 2),
+        "transformer.x.lora_B.weight": torch.zeros(2, 3),
+    }
+    save_file(weights, tmp_path / "x.safetensors", metadata={"lora_adapter_metadata": header})
+    with pytest.raises(IncompatibleModel, match=r"x\.safetensors: its adapter_config\.json cannot be read"):
+        weights_of(tmp_path / "x.safetensors")
+
+
+def test_a_header_about_other_parts_leaves_these_as_they_are(tmp_path):
+    weights = {"unet.x.lora_A.weight": torch.ones(3, 2), "unet.x.lora_B.weight": torch.ones(2, 3)}
+    header = json.dumps({"text_encoder.lora_alpha": 9})
+    save_file(weights, tmp_path / "x.safetensors", metadata={"lora_adapter_metadata": header})
+    assert torch.equal(weights_of(tmp_path / "x.safetensors")["unet.x.lora_B.weight"], torch.ones(2, 3))
+
+
+def test_one_of_another_model_is_refused(toy, other_folder, products, tmp_path):
     path = diffusers_layout(products, tmp_path)
     with pytest.raises(IncompatibleModel, match=r"^lora\.safetensors: .*give a LoRA that was made") as error:
         opened(toy, other_folder, [path])
     assert "\n" not in str(error.value)
-    wide = {name: torch.cat([value] * 2, -1) for name, value in trained(toy.pipeline().transformer).items()}
+    own = trained(network_of(toy.pipeline()))
+    wide = {name: torch.cat([value] * 2, -1) for name, value in own.items()}
+    part = "unet" if toy is tiny_dreamlite else "transformer"
     with pytest.raises(IncompatibleModel, match=r"own\.safetensors: does not fit .*; give a LoRA"):
-        opened(toy, other_folder, [of_transformer(wide, tmp_path)])
+        opened(toy, other_folder, [by_pipelines(wide, tmp_path, part=part)])

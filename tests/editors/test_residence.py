@@ -20,6 +20,7 @@ from editors.model.devices import device_of
 from editors.model.loading import needs as needs_module
 from editors.model.loading.load import from_pipeline, load
 from editors.model.loading.needs import Needs
+from editors.model.residence import MEMORY_USES
 from tests import (
     tiny,
     tiny_dreamlite,
@@ -51,6 +52,8 @@ def needing(device: torch.device, *, apart: int | None = 40, dtype: torch.dtype 
         num_bytes=100,
         num_half_bytes=50,
         num_apart_bytes=apart,
+        num_int8_bytes=None if apart is None else 30,
+        num_bytes_to_int8=None if apart is None else 80,
         device=device,
         dtype=dtype,
     )
@@ -61,14 +64,23 @@ def needing(device: torch.device, *, apart: int | None = 40, dtype: torch.dtype 
     [
         (200, 200, "auto", "full"),
         (200, 60, "auto", "offload"),
+        (200, 35, "auto", "int8"),
+        (90, 200, "auto", "int8"),
         (200, 200, "full", "full"),
         (200, 200, "offload", "offload"),
         (200, 60, "offload", "offload"),
-        (200, 60, "full", "choose offload as memory"),
+        (200, 200, "int8", "int8"),
+        (80, 30, "int8", "int8"),
+        (200, 60, "full", "100 .* 60 .* free on cuda:0; choose offload as memory"),
+        (200, 35, "full", "100 .* 35 .* free on cuda:0; choose int8 as memory, with which it takes 30"),
+        (90, 200, "full", "100 .* 90 .* free; choose int8 as memory"),
+        (200, 35, "offload", "40 .* 35 .* free on cuda:0; choose int8 as memory"),
         (200, 20, "auto", "100 .* 20 .* free on cuda:0; close other programs"),
-        (200, 20, "offload", "free on cuda:0; close other programs"),
-        (90, 200, "auto", r"free; close other programs"),
-        (90, 200, "offload", r"free; close other programs"),
+        (200, 20, "offload", "40 .* 20 .* free on cuda:0; close other programs"),
+        (200, 20, "int8", "30 .* in int8, and 20 .* free on cuda:0; close other programs"),
+        (79, 200, "int8", "80 .* in int8, and 79 .* free; close other programs"),
+        (79, 200, "auto", "100 .* 79 .* free; close other programs"),
+        (79, 200, "offload", "100 .* 79 .* free; close other programs"),
     ],
 )
 def test_parts_lie_where_there_is_room(
@@ -78,13 +90,24 @@ def test_parts_lie_where_there_is_room(
     monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (card, 1000))
     monkeypatch.setattr(needs_module, "_size", lambda num_bytes: f"{num_bytes} bytes")
-    if expected in ("full", "offload"):
+    if expected in MEMORY_USES:
         assert needing(CARD).residence(memory) == expected
-        waits = "come to cuda:0 one at a time" in needing(CARD).said_of(memory)
-        assert waits == (expected == "offload")
+        said = needing(CARD).said_of(memory)
+        assert ("come to cuda:0 one at a time" in said) == (expected == "offload")
+        assert ("held in eight bits: 30 bytes in all" in said) == (expected == "int8")
     else:
         with pytest.raises(IncompatibleModel, match=expected):
             needing(CARD).residence(memory)
+
+
+def test_on_a_processor_eight_bits_are_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=90))
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    assert needing(CPU).residence("auto") == needing(CPU).residence("int8") == "int8"
+    with pytest.raises(IncompatibleModel, match="free; choose int8 as memory"):
+        needing(CPU).residence("full")
+    with pytest.raises(IncompatibleModel, match="close other programs"):  # of Stable Diffusion's build
+        needing(CPU, apart=None).residence("int8")
 
 
 def test_without_a_card_parts_have_nowhere_to_be_brought() -> None:

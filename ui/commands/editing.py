@@ -37,7 +37,8 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         help="full: all parts of a large model lie on the graphics card. offload: each waits in main memory "
-        "until it is called, for cards that are too small. auto: whichever fits.",
+        "until it is called, for cards that are too small. int8: all lie there, their matrices in eight "
+        "bits, a little off. auto: the first of these that fits.",
     ),
 ]
 Loras = Annotated[

@@ -46,6 +46,7 @@ class SideBySide:
 class DreamLite(PipelineModel):
     """A DreamLite model, with guidance or without (mobile)."""
 
+    lora_parts = ("unet",)
     patch = 2
     max_shift = 1.16
 

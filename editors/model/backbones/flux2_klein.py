@@ -80,7 +80,6 @@ class Flux2Klein(TokenModel):
     """A FLUX.2 Klein model, with guidance (base) or without (distilled); one latent is one token."""
 
     patch = 1
-    lora_parts = ("transformer",)
 
     @property
     def network(self) -> Network:

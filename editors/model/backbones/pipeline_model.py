@@ -31,7 +31,7 @@ class PipelineModel(DiffusionModel):
     has_scales: bool = True
     max_references: int = 0
 
-    lora_parts: ClassVar[tuple[str, ...]] = ()
+    lora_parts: ClassVar[tuple[str, ...]] = ("transformer",)
     may_shift = True
     is_trainable = False
     reads_with_language_model = True

@@ -31,7 +31,6 @@ class QwenImageEdit(SeeingTokenModel):
     """A Qwen-Image-Edit model of the kind that takes several pictures."""
 
     patch = 2
-    lora_parts = ("transformer",)
     max_tokens = 1024
     no_words = " "  # as the model's authors give it
 

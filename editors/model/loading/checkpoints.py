@@ -5,6 +5,7 @@ neither is code that a repository brings along. A file that cannot be read, or l
 """
 
 import hashlib
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,13 @@ _IDLE_WEIGHTS = ("position_ids", "pooler.")
 """Parts of names that some files carry and some do not: nothing reads position numbers or pooled states."""
 
 
-def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | PipelineModel":
+def read(
+    name: str,
+    kind: str,
+    dtype: "torch.dtype | None" = None,
+    *,
+    then: "Callable[[str, torch.nn.Module], None]" = lambda part, module: None,
+) -> "Parts | PipelineModel":
     """Find and read a model: the parts of one in Stable Diffusion's layout, or one of another family.
 
     Args:
@@ -63,6 +70,7 @@ def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | P
         kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
         dtype: What networks and language models of billions of weights are read in, as twice the memory would
             not be there; others, and None: as they are written.
+        then: Called with these, by the names of their parts, each before the next is read.
 
     Raises:
         IncompatibleModel: There is none, or it cannot be read safely.
@@ -72,7 +80,7 @@ def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | P
     path = find_model(name)
     if path.is_dir():
         is_family = (path / "pocket.json").is_file()
-        return _read_family(path, kind, name) if is_family else _read_folder(path, name, dtype)
+        return _read_family(path, kind, name) if is_family else _read_folder(path, name, dtype, then)
     if path.is_file():
         return read_file(path, kind)
     hint = hint_on_name(name)
@@ -80,7 +88,7 @@ def read(name: str, kind: str, dtype: "torch.dtype | None" = None) -> "Parts | P
         raise IncompatibleModel(f"{name}: {hint}.")
     if not may_be_hub_id(name):
         raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
-    return _read_folder(fetch(name), name, dtype)
+    return _read_folder(fetch(name), name, dtype, then)
 
 
 def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:
@@ -169,7 +177,12 @@ def _read_family(path: Path, kind: str, name: str) -> Parts:
     )
 
 
-def _read_folder(path: Path, name: str, dtype: "torch.dtype | None") -> "Parts | PipelineModel":
+def _read_folder(
+    path: Path,
+    name: str,
+    dtype: "torch.dtype | None",
+    then: "Callable[[str, torch.nn.Module], None]",
+) -> "Parts | PipelineModel":
     """Read a folder in the layout of a diffusers pipeline."""
     if not (path / "model_index.json").is_file():
         hint = hint_on_folder(path, name)
@@ -193,8 +206,11 @@ def _read_folder(path: Path, name: str, dtype: "torch.dtype | None") -> "Parts |
         elif part == "scheduler":
             loaded[part] = _scheduler(path / part, name)
         else:
-            own = dtype if is_large and part != "vae" else None
+            is_own = is_large and part != "vae"
+            own = dtype if is_own else None
             loaded[part] = _weights(path / part, index[part][0], index[part][1], name, dtype=own)
+            if is_own:
+                then(part, loaded[part])
     if is_large:
         from editors.model.backbones.open import from_parts
 

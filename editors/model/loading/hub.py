@@ -8,13 +8,13 @@ model is read where an earlier fetch left it.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from editors.errors import EditorError, IncompatibleModel, first_line
+from editors.model.loading.counting import NumWeights, count, count_weights
 from editors.model.loading.index import part_names
-from editors.model.loading.kinds import SHARD_NUMBER, WEIGHTS, header_of, variant_of
+from editors.model.loading.kinds import SHARD_NUMBER, WEIGHTS, variant_of
 from editors.model.loading.layout import PICKLES, quiet, read_object
 from editors.model.parts import LAYOUTS
 
@@ -61,11 +61,11 @@ class Listing:
         """Bytes of these."""
         return sum(self.sizes[file] for file in self.missing)
 
-    def num_weights(self) -> dict[str, int]:
+    def num_weights(self) -> dict[str, NumWeights]:
         """Count the weights of each part that has some, by the first lines of its files."""
         from huggingface_hub import HfApi
 
-        counts: dict[str, int] = {}
+        counts: dict[str, NumWeights] = {}
         for file in (one for one in self.sizes if one.endswith(".safetensors")):
             part, there = file.partition("/")[0], self.where(file)
             if there is not None:
@@ -75,8 +75,8 @@ class Listing:
                     found = HfApi().parse_safetensors_file_metadata(
                         _taken_apart(self.name)[0], file, revision=self.commit
                     )
-                own = sum(found.parameter_count.values())
-            counts[part] = counts.get(part, 0) + own
+                own = count((name, list(one.shape)) for name, one in found.tensors.items())
+            counts[part] = counts.get(part, NumWeights()) + own
         return counts
 
 
@@ -188,16 +188,6 @@ def licence_of(card: Any) -> str | None:
     """
     said = getattr(card, "license_name", None) or getattr(card, "license", None)
     return said.strip() if isinstance(said, str) and said.strip() else None
-
-
-def count_weights(file: Path) -> int:
-    """Count the weights in a safetensors file by its first lines; what they do not say counts nothing."""
-    shapes = (said.get("shape") for said in header_of(file).values() if isinstance(said, dict))
-    return sum(
-        prod(shape)
-        for shape in shapes
-        if isinstance(shape, list) and all(isinstance(side, int) for side in shape)
-    )
 
 
 def is_of_variant(variant: str | None, file: str) -> bool:

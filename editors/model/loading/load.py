@@ -16,10 +16,13 @@ from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.devices import choose_device, choose_dtype, overflows, placed
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.dtypes import AUTO
+from editors.model.int8 import hold_in_int8, read_for_int8
 from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
-from editors.model.loading.loras import weights_of, with_loras
+from editors.model.loading.lora_files import weights_of
+from editors.model.loading.loras import with_loras
 from editors.model.loading.needs import needs_of
+from editors.model.parts import NETWORKS
 from editors.model.residence import MEMORY_USES, MemoryUse, Residence
 from editors.requests import rules
 from editors.requests.lora import Lora
@@ -64,11 +67,22 @@ def load(
     residence = _residence(str(name_or_path), target, dtype, memory)
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
+    network = choose_dtype(target, None if dtype == AUTO else dtype)
+    in_int8 = residence == "int8"
+
+    def hold(part: str, module: torch.nn.Module) -> None:
+        # A LoRA is laid over matrices as they are written.
+        if in_int8 and not (over and part in NETWORKS):
+            hold_in_int8(module)
+
     with explained(name, "configuration"):
-        found = read(name, kind, choose_dtype(target, None if dtype == AUTO else dtype))
+        found = read(name, kind, read_for_int8(network) if in_int8 else network, then=hold)
         model = found if isinstance(found, PipelineModel) else DiffusionModel(**found._asdict(), name=name)
     require_kind(model, kind)
-    model = placed(with_loras(model, over), target, dtype, residence)
+    model = with_loras(model, over)
+    if in_int8:
+        hold_in_int8(model.network.module)
+    model = placed(model, target, dtype, residence)
     return model if scheduler is None else model.with_scheduler(scheduler)
 
 

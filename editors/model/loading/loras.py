@@ -3,38 +3,31 @@
 Reference: Edward Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021, arXiv 2106.09685):
 W + s·(α/r)·B·A.
 
-What is read, and which layer each product belongs to, is left to diffusers' own loaders; they know the names
-of diffusers, of kohya's trainers and of the authors of transformers. peft's own folders are brought to
-diffusers' names here.
+Which layer each product belongs to is left to diffusers' own loaders; they know the names of diffusers, of
+kohya's trainers and of the authors of transformers. Pipelines that have none are lent their network's.
 
 Law: at scale 0 the model is the one without, bit for bit; a LoRA of another family is one sentence; and what
 of one fits no layer is told, never passed over.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from math import sqrt
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from editors.errors import IncompatibleModel, told_as
-from editors.files import reason_of
 from editors.model.backbones.pipeline_model import PipelineModel
 from editors.model.diffusion_model import DiffusionModel
+from editors.model.loading.lora_files import (
+    Weights,
+    from_peft,
+    has_config,
+    named_by_peft,
+    num_products,
+    plainly_named,
+)
 from editors.requests.lora import Lora
 
-_WEIGHTS: Final = "adapter_model.safetensors"
-_CONFIG: Final = "adapter_config.json"
-_PEFT: Final = "base_model.model."
-_DOWN: Final = ("lora_A.", "lora_down.", "lora.down.", "_lora.down.", "lora_linear_layer.down.")
-"""How the first of the two factors is called: one a layer."""
-_OTHERS: Final = (
-    (("hada_w1", "hada_w2"), "is a LoHa"),
-    (("lokr_w1", "lokr_w2"), "is a LoKr"),
-    (("oft_blocks", "oft_diag", "oft_R", "boft_"), "is an OFT"),
-)
-"""Parts of weights' names -> what a file with them is."""
 _OF_TRANSFORMERS: Final = (
     "double_blocks",
     "single_blocks",
@@ -43,10 +36,6 @@ _OF_TRANSFORMERS: Final = (
     "transformer.single_",
 )
 """Parts of weights' names by which a LoRA is one of a diffusion transformer."""
-
-
-Weights = dict[str, Any]
-"""Of a LoRA, by names that diffusers' loaders know."""
 
 
 def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> DiffusionModel:
@@ -61,10 +50,6 @@ def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> 
     """
     if not loras:
         return model
-    if not model.lora_parts:
-        raise IncompatibleModel(
-            f"{model.name}: no LoRA can be laid over a model of its family; leave it out."
-        )
     pipe = _pipeline(model)
     notes = [
         note
@@ -77,7 +62,7 @@ def with_loras(model: DiffusionModel, loras: Sequence[tuple[Lora, Weights]]) -> 
 
 def _laid_over(pipe: Any, model: DiffusionModel, lora: Lora, weights: Weights) -> tuple[str, ...]:
     """Add one to the weights of a model; return what people should know of it."""
-    wanted = sum(any(part in key for part in _DOWN) for key in weights)
+    wanted = num_products(weights)
     with told_as(
         lambda said: IncompatibleModel(
             f"{lora.path.name}: does not fit {model.name} ({said}); give a LoRA that was made for this "
@@ -116,10 +101,11 @@ def _named_for(model: DiffusionModel, weights: Weights, path: Path) -> Weights:
             f"{path.name}: is a LoRA of a diffusion transformer, which {model.name} is not; give one of a "
             "UNet."
         )
-    is_pefts = any(key.startswith(_PEFT) for key in weights)
-    if not is_pefts or (network != "unet" and not _config_of(path).is_file()):
-        return weights  # some authors of transformers use peft's names, and loaders know whose
-    return _from_peft(weights, path, network)
+    # Some authors of transformers use peft's names, and diffusers' loaders know whose.
+    may_be_others = network == "transformer" and _has_loader(model) and not has_config(path)
+    if not named_by_peft(weights) or may_be_others:
+        return weights
+    return from_peft(weights, path, network)
 
 
 def _layers(model: DiffusionModel) -> list[str]:
@@ -134,12 +120,38 @@ def _layers(model: DiffusionModel) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _NetworksLoader:
+    """What pipelines without a loader of LoRAs lack: their network's own, by the same names."""
+
+    network: Any
+    part: str
+
+    def load_lora_weights(self, weights: Weights, *, adapter_name: str) -> None:
+        plain = plainly_named(weights, self.part)
+        self.network.load_lora_adapter(plain, prefix=None, adapter_name=adapter_name)
+
+    def set_adapters(self, names: list[str], scales: list[float]) -> None:
+        self.network.set_adapters(names, scales)
+
+    def fuse_lora(self, *, components: list[str]) -> None:
+        self.network.fuse_lora()
+
+    def unload_lora_weights(self) -> None:
+        self.network.unload_lora()
+
+
+def _has_loader(model: DiffusionModel) -> bool:
+    return not isinstance(model, PipelineModel) or hasattr(model.pipeline, "load_lora_weights")
+
+
 def _pipeline(model: DiffusionModel) -> Any:
     """Return a pipeline of diffusers around a model's parts: its loaders are methods of one."""
     import diffusers
 
     if isinstance(model, PipelineModel):
-        return model.pipeline
+        network, *_ = model.lora_parts
+        return model.pipeline if _has_loader(model) else _NetworksLoader(model.network.module, network)
 
     parts = {name: getattr(model, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
     if model.is_xl:
@@ -149,62 +161,3 @@ def _pipeline(model: DiffusionModel) -> Any:
     return diffusers.StableDiffusionPipeline(
         **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
-
-
-def weights_of(path: Path) -> Weights:
-    """Read a LoRA's weights.
-
-    Args:
-        path: Its file, or peft's folder.
-
-    Raises:
-        IncompatibleModel: There is none, or it is something else.
-    """
-    from safetensors.torch import load_file
-
-    file = path / _WEIGHTS if path.is_dir() else path
-    if not file.is_file():
-        raise IncompatibleModel(f"lora: there is no LoRA {str(file)!r}; give its .safetensors file.")
-    if file.suffix.lower() != ".safetensors":
-        raise IncompatibleModel(
-            f"lora: {file.name!r} is no .safetensors file, and others can run code; convert it."
-        )
-    with told_as(
-        lambda said: IncompatibleModel(f"lora: {file.name!r} cannot be read ({said}); download it again.")
-    ):
-        weights = dict(load_file(file))
-    for parts, what in _OTHERS:
-        if any(part in key for key in weights for part in parts):
-            raise IncompatibleModel(f"{file.name}: {what}, which is not supported; give a LoRA.")
-    if not any(part in key for key in weights for part in _DOWN):
-        raise IncompatibleModel(f"{file.name}: is no LoRA: it holds no low-rank weights; give one.")
-    return weights
-
-
-def _config_of(path: Path) -> Path:
-    """Return where peft writes what it knows of weights, given their file or its folder."""
-    return (path if path.is_dir() else path.parent) / _CONFIG
-
-
-def _from_peft(weights: Weights, path: Path, network: str) -> Weights:
-    """Return peft's weights of a network under diffusers' names; their factor α/r is multiplied in.
-
-    Raises:
-        IncompatibleModel: What stands beside them cannot be read.
-    """
-    try:
-        config = json.loads(_config_of(path).read_text(encoding="utf-8"))
-        rank, alpha = float(config["r"]), float(config["lora_alpha"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IncompatibleModel(
-            f"{path.name}: its {_CONFIG} cannot be read ({reason_of(error)}); peft writes it beside it."
-        ) from None
-    if config.get("rank_pattern") or config.get("alpha_pattern"):
-        raise IncompatibleModel(
-            f"{path.name}: its ranks differ from layer to layer; save it with `pipe.save_lora_weights`."
-        )
-    factor = alpha / (sqrt(rank) if config.get("use_rslora") else rank)
-    return {
-        f"{network}.{name.removeprefix(_PEFT)}": weight * factor if ".lora_B." in name else weight
-        for name, weight in weights.items()
-    }

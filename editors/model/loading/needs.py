@@ -4,6 +4,7 @@ Law: weights are counted, not guessed: by the first lines of their files, times 
 each part is used in. Where they do not fit, nothing is fetched or loaded.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,11 @@ from editors.files import read_text
 from editors.model.arithmetic import EMULATED, slowness
 from editors.model.devices import choose_device, choose_dtype
 from editors.model.dtypes import AUTO
+from editors.model.int8 import read_for_int8
+from editors.model.loading.counting import NumWeights, count_weights
 from editors.model.loading.hub import (
     INDEX,
     Listing,
-    count_weights,
     is_of_variant,
     left_by_an_earlier_fetch,
     licence_of,
@@ -29,13 +31,12 @@ from editors.model.loading.hub import (
 from editors.model.loading.index import part_names
 from editors.model.loading.kinds import find_model, may_be_hub_id, variant_of
 from editors.model.loading.layout import read_object
-from editors.model.parts import FAMILIES
+from editors.model.parts import FAMILIES, NETWORKS
 from editors.model.residence import MemoryUse, Residence
 
 _GIGA: Final = 10**9
 _WORTH_SAYING: Final = _GIGA
 """Bytes of memory from which on people are told of them."""
-_NETWORKS: Final = ("unet", "transformer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,8 @@ class Needs:
         num_half_bytes: Likewise, were all computed in bfloat16.
         num_apart_bytes: Of memory of a graphics card, were parts brought there one at a time: for the largest
             and the autoencoder; None for models of Stable Diffusion's build, which lie there as a whole.
+        num_int8_bytes: Of memory, were matrices held in eight bits; None for those models.
+        num_bytes_to_int8: Of main memory until they are: for the largest part as it is read, besides.
         device: That it is computed on.
         dtype: That its network is computed in.
     """
@@ -60,6 +63,8 @@ class Needs:
     num_bytes: int
     num_half_bytes: int
     num_apart_bytes: int | None
+    num_int8_bytes: int | None
+    num_bytes_to_int8: int | None
     device: torch.device
     dtype: torch.dtype
 
@@ -75,9 +80,12 @@ class Needs:
             IncompatibleModel: As `residence`.
             InvalidEdit: As `residence`.
         """
-        if self.residence(memory) == "full":
-            return self.told
-        return f"{self.told} Its parts wait in main memory, and come to {self.device} one at a time.".strip()
+        residence, told = self.residence(memory), self.told
+        if residence == "offload":
+            told += f" Its parts wait in main memory, and come to {self.device} one at a time."
+        elif residence == "int8":
+            told += f" Its matrices are held in eight bits: {_size(self.num_int8_bytes or 0)} in all."
+        return told.strip()
 
     @property
     def told(self) -> str:
@@ -100,45 +108,58 @@ class Needs:
             IncompatibleModel: There is no room; the sentence says how there would be.
             InvalidEdit: Parts of this model cannot be brought to its device one at a time.
         """
-        is_large, has_card = self.num_apart_bytes is not None, self.device.type == "cuda"
-        if memory == "offload" and is_large and not has_card:
+        if self.num_apart_bytes is None:  # of Stable Diffusion's build
+            memory = "full"
+        elif memory == "offload" and self.device.type != "cuda":
             raise InvalidEdit(
                 "memory",
                 f"“offload” brings parts to a graphics card one at a time, and {self.name} is computed on "
                 f"{self.device}; leave it out.",
             )
-        asks_apart = memory == "offload" and is_large
-        apart = self._lacking(self.num_apart_bytes or 0)
-        can_wait = is_large and has_card and apart is None
-        lacking = apart if asks_apart else self._lacking(self.num_bytes)
-        if lacking is None:
-            return "offload" if asks_apart else "full"
-        if memory == "auto" and can_wait:
-            return "offload"
-        raise self._no_room(*lacking, can_wait=can_wait)
+        asked: tuple[Residence, ...] = self._ways if memory == "auto" else (memory,)
+        lacking = {residence: self._lacking(residence) for residence in asked}
+        for residence, found in lacking.items():
+            if found is None:
+                return residence
+        raise self._no_room(asked[0], instead=[way for way in self._ways if way not in asked])
 
-    def _no_room(self, where: str, needed: int, free: int, *, can_wait: bool) -> IncompatibleModel:
+    @property
+    def _ways(self) -> tuple[Residence, ...]:
+        """Where parts can lie, best first: as they are, before a little off."""
+        if self.num_apart_bytes is None:
+            return ("full",)
+        return ("full", "offload", "int8") if self.device.type == "cuda" else ("full", "int8")
+
+    def _no_room(self, asked: Residence, *, instead: Sequence[Residence]) -> IncompatibleModel:
+        where, needed, free = self._lacking(asked) or ("", 0, 0)
         has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
         fits = self.num_half_bytes <= free and self.dtype == torch.float32 and has_half
+        other = next((way for way in instead if self._lacking(way) is None), None)
         remedy = "close other programs, or give a smaller model"
-        if can_wait:
+        if other == "offload":
             remedy = "choose offload as memory, with which its parts wait until they are needed"
         elif fits:
             remedy = f"choose bfloat16 as dtype, in which it takes {_size(self.num_half_bytes)}"
+        elif other == "int8":
+            remedy = f"choose int8 as memory, with which it takes {_size(self.num_int8_bytes or 0)}"
+        held = "int8" if asked == "int8" else _called(self.dtype)
         return IncompatibleModel(
-            f"{self.name}: takes {_size(needed)} of memory in {_called(self.dtype)}, and "
-            f"{_size(free)} are free{where}; {remedy}."
+            f"{self.name}: takes {_size(needed)} of memory in {held}, and {_size(free)} are free{where}; "
+            f"{remedy}."
         )
 
-    def _lacking(self, on_device: int) -> tuple[str, int, int] | None:
+    def _lacking(self, residence: Residence) -> tuple[str, int, int] | None:
         """Return where there is no room, how many bytes are needed there, and how many free; None: nowhere.
 
-        Args:
-            on_device: Bytes that lie on the device at once; all go through main memory.
+        All parts go through main memory, but in eight bits from the moment that they are read.
         """
-        places = [("", self.num_bytes, int(psutil.virtual_memory().available + psutil.swap_memory().free))]
+        here = self.num_bytes_to_int8 if residence == "int8" else self.num_bytes
+        there = {"full": self.num_bytes, "offload": self.num_apart_bytes, "int8": self.num_int8_bytes}
+        free = int(psutil.virtual_memory().available + psutil.swap_memory().free)
+        places = [("", here or 0, free)]
         if self.device.type == "cuda":
-            places.append((f" on {self.device}", on_device, int(torch.cuda.mem_get_info(self.device)[0])))
+            on_card = int(torch.cuda.mem_get_info(self.device)[0])
+            places.append((f" on {self.device}", there[residence] or 0, on_card))
         return next((one for one in places if one[1] > one[2]), None)
 
 
@@ -166,28 +187,36 @@ def needs_of(
     if found is None:
         return None
     kind, licence, num_missing_bytes, counts = found
+    is_large = kind in FAMILIES
+
+    def formats(network: torch.dtype, others: torch.dtype) -> dict[str, torch.dtype]:
+        return {part: network if _is_as_network(part, kind) else others for part in counts}
 
     def sizes(network: torch.dtype, others: torch.dtype) -> dict[str, int]:
-        return {
-            part: count * (network if _is_as_network(part, kind) else others).itemsize
-            for part, count in counts.items()
-        }
+        return {part: counts[part].num_bytes(dtype) for part, dtype in formats(network, others).items()}
 
     own = sizes(network, others)
-    waiting = [size for part, size in own.items() if part != "vae"]
+    apart = {part: size for part, size in own.items() if part != "vae"}
+    in_int8 = {
+        part: counts[part].num_int8_bytes(dtype) if part in apart else own[part]
+        for part, dtype in formats(network, others).items()
+    }
+    as_read = sizes(read_for_int8(network), others)
     return Needs(
         name=name,
         licence=licence,
         num_missing_bytes=num_missing_bytes,
         num_bytes=sum(own.values()),
         num_half_bytes=sum(sizes(torch.bfloat16, torch.bfloat16).values()),
-        num_apart_bytes=max(waiting, default=0) + own.get("vae", 0) if kind in FAMILIES else None,
+        num_apart_bytes=max(apart.values(), default=0) + own.get("vae", 0) if is_large else None,
+        num_int8_bytes=sum(in_int8.values()) if is_large else None,
+        num_bytes_to_int8=sum(in_int8.values()) + max(as_read.values(), default=0) if is_large else None,
         device=target,
         dtype=network,
     )
 
 
-def _counted(name: str) -> tuple[str, str | None, int, dict[str, int]] | None:
+def _counted(name: str) -> tuple[str, str | None, int, dict[str, NumWeights]] | None:
     """Return the pipeline of a model, its licence, the bytes to fetch, and the weights of its parts."""
     path = find_model(name)
     if path.exists() or name == "pocket" or not may_be_hub_id(name):
@@ -199,16 +228,16 @@ def _counted(name: str) -> tuple[str, str | None, int, dict[str, int]] | None:
     return None if there is None else _counted_in(there, name)
 
 
-def _counted_in(folder: Path, name: str) -> tuple[str, str | None, int, dict[str, int]] | None:
+def _counted_in(folder: Path, name: str) -> tuple[str, str | None, int, dict[str, NumWeights]] | None:
     if not (folder / INDEX).is_file():
         return None
     facts = read_object(folder / INDEX, name)
-    counts: dict[str, int] = {}
+    counts: dict[str, NumWeights] = {}
     for part in part_names(facts, name):
         files = [file for file in (folder / part).glob("*.safetensors") if file.name[0] != "."]
         variant = variant_of([file.name for file in files], f"{name}: its {part}")
-        own = sum(count_weights(file) for file in files if is_of_variant(variant, file.name))
-        counts |= {part: own} if own else {}
+        own = [count_weights(file) for file in files if is_of_variant(variant, file.name)]
+        counts |= {part: sum(own, NumWeights())} if own else {}
     return str(facts.get("_class_name")), licence_of(_card(folder)), 0, counts
 
 
@@ -223,7 +252,7 @@ def _card(folder: Path) -> Any:
 
 def _is_as_network(part: str, kind: str) -> bool:
     """Say whether a part is computed in the network's format: of some families the language model is, too."""
-    return part in _NETWORKS or (kind in FAMILIES and part != "vae")
+    return part in NETWORKS or (kind in FAMILIES and part != "vae")
 
 
 def _size(num_bytes: int) -> str:
