@@ -28,6 +28,7 @@ from editors.forecast import Forecast, computed_steps, require_forecastable
 from editors.model.conditioning import Conditioning, Shown
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
+from editors.model.loading.needs import Needs
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo
 from editors.model.photo_memory import PhotoMemory
@@ -101,6 +102,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
         memory: MemoryUse = "auto",
+        needs: Needs | None = None,
     ) -> Self:
         """Load an editor.
 
@@ -111,6 +113,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
             memory: "auto", "full", "offload" or "int8"; see `load`.
+            needs: As `needs_of` told them, so that the Hub is not asked again.
 
         Raises:
             IncompatibleModel: There is no such model, or none that follows instructions.
@@ -124,6 +127,7 @@ class InstructPix2PixEditor(DiffusionEditor[InstructionEdit, _Job]):
             scheduler=scheduler,
             loras=loras,
             memory=memory,
+            needs=needs,
         )
         return cls(model)
 

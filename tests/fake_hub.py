@@ -25,6 +25,7 @@ class Hub:
         gated: Ids of those that nobody is let in to.
         cut_after: Bytes of a file after which the connection breaks, once; None: it holds.
         withheld: Name of the part whose files are not sent; None: all are.
+        listings: How often it was asked what a repository is.
         trees: How often all of a repository's files were asked for.
         address: Where it answers.
         fetched: Bytes that were sent, by file.
@@ -36,7 +37,7 @@ class Hub:
         self.gated: set[str] = set()
         self.cut_after: int | None = None
         self.withheld: str | None = None
-        self.trees = 0
+        self.listings = self.trees = 0
         self.address = ""
         self.fetched: dict[str, int] = {}
 
@@ -77,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _listing(self, repository: str) -> dict[str, Any]:
         root = self.hub.folders[repository]
         files = self.hub.files(repository)
+        self.hub.listings += 1
         return {
             "id": repository,
             "sha": COMMIT,

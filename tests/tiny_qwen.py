@@ -1,4 +1,4 @@
-"""A toy Qwen-Image-Edit Plus of the real classes, its language model among them."""
+"""Toy Qwen-Image-Edits of the real classes, their language model among them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from diffusers import (
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
+    QwenImageEditPipeline,
     QwenImageEditPlusPipeline,
     QwenImageTransformer2DModel,
 )
@@ -55,8 +56,8 @@ def language_model(reader: Any) -> Any:
     return Qwen2_5_VLForConditionalGeneration(config).eval()
 
 
-def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
-    """Build a bare pipeline, in whose network pictures stand at time 0, as in the kind of 2511."""
+def pipeline(*, guided: bool = True, seed: int = 0, is_first: bool = False) -> Any:
+    """Build a bare pipeline: of the first kind, or as 2511, in whose network pictures stand at time 0."""
     reader = tiny_dreamlite.tokenizer()
     with tiny.seeded(seed):
         transformer = QwenImageTransformer2DModel(
@@ -67,7 +68,7 @@ def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
             num_attention_heads=3,
             joint_attention_dim=WIDTH,
             axes_dims_rope=(8, 4, 4),
-            zero_cond_t=True,
+            zero_cond_t=not is_first,
         )
         vae = AutoencoderKLQwenImage(
             base_dim=16,
@@ -79,7 +80,7 @@ def pipeline(*, guided: bool = True, seed: int = 0) -> Any:
             latents_std=[1.5, 0.7, 1.0, 2.0],
         )
         text_encoder = language_model(reader)
-    pipe = QwenImageEditPlusPipeline(
+    pipe = (QwenImageEditPipeline if is_first else QwenImageEditPlusPipeline)(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=vae.eval(),
         text_encoder=text_encoder,

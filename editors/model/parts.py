@@ -10,12 +10,13 @@ from editors.requests.settings import Kind, Recommended
 PARTS = ("tokenizer", "text_encoder", "vae", "unet", "scheduler")
 """What every model is made of, by their names in diffusers' folders and pipelines."""
 XL_PARTS = ("tokenizer_2", "text_encoder_2")
-NETWORKS = ("unet", "transformer")
 """What models in the layout of Stable Diffusion XL have besides."""
+NETWORKS = ("unet", "transformer")
+"""What parts are called that draw."""
 
 LAYOUTS = (
     "Stable Diffusion 1.x, 2.x, XL or 3, FLUX.1, DreamLite, FLUX.2 Klein, FLUX.1 Kontext, Qwen-Image-Edit "
-    "Plus or LongCat-Image-Edit"
+    "or LongCat-Image-Edit"
 )
 
 
@@ -109,6 +110,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "FluxKontextPipeline": _KONTEXT,
         "FluxPipeline": _FLUX,
         "LongCatImageEditPipeline": _LONGCAT,
+        "QwenImageEditPipeline": _QWEN._replace(max_references=0),
         "QwenImageEditPlusPipeline": _QWEN,
         "StableDiffusion3Pipeline": _STABLE_DIFFUSION_3,
     }

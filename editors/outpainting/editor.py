@@ -20,6 +20,7 @@ from editors.errors import InvalidEdit
 from editors.guidance import Plain
 from editors.model.conditioning import Conditioning
 from editors.model.loading.load import from_pipeline, load
+from editors.model.loading.needs import Needs
 from editors.model.network import GuidedNetwork, Rows
 from editors.model.photo import Photo, encode
 from editors.model.residence import MemoryUse
@@ -74,6 +75,7 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
         dtype: torch.dtype | str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
         memory: MemoryUse = "auto",
+        needs: Needs | None = None,
     ) -> Self:
         """Load an editor.
 
@@ -83,12 +85,14 @@ class RePaintEditor(DiffusionEditor[OutpaintEdit, _Job]):
             dtype: Of the whole model; None chooses by device, "auto" measures, see `load`.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
             memory: "auto", "full", "offload" or "int8"; see `load`.
+            needs: As `needs_of` told them, so that the Hub is not asked again.
 
         Raises:
             IncompatibleModel: There is no such model, or none that draws from prompts.
             InvalidEdit: The device or dtype is not to be had, or a scale is out of range.
         """
-        return cls(load(name_or_path, kind=cls.kind, device=device, dtype=dtype, loras=loras, memory=memory))
+        placed: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory, "needs": needs}
+        return cls(load(name_or_path, kind=cls.kind, loras=loras, **placed))
 
     @classmethod
     def from_pipeline(cls, pipe: Any) -> Self:

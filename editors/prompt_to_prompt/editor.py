@@ -28,6 +28,7 @@ from editors.errors import InvalidEdit
 from editors.files import user_path
 from editors.model.diffusion_model import DiffusionModel
 from editors.model.loading.load import from_pipeline, load
+from editors.model.loading.needs import Needs
 from editors.model.residence import MemoryUse
 from editors.pictures.batches import to_array
 from editors.pictures.images import composite, to_image
@@ -100,6 +101,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
         scheduler: str | None = None,
         loras: Sequence[Lora | str | PathLike[str]] = (),
         memory: MemoryUse = "auto",
+        needs: Needs | None = None,
         for_photos: bool = False,
         cache_bytes: int = CACHE_BYTES,
         trajectories: str | Path | None = None,
@@ -113,6 +115,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             scheduler: Another than the model's own: ddim, pndm, dpm++2m, euler or euler-a.
             loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s; see `Lora`.
             memory: "auto", "full", "offload" or "int8"; see `load`.
+            needs: As `needs_of` told them, so that the Hub is not asked again.
             for_photos: Whether photos are to be edited: then, where no scheduler is named, it samples by
                 steps that can be retraced, DDIM's or a flow's own, whatever the model's files name.
             cache_bytes: How much may be kept for further edits; 0 keeps nothing.
@@ -130,6 +133,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             scheduler=scheduler,
             loras=loras,
             memory=memory,
+            needs=needs,
         )
         if for_photos and scheduler is None:
             model = model.by_ddim()

@@ -21,7 +21,7 @@ from diffusers import (
     Flux2KleinPipeline,
 )
 from diffusers.pipelines.longcat_image import pipeline_longcat_image_edit
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
 from huggingface_hub import HfApi
 from PIL import Image
 from safetensors.torch import save_file
@@ -47,7 +47,15 @@ from editors.model.loading.load import from_pipeline, load
 from editors.model.parts import FAMILIES
 from editors.requests.lora import Lora
 from editors.requests.settings import recommended_settings
-from tests import tiny, tiny_dreamlite, tiny_klein, tiny_kontext, tiny_longcat, tiny_qwen
+from tests import (
+    tiny,
+    tiny_dreamlite,
+    tiny_klein,
+    tiny_kontext,
+    tiny_longcat,
+    tiny_qwen,
+    tiny_qwen_first,
+)
 from trainer.errors import InvalidConfig
 from trainer.tasks.text_to_image import load_for_training
 
@@ -57,6 +65,7 @@ TOYS: dict[str, Any] = {
     "kontext": tiny_kontext,
     "longcat": tiny_longcat,
     "qwen": tiny_qwen,
+    "first-qwen": tiny_qwen_first,
 }
 TAKES = {
     "dreamlite": (30, 3.5, 1.5),
@@ -64,11 +73,12 @@ TAKES = {
     "kontext": (28, 1, 1),
     "longcat": (50, 4.5, 1),
     "qwen": (50, 4, 1),
+    "first-qwen": (50, 4, 1),
 }
 """Steps and scales that their pipelines take where nobody says."""
 CASES = [(name, True) for name in TOYS] + [("dreamlite", False), ("klein", False)]
 """(toy, whether it knows guidance)."""
-SEEING = ("longcat", "qwen")
+SEEING = ("longcat", "qwen", "first-qwen")
 """Whose pipelines do not tell their language model where pictures lie."""
 STEPS = 2
 WORDS = "make it night"
@@ -124,12 +134,15 @@ def drawing_at(size: tuple[int, int]) -> Iterator[None]:
     """Let pipelines draw at a size that otherwise draw at a million pixels, whatever they are asked."""
     large = 1024 * 1024
     with pytest.MonkeyPatch.context() as patch:
-        for module in (pipeline_longcat_image_edit, pipeline_qwenimage_edit_plus):
+        one, several = pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
+        for module, more in ((pipeline_longcat_image_edit, ()), (one, (None,)), (several, ())):
             theirs = module.calculate_dimensions
             patch.setattr(
                 module,
                 "calculate_dimensions",
-                lambda area, ratio, theirs=theirs: size if area == large else theirs(area, ratio),
+                lambda area, ratio, theirs=theirs, more=more: (
+                    (*size, *more) if area == large else theirs(area, ratio)
+                ),
             )
         yield
 
@@ -318,6 +331,16 @@ def test_an_edit_of_several_pictures_is_that_of_the_pipeline(
     torch.testing.assert_close(mine.model.decode(asked), drawn, rtol=0, atol=1e-5)
     for fewer in (others[:-1], [*others[:-1], tiny.photo(sizes[-1], seed=99)]):
         assert not torch.allclose(last(mine, references=fewer), asked, atol=1e-4)
+
+
+def test_without_a_picture_both_kinds_of_qwen_are_told_the_same() -> None:
+    first, later = (from_pipeline(toy.pipeline()) for toy in (tiny_qwen_first, tiny_qwen))
+    later.text_encoder.load_state_dict(first.text_encoder.state_dict())
+    for words in (WORDS, " "):
+        one, other = (model.condition([words], size=(8, 8), pictures=[()]) for model in (first, later))
+        assert torch.equal(one.states, other.states)
+    assert isinstance(first, QwenImageEdit)
+    assert "<|image_pad|>" in first.pipeline.prompt_template_encode  # its own is as it was
 
 
 def test_pictures_beside_the_picture_are_each_edits_own(name: str, editor: InstructPix2PixEditor) -> None:

@@ -104,23 +104,31 @@ def test_a_model_in_eight_bits_draws_with_the_matrices_that_it_holds(
     folder = str(FAMILIES[name].folder(tmp_path))
     needs = needs_of(folder, device="cpu")
     read: list[Any] = []
+    peak = 0
+
+    def num_bytes(parts: list[Any], *, wide: int = 4) -> int:
+        """Of parts; some share a matrix, and a counter of batches is counted as a weight."""
+        held = [one for part in parts for one in part.state_dict().values()]
+        sizes = {torch.int8: 1, torch.bfloat16: wide}
+        return sum({one.data_ptr(): one.numel() * sizes.get(one.dtype, 4) for one in held}.values())
+
     weights_of = checkpoints._weights
 
     def one_after_the_other(*args: Any, **named: Any) -> Any:
-        # Of what was read before nothing is as it was written: at no time are two parts whole in memory.
-        assert all(is_held_in_int8(part) for part in read)
+        nonlocal peak
         found = weights_of(*args, **named)
-        read.extend([] if args[0].name == "vae" else [found])
+        # What is left of the parts before, in the format that it will be computed in, and this as a whole.
+        peak = max(peak, num_bytes(read) + num_bytes([found], wide=2))
+        read.append(found)
         return found
 
     monkeypatch.setattr(checkpoints, "_weights", one_after_the_other)
     small = load(folder, kind=kind_of(name), device="cpu", memory="int8")
     monkeypatch.undo()
-    assert len(read) == len(small.text.text_encoders) + 1
-    held = [one for part in [*read, small.vae] for one in part.state_dict().values()]
-    # Some share a matrix; and a counter of batches, which is no weight, is counted as one.
-    taken = {one.data_ptr(): one.numel() * (1 if one.dtype == torch.int8 else 4) for one in held}
-    assert needs is not None and needs.num_int8_bytes == sum(taken.values())
+    assert len(read) == len(small.text.text_encoders) + 2
+    left = num_bytes(read)
+    assert needs is not None and needs.num_int8_bytes == left
+    assert needs.num_bytes_to_int8 == max(peak, left)
     assert not is_held_in_int8(small.vae) and small.dtype == torch.float32
 
     whole = load(folder, kind=kind_of(name), device="cpu", dtype=torch.float32)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import torch
 from huggingface_hub import constants
+from typer.testing import CliRunner
 
 from editors import IncompatibleModel, InstructPix2PixEditor
 from editors.model.loading import needs as needs_module
@@ -20,6 +21,8 @@ from editors.model.loading.hub import fetch, files_to_read
 from editors.model.loading.load import load
 from editors.model.loading.needs import needs_of
 from tests import fake_hub, tiny, tiny_klein
+from ui.cli import app
+from ui.server.opener import OneAtATime
 
 NAME = "someone/klein"
 GIGA = 10**9
@@ -89,6 +92,20 @@ def test_a_model_of_the_hub_edits_as_its_folder_does(hub: fake_hub.Hub, folder: 
         mine, theirs = getattr(one, part).state_dict(), getattr(other, part).state_dict()
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
     assert one.name == NAME
+
+
+def test_the_hub_is_asked_once_what_a_model_is(hub: fake_hub.Hub, tmp_path: Path) -> None:
+    load(NAME, kind="edit", device="cpu")
+    assert hub.listings == 1
+    tiny.photo((64, 48)).save(tmp_path / "photo.png")
+    few = ["--num-inference-steps", "1", "--resolution", "64", "--device", "cpu"]
+    asked = ["edit", str(tmp_path / "photo.png"), "make it night", "--model", NAME, *few]
+    said = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "out.png")])
+    assert said.exit_code == 0 and hub.listings == 2, said.output
+    opener = OneAtATime()
+    opener.needs(NAME)
+    opener.model(NAME)
+    assert hub.listings == 3
 
 
 def test_a_fetch_that_was_cut_goes_on(hub: fake_hub.Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Where a large model's parts lie: on the device, or in main memory until they are called."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,6 +57,7 @@ def needing(device: torch.device, *, apart: int | None = 40, dtype: torch.dtype 
         num_bytes_to_int8=None if apart is None else 80,
         device=device,
         dtype=dtype,
+        found=Path("big"),
     )
 
 

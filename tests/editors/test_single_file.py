@@ -1,14 +1,18 @@
 """A single file as Stable Diffusion's first releases had it: toy weights under the original names."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from editors import IncompatibleModel, InstructionEdit, InstructPix2PixEditor
+from editors.model.loading import needs as needs_module
 from editors.model.loading.load import load
+from editors.model.loading.needs import needs_of
 from tests import tiny
 
 UNET_NAMES = [
@@ -199,6 +203,22 @@ def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, weights, says):
     text = str(caught.value)
     assert text.startswith("file.safetensors: ") and text.endswith(".") and "; give " in text
     assert "network" not in text and "\n" not in text
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_its_weights_are_counted_before_it_is_loaded(single_file, monkeypatch, dtype):
+    _, path = single_file
+    needs = needs_of(str(path), device="cpu", dtype=dtype)
+    model = load(str(path), kind="edit", device="cpu", dtype=dtype)
+    held = sum(one.nbytes for part in model.modules for one in part.parameters())
+    assert needs is not None and needs.num_bytes == pytest.approx(held, rel=0.02)
+    assert (needs.licence, needs.num_apart_bytes, needs.num_missing_bytes) == ("", None, 0)
+    monkeypatch.setattr(needs_module, "_WORTH_SAYING", 1)
+    assert re.fullmatch(rf"{path}: \d\.\d GB of memory in \w+\.", needs.said_of("auto"))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=needs.num_bytes - 1))
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    with pytest.raises(IncompatibleModel, match=r"snow\.safetensors: takes .* free; "):
+        load(str(path), kind="edit", device="cpu", dtype=dtype)
 
 
 def test_an_edit_model_is_no_base(single_file):

@@ -89,9 +89,10 @@ def edit(
     def load() -> Any:
         from editors import InstructPix2PixEditor  # torch: only now
 
-        tell_needs(model, device=device, dtype=dtype, memory=memory)
+        placed: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory}
+        needs = tell_needs(model, **placed)
         return InstructPix2PixEditor.from_pretrained(
-            model, device=device, dtype=dtype, scheduler=scheduler, loras=loras, memory=memory
+            model, scheduler=scheduler, loras=loras, needs=needs, **placed
         )
 
     if len(given) == len(asked) == 1 and is_one_file(given[0]) and not (out is not None and out.is_dir()):

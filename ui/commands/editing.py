@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from editors.model.schedulers import SCHEDULERS
 from editors.requests import rules
 from ui.errors import InvalidOption, UnusablePlace
 from ui.server.outputs import report
+
+if TYPE_CHECKING:
+    from editors.model.loading.needs import Needs
 
 _STANDARD_INPUT = Path("/dev/stdin")
 
@@ -66,13 +69,14 @@ BatchSize = Annotated[
 
 def tell_needs(
     model: str, *, device: str | None = None, dtype: str | None = None, memory: MemoryUse = "auto"
-) -> None:
-    """Say what a model needs before it is fetched or loaded, where that is worth saying."""
+) -> "Needs | None":
+    """Say what a model needs before it is fetched or loaded, where that is worth saying, and return it."""
     from editors.model.loading.needs import needs_of  # torch: only now
 
     needs = needs_of(model, device=device, dtype=dtype)
     if needs is not None and (told := needs.said_of(memory)):
         typer.echo(told, err=True)
+    return needs
 
 
 def standard_input(photo: Path) -> Path:

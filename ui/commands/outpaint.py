@@ -82,8 +82,9 @@ def outpaint(
     from editors import Lora, RePaintEditor  # torch: only now
 
     loras = [Lora.of(one) for one in lora or []]
-    tell_needs(model, device=device, dtype=dtype, memory=memory)
-    editor = RePaintEditor.from_pretrained(model, device=device, dtype=dtype, loras=loras, memory=memory)
+    placed: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory}
+    needs = tell_needs(model, **placed)
+    editor = RePaintEditor.from_pretrained(model, loras=loras, needs=needs, **placed)
     # What was read for its shape is not read again: standard input cannot be.
     asked = request if picture is None else replace(request, original_image=picture)
     result = watch(editor.stream(asked), label="Extending")

@@ -163,8 +163,8 @@ def prompt_edit(
 
         placed: dict[str, Any] = {"device": device, "dtype": dtype, "memory": memory}
         how = {**placed, "scheduler": scheduler, "loras": loras, "trajectories": trajectories}
-        tell_needs(model, **placed)
-        return PromptToPromptEditor.from_pretrained(model, for_photos=has_photos, **how)
+        needs = tell_needs(model, **placed)
+        return PromptToPromptEditor.from_pretrained(model, for_photos=has_photos, needs=needs, **how)
 
     if prompts is not None:
         labels = [one.label for one in loras]

@@ -33,8 +33,8 @@ def select(
     from editors import PromptToPromptEditor  # torch: only now
     from editors.requests.recipe import save_picture
 
-    tell_needs(model, device=device)
-    editor = PromptToPromptEditor.from_pretrained(model, device=device)
+    needs = tell_needs(model, device=device)
+    editor = PromptToPromptEditor.from_pretrained(model, device=device, needs=needs)
     mask = editor.things(source).at(x, y, reach=reach)
     save_picture(Image.fromarray(mask), place)
     share = float((mask > 0).mean())

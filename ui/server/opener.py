@@ -19,6 +19,7 @@ from ui.server.edit_thread import in_passing
 
 if TYPE_CHECKING:
     from editors import PromptToPromptEditor
+    from editors.model.loading.needs import Needs
 
 
 class OneAtATime:
@@ -28,13 +29,15 @@ class OneAtATime:
         """Take what networks are computed in, and where parts lie, as `from_pretrained` does."""
         self._alone, self._dtype, self._memory = Lock(), dtype, memory
         self._how: dict[str, Any] = {"dtype": dtype, "memory": memory}
+        self._told: dict[str, Needs] = {}
 
     def model(self, name: str, loras: Sequence[Lora] = ()) -> InstructionEditor:
         """Return what edits with a model, as `InstructPix2PixEditor.from_pretrained` does."""
         with self._alone:
             from editors import InstructPix2PixEditor
 
-            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name, loras=loras, **self._how))
+            how = {**self._how, "loras": loras, "needs": self._told.pop(name, None)}
+            return in_passing(partial(InstructPix2PixEditor.from_pretrained, name, **how))
 
     def needs(self, name: str) -> str:
         """Say what a model needs before it is loaded, as `needs_of` does; "" where it is not worth saying."""
@@ -42,16 +45,18 @@ class OneAtATime:
             from editors.model.loading.needs import needs_of
 
             found = in_passing(partial(needs_of, name, dtype=self._dtype))
-            return "" if found is None else found.told_of(self._memory)
+            if found is None:
+                return ""
+            self._told[name] = found  # the Hub is not asked again where it is opened next
+            return found.told_of(self._memory)
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
         with self._alone:
             from editors import PromptToPromptEditor
 
-            return in_passing(
-                partial(PromptToPromptEditor.from_pretrained, name, for_photos=True, **self._how)
-            )
+            how = {**self._how, "for_photos": True, "needs": self._told.pop(name, None)}
+            return in_passing(partial(PromptToPromptEditor.from_pretrained, name, **how))
 
     def checkpoint(self, run: Path, step: int) -> InstructionEditor:
         """Return what edits with a checkpoint, as `editor_at` does.

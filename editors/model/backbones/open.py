@@ -9,7 +9,7 @@ from editors.model.backbones.flux2_klein import Flux2Klein
 from editors.model.backbones.flux_kontext import FluxKontext
 from editors.model.backbones.longcat_image_edit import LongCatImageEdit
 from editors.model.backbones.pipeline_model import PipelineModel
-from editors.model.backbones.qwen_image_edit import QwenImageEdit
+from editors.model.backbones.qwen_image_edit import QwenImageEdit, QwenImageEditPlus
 from editors.model.backbones.stable_diffusion_3 import StableDiffusion3
 from editors.model.loading.layout import RECOMMENDED_KEY, recommended_of
 from editors.model.parts import FAMILIES
@@ -22,7 +22,8 @@ BACKBONES: Final[Mapping[str, type[PipelineModel]]] = {
     "FluxKontextPipeline": FluxKontext,
     "FluxPipeline": Flux,
     "LongCatImageEditPipeline": LongCatImageEdit,
-    "QwenImageEditPlusPipeline": QwenImageEdit,
+    "QwenImageEditPipeline": QwenImageEdit,
+    "QwenImageEditPlusPipeline": QwenImageEditPlus,
     "StableDiffusion3Pipeline": StableDiffusion3,
 }
 """Of each of `parts.FAMILIES`."""

@@ -37,7 +37,7 @@ class QwenProcessor:
         self,
         *,
         text: Sequence[str],
-        images: Sequence[Image.Image] | None = None,
+        images: Image.Image | Sequence[Image.Image] | None = None,
         padding: bool = True,
         return_tensors: str = "pt",
     ) -> Any:
@@ -46,7 +46,8 @@ class QwenProcessor:
 
         seen, sizes = {}, iter(())
         if images:
-            seen = self.image_processor(images=list(images), return_tensors=return_tensors)
+            shown = [images] if isinstance(images, Image.Image) else list(images)
+            seen = self.image_processor(images=shown, return_tensors=return_tensors)
             sizes = iter(seen["image_grid_thw"].prod(-1) // self.image_processor.merge_size**2)
         told = [re.sub(re.escape(PICTURE), lambda _: PICTURE * int(next(sizes)), prompt) for prompt in text]
         tokens = self.tokenizer(told, padding=padding, return_tensors=return_tensors)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from editors.errors import IncompatibleModel
-from editors.model.loading.hub import fetch
+from editors.model.loading.hub import Found, fetch
 from editors.model.loading.index import index_of, part_names, require_known_code
 from editors.model.loading.kinds import (
     find_model,
@@ -60,6 +60,7 @@ def read(
     kind: str,
     dtype: "torch.dtype | None" = None,
     *,
+    found: Found | None = None,
     then: "Callable[[str, torch.nn.Module], None]" = lambda part, module: None,
 ) -> "Parts | PipelineModel":
     """Find and read a model: the parts of one in Stable Diffusion's layout, or one of another family.
@@ -70,6 +71,7 @@ def read(
         kind: "base" or "edit": which of a family's two models, or which pipeline a single file makes.
         dtype: What networks and language models of billions of weights are read in, as twice the memory would
             not be there; others, and None: as they are written.
+        found: What `look_up` said of a model of the Hub; None asks.
         then: Called with these, by the names of their parts, each before the next is read.
 
     Raises:
@@ -88,7 +90,7 @@ def read(
         raise IncompatibleModel(f"{name}: {hint}.")
     if not may_be_hub_id(name):
         raise IncompatibleModel(f"{name}: there is no such folder or file; check the path, or use pocket.")
-    return _read_folder(fetch(name), name, dtype, then)
+    return _read_folder(fetch(name, found), name, dtype, then)
 
 
 def load_text_encoder(name: str = TEXT_ENCODER) -> tuple[Any, Any]:

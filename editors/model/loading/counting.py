@@ -20,6 +20,13 @@ _EMBEDDINGS: Final = (
     "token_embedding",
 )
 """How encoders call matrices that are looked up in, and not multiplied with."""
+_OF_PARTS: Final = {
+    "model.diffusion_model.": "unet",
+    "first_stage_model.": "vae",
+    "cond_stage_model.": "text_encoder",
+    "conditioner.": "text_encoder",
+}
+"""How names of weights begin in a single file of Stable Diffusion's -> the part that they are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,16 @@ def count_weights(file: Path) -> NumWeights:
     """Count the weights in a safetensors file; what its first lines do not say counts nothing."""
     said = {name: one for name, one in header_of(file).items() if isinstance(one, Mapping)}
     return count((name, one.get("shape")) for name, one in said.items())
+
+
+def count_parts(file: Path) -> dict[str, NumWeights]:
+    """Count the weights of each part in a single file of a whole model; of other files nothing."""
+    counts: dict[str, NumWeights] = {}
+    for name, one in header_of(file).items():
+        part = next((part for begin, part in _OF_PARTS.items() if name.startswith(begin)), None)
+        if part is not None and isinstance(one, Mapping):
+            counts[part] = counts.get(part, NumWeights()) + _counted(name, one.get("shape"))
+    return counts
 
 
 def _counted(name: str, shape: Any) -> NumWeights:

@@ -80,8 +80,12 @@ class Listing:
         return counts
 
 
-def listed(name: str) -> Listing | None:
-    """Return what the Hub knows of a model; None where it says nothing, but an earlier fetch left the model.
+Found = Listing | Path
+"""What there is of a model: how the Hub lists it, or the folder that it lies in."""
+
+
+def look_up(name: str) -> Found:
+    """Return what the Hub knows of a model; where it says nothing, the folder that an earlier fetch left.
 
     Args:
         name: `ID`, or `ID@REVISION`.
@@ -101,8 +105,8 @@ def listed(name: str) -> Listing | None:
             sizes |= {file.rfilename: int(file.size or 0) for file in info.siblings or ()}
             index = hf_hub_download(repository, INDEX, revision=revision) if INDEX in sizes else None
     except IncompatibleModel:
-        if left_by_an_earlier_fetch(name) is not None:
-            return None
+        if (there := left_by_an_earlier_fetch(name)) is not None:
+            return there
         raise
     if index is None:
         raise IncompatibleModel(f"{name}: {_what_else(sizes)}; give a model in the layout of {LAYOUTS}.")
@@ -118,25 +122,27 @@ def listed(name: str) -> Listing | None:
     )
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, found: Found | None = None) -> Path:
     """Fetch a model, as far as it is not here, and return its folder.
 
     Args:
         name: `ID`, or `ID@REVISION`.
+        found: What `look_up` said of it; None asks.
 
     Raises:
-        IncompatibleModel: As for `listed`, or the fetch was cut off.
+        IncompatibleModel: As for `look_up`, or the fetch was cut off.
     """
     from huggingface_hub import snapshot_download
 
-    found, there = listed(name), left_by_an_earlier_fetch(name)
-    if there is not None and (found is None or not found.missing):
-        return there
-    repository, revision = _taken_apart(name)
-    files = None if found is None else list(found.sizes)
+    found = look_up(name) if found is None else found
+    if isinstance(found, Path):
+        return found
+    there, (repository, _) = found.where(INDEX), _taken_apart(name)
+    if there is not None and not found.missing:
+        return there.parent
     # huggingface_hub shows how far it is, on standard error.
     with _told(name, "try again: what is here already is not fetched twice"):
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+        return Path(snapshot_download(repository, revision=found.commit, allow_patterns=list(found.sizes)))
 
 
 def left_by_an_earlier_fetch(name: str) -> Path | None:

@@ -21,9 +21,9 @@ from editors.model.loading.checkpoints import read
 from editors.model.loading.layout import explained, parts_of
 from editors.model.loading.lora_files import weights_of
 from editors.model.loading.loras import with_loras
-from editors.model.loading.needs import needs_of
+from editors.model.loading.needs import Needs, needs_of
 from editors.model.parts import NETWORKS
-from editors.model.residence import MEMORY_USES, MemoryUse, Residence
+from editors.model.residence import MEMORY_USES, MemoryUse
 from editors.requests import rules
 from editors.requests.lora import Lora
 from editors.requests.settings import Kind
@@ -40,6 +40,7 @@ def load(
     scheduler: str | None = None,
     loras: Sequence[Lora | str | PathLike[str]] = (),
     memory: MemoryUse = "auto",
+    needs: Needs | None = None,
 ) -> DiffusionModel:
     """Load a model.
 
@@ -55,8 +56,10 @@ def load(
         scheduler: Another than the model's own, of `SCHEDULERS`.
         loras: Laid over it: files, as `FILE` or `FILE=SCALE`, or `Lora`s.
         memory: "full" has all parts on the device; "offload" has those of a large model in main memory until
-            they are called, when they are brought to the graphics card in the place of one another; "auto"
-            is whichever there is room for, the first if both.
+            they are called, when they are brought to the graphics card in the place of one another; "int8"
+            has all there, their matrices in eight bits (`model.int8`); "auto" is the first of these that
+            there is room for.
+        needs: As `needs_of` told them of this model, device and dtype; None counts them.
 
     Raises:
         IncompatibleModel: There is no such model or LoRA, one cannot be loaded safely, the model is of the
@@ -64,7 +67,9 @@ def load(
         InvalidEdit: The device, dtype, scheduler or memory is not to be had, or a scale is out of range.
     """
     target = choose_device(device)
-    residence = _residence(str(name_or_path), target, dtype, memory)
+    rules.choice("memory", memory, MEMORY_USES)
+    needs = needs_of(str(name_or_path), device=device, dtype=dtype) if needs is None else needs
+    residence = "full" if needs is None else needs.residence(memory)
     over = [(lora, weights_of(lora.path)) for lora in map(Lora.of, loras)]
     name = str(name_or_path)
     network = choose_dtype(target, None if dtype == AUTO else dtype)
@@ -76,7 +81,8 @@ def load(
             hold_in_int8(module)
 
     with explained(name, "configuration"):
-        found = read(name, kind, read_for_int8(network) if in_int8 else network, then=hold)
+        read_as = read_for_int8(network) if in_int8 else network
+        found = read(name, kind, read_as, found=None if needs is None else needs.found, then=hold)
         model = found if isinstance(found, PipelineModel) else DiffusionModel(**found._asdict(), name=name)
     require_kind(model, kind)
     model = with_loras(model, over)
@@ -84,14 +90,6 @@ def load(
         hold_in_int8(model.network.module)
     model = placed(model, target, dtype, residence)
     return model if scheduler is None else model.with_scheduler(scheduler)
-
-
-def _residence(
-    name: str, device: torch.device, dtype: torch.dtype | str | None, memory: MemoryUse
-) -> Residence:
-    rules.choice("memory", memory, MEMORY_USES)
-    needs = needs_of(name, device=device, dtype=dtype)
-    return "full" if needs is None else needs.residence(memory)
 
 
 def from_pipeline(pipe: Any) -> DiffusionModel:

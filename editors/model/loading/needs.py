@@ -19,14 +19,13 @@ from editors.model.arithmetic import EMULATED, slowness
 from editors.model.devices import choose_device, choose_dtype
 from editors.model.dtypes import AUTO
 from editors.model.int8 import read_for_int8
-from editors.model.loading.counting import NumWeights, count_weights
+from editors.model.loading.counting import NumWeights, count_parts, count_weights
 from editors.model.loading.hub import (
     INDEX,
-    Listing,
+    Found,
     is_of_variant,
-    left_by_an_earlier_fetch,
     licence_of,
-    listed,
+    look_up,
 )
 from editors.model.loading.index import part_names
 from editors.model.loading.kinds import find_model, may_be_hub_id, variant_of
@@ -35,6 +34,7 @@ from editors.model.parts import FAMILIES, NETWORKS
 from editors.model.residence import MemoryUse, Residence
 
 _GIGA: Final = 10**9
+_SINGLE_FILE: Final = "StableDiffusionPipeline"
 _WORTH_SAYING: Final = _GIGA
 """Bytes of memory from which on people are told of them."""
 
@@ -45,16 +45,17 @@ class Needs:
 
     Attributes:
         name: The model's, as it was asked for.
-        licence: As its card says it, or None.
+        licence: As its card says it; None where it says none, and nothing where there can be no card.
         num_missing_bytes: To be fetched.
         num_bytes: Of memory, for its weights; what is computed with them comes on top.
         num_half_bytes: Likewise, were all computed in bfloat16.
         num_apart_bytes: Of memory of a graphics card, were parts brought there one at a time: for the largest
             and the autoencoder; None for models of Stable Diffusion's build, which lie there as a whole.
         num_int8_bytes: Of memory, were matrices held in eight bits; None for those models.
-        num_bytes_to_int8: Of main memory until they are: for the largest part as it is read, besides.
+        num_bytes_to_int8: Of main memory until they are: a part is read as a whole, beside those before it.
         device: That it is computed on.
         dtype: That its network is computed in.
+        found: What there is of it, so that nobody asks again.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Needs:
     num_bytes_to_int8: int | None
     device: torch.device
     dtype: torch.dtype
+    found: Found
 
     def said_of(self, memory: MemoryUse) -> str:
         """Say it in a sentence or two that name the model; see `told_of`."""
@@ -90,13 +92,14 @@ class Needs:
     @property
     def told(self) -> str:
         """All of it in one sentence; nothing where the model is small and here."""
+        licence = f"Licence {self.licence}" if self.licence else self.licence
         told = [
-            f"Licence {self.licence}" if self.licence else "Its card names no licence",
-            *([f"{_size(self.num_missing_bytes)} to fetch"] if self.num_missing_bytes else []),
+            "Its card names no licence" if licence is None else licence,
+            f"{_size(self.num_missing_bytes)} to fetch" if self.num_missing_bytes else "",
             f"{_size(self.num_bytes)} of memory in {_called(self.dtype)}",
         ]
         is_small = self.num_bytes < _WORTH_SAYING and not self.num_missing_bytes
-        return "" if is_small else f"{', '.join(told)}."
+        return "" if is_small else f"{', '.join(filter(None, told))}."
 
     def residence(self, memory: MemoryUse) -> Residence:
         """Choose where the parts lie: where there is room for them.
@@ -174,7 +177,7 @@ def needs_of(
         dtype: As for `load`; "auto" is counted as None is.
 
     Returns:
-        The needs; None for pocket and its like, for single files, and for what is no model.
+        The needs; None for pocket and its like, and for what is no model.
 
     Raises:
         IncompatibleModel: It is a model of the Hub that cannot be used or reached.
@@ -183,10 +186,10 @@ def needs_of(
     target = choose_device(device)
     network = choose_dtype(target, None if dtype == AUTO else dtype)
     others = torch.float32 if dtype in (None, AUTO) else network
-    found = _counted(name)
-    if found is None:
+    counted = _counted(name)
+    if counted is None:
         return None
-    kind, licence, num_missing_bytes, counts = found
+    found, kind, licence, num_missing_bytes, counts = counted
     is_large = kind in FAMILIES
 
     def formats(network: torch.dtype, others: torch.dtype) -> dict[str, torch.dtype]:
@@ -201,7 +204,10 @@ def needs_of(
         part: counts[part].num_int8_bytes(dtype) if part in apart else own[part]
         for part, dtype in formats(network, others).items()
     }
-    as_read = sizes(read_for_int8(network), others)
+    # Each part is held so before the next is read.
+    read, peak = 0, 0
+    for part, size in sizes(read_for_int8(network), others).items():
+        peak, read = max(peak, read + size), read + in_int8[part]
     return Needs(
         name=name,
         licence=licence,
@@ -209,26 +215,29 @@ def needs_of(
         num_bytes=sum(own.values()),
         num_half_bytes=sum(sizes(torch.bfloat16, torch.bfloat16).values()),
         num_apart_bytes=max(apart.values(), default=0) + own.get("vae", 0) if is_large else None,
-        num_int8_bytes=sum(in_int8.values()) if is_large else None,
-        num_bytes_to_int8=sum(in_int8.values()) + max(as_read.values(), default=0) if is_large else None,
+        num_int8_bytes=read if is_large else None,
+        num_bytes_to_int8=max(peak, read) if is_large else None,
         device=target,
         dtype=network,
+        found=found,
     )
 
 
-def _counted(name: str) -> tuple[str, str | None, int, dict[str, NumWeights]] | None:
-    """Return the pipeline of a model, its licence, the bytes to fetch, and the weights of its parts."""
+def _counted(name: str) -> tuple[Found, str, str | None, int, dict[str, NumWeights]] | None:
+    """Return what there is of a model, its pipeline, licence, bytes to fetch, and weights of its parts."""
     path = find_model(name)
+    if path.is_file():
+        counts = count_parts(path)
+        return (path, _SINGLE_FILE, "", 0, counts) if counts else None
     if path.exists() or name == "pocket" or not may_be_hub_id(name):
         return _counted_in(path, name)
-    found: Listing | None = listed(name)
-    if found is not None:
-        return found.kind, found.licence, found.num_missing_bytes, found.num_weights()
-    there = left_by_an_earlier_fetch(name)
-    return None if there is None else _counted_in(there, name)
+    found = look_up(name)
+    if isinstance(found, Path):
+        return _counted_in(found, name)
+    return found, found.kind, found.licence, found.num_missing_bytes, found.num_weights()
 
 
-def _counted_in(folder: Path, name: str) -> tuple[str, str | None, int, dict[str, NumWeights]] | None:
+def _counted_in(folder: Path, name: str) -> tuple[Found, str, str | None, int, dict[str, NumWeights]] | None:
     if not (folder / INDEX).is_file():
         return None
     facts = read_object(folder / INDEX, name)
@@ -238,7 +247,7 @@ def _counted_in(folder: Path, name: str) -> tuple[str, str | None, int, dict[str
         variant = variant_of([file.name for file in files], f"{name}: its {part}")
         own = [count_weights(file) for file in files if is_of_variant(variant, file.name)]
         counts |= {part: sum(own, NumWeights())} if own else {}
-    return str(facts.get("_class_name")), licence_of(_card(folder)), 0, counts
+    return folder, str(facts.get("_class_name")), licence_of(_card(folder)), 0, counts
 
 
 def _card(folder: Path) -> Any:
