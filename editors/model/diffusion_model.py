@@ -306,10 +306,10 @@ class DiffusionModel(Autoencoding):
                 f"“{shortened(lost)}”; shorten it.",
             )
 
-    def remarks_on(self, prompts: str) -> tuple[str, ...]:
+    def remarks_on(self, *prompts: str) -> tuple[str, ...]:
         """Return what people should know of how prompts are read, a sentence each."""
-        unread = self.text.notes_on(prompts)
-        new = () if unread else taught.notes_on(prompts, self.taught)
+        unread = self.text.notes_on(" ".join(prompts))
+        new = () if unread else taught.notes_on(" ".join(prompts), self.taught)
         return (*unread, *new, *((taught.known_words(self.taught),) if new else ()))
 
     def encode_prompt(self, prompts: list[str]) -> Tensor:

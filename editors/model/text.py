@@ -109,12 +109,13 @@ class TextReader:
         more = f" and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         return (f"The model does not know {named}{more}: say it in other words.",)
 
-    def tokenize(self, field: str, prompt: str) -> TokenizedPrompt:
+    def tokenize(self, field: str, prompt: str, *, may_cut: bool = False) -> TokenizedPrompt:
         """Return a prompt as the encoders see it, word by word.
 
         Args:
             field: What the prompt is called in the request, for errors.
             prompt: The prompt.
+            may_cut: Whether the beginning will do, since another encoder reads all of it.
 
         Raises:
             AlignmentError: It is longer than the window.
@@ -122,7 +123,7 @@ class TextReader:
                 prompt as different tokens.
         """
         first, *others = (
-            TokenizedPrompt.of(prompt, tokenizer, num_tokens=self.max_tokens, field=field)
+            TokenizedPrompt.of(prompt, tokenizer, num_tokens=self.max_tokens, field=field, may_cut=may_cut)
             for tokenizer in self.tokenizers
         )
         if any((other.spans, other.first) != (first.spans, first.first) for other in others):

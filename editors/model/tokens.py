@@ -33,6 +33,7 @@ class TokenizedPrompt:
         spans: For each content token its characters, `(start, end)` in `text`.
         first: The position of the first content token: 1 after a start token.
         num_tokens: The length of the window, padding included.
+        is_cut: Whether the prompt is longer, and the encoder reads the beginning alone.
     """
 
     field: str
@@ -41,9 +42,18 @@ class TokenizedPrompt:
     spans: tuple[tuple[int, int], ...]
     first: int
     num_tokens: int
+    is_cut: bool = False
 
     @classmethod
-    def of(cls, text: str, tokenizer: Any, *, num_tokens: int | None = None, field: str = "prompt") -> Self:
+    def of(
+        cls,
+        text: str,
+        tokenizer: Any,
+        *,
+        num_tokens: int | None = None,
+        field: str = "prompt",
+        may_cut: bool = False,
+    ) -> Self:
         """Tokenize a prompt with any of Hugging Face's fast tokenizers.
 
         Args:
@@ -51,6 +61,7 @@ class TokenizedPrompt:
             tokenizer: The model's tokenizer.
             num_tokens: How many tokens the text encoder reads; None asks the tokenizer.
             field: What the prompt is called in the request.
+            may_cut: Whether the beginning of a prompt will do, since another encoder reads all of it.
 
         Raises:
             AlignmentError: The prompt is longer than the tokenizer's window; the error quotes what does not
@@ -75,7 +86,8 @@ class TokenizedPrompt:
         spans = tuple(_without_space(text, *encoded["offset_mapping"][index]) for index in content)
         length = len(encoded["input_ids"])
         room = num_tokens - (length - len(content))
-        if len(content) > room:
+        is_cut = len(content) > room
+        if is_cut and not may_cut:
             raise AlignmentError(
                 field,
                 f"is {length} tokens long and the model reads {num_tokens}; shorten it, "
@@ -84,8 +96,9 @@ class TokenizedPrompt:
         return cls(
             field=field,
             text=text,
-            ids=tuple(encoded["input_ids"][index] for index in content),
-            spans=spans,
+            ids=tuple(encoded["input_ids"][index] for index in content[:room]),
+            spans=spans[:room],
+            is_cut=is_cut,
             first=int(encoded["input_ids"][0] in {tokenizer.bos_token_id, tokenizer.cls_token_id}),
             num_tokens=num_tokens,
         )
@@ -158,7 +171,8 @@ class JoinedPrompt:
     """A prompt as several text encoders see it, whose states stand behind one another.
 
     Attributes:
-        parts: The prompt as each sees it, in the order of the states; a word may have tokens in all.
+        parts: The prompt as each sees it, in the order of the states; a word may have tokens in all. One at
+            least reads all of it.
     """
 
     parts: tuple[TokenizedPrompt, ...]
@@ -215,10 +229,12 @@ class JoinedPrompt:
 
     def _joined(self, *words: Word) -> Word:
         placed = list(zip((begins for begins, _ in self._placed()), words, strict=True))
+        # A word that one prompt has beyond a window, and another within it, is the same.
+        reads = [word for part, word in zip(self.parts, words, strict=True) if not part.is_cut]
         return Word(
             text=words[0].text,
             tokens=tuple(begins + token for begins, word in placed for token in word.tokens),
-            ids=tuple(token for word in words for token in word.ids),
+            ids=tuple(token for word in reads for token in word.ids),
         )
 
 

@@ -99,7 +99,7 @@ def indicator(prompt: Prompt, words: Sequence[str], *, field: str) -> Tensor:
 
 def _replacement(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     ours, theirs = original.words, edited.words
-    if len(ours) != len(theirs):
+    if len(ours) != len(theirs) and not (original.is_cut or edited.is_cut):
         raise AlignmentError(
             "operation",
             f"“replace” swaps word for word, but original_prompt has {_listed(ours)} and "
@@ -108,8 +108,14 @@ def _replacement(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     mapper = torch.zeros(original.num_tokens, edited.num_tokens)
     for position in range(original.first):
         mapper[position, position] = 1
-    for our, their in zip(ours, theirs, strict=True):
+    both = min(len(ours), len(theirs))
+    for our, their in zip(ours[:both], theirs[:both], strict=True):
         _spread(mapper, our.tokens, their.tokens)
+    # Where a window cuts a prompt, the words that it leaves to one alone go with the end token.
+    beyond, behind = (
+        words[both].tokens[0] if len(words) > both else prompt.end
+        for prompt, words in ((original, ours), (edited, theirs))
+    )
     last = max(original.end, edited.end)
     # End token to end token; but where one prompt fills the window, its end token also stands in for padding.
     padded = int(last + 1 < original.num_tokens)
@@ -118,7 +124,7 @@ def _replacement(original: TokenizedPrompt, edited: TokenizedPrompt) -> Tensor:
     # Padding keeps its position; where only one prompt has padding, the next one of the other stands in for
     # it.
     until = last + padded + 1
-    _spread(mapper, range(original.end + padded, until), range(edited.end + padded, until))
+    _spread(mapper, range(beyond + padded, until), range(behind + padded, until))
     for position in range(until, original.num_tokens):
         mapper[position, position] = 1
     return mapper

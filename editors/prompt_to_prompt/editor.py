@@ -234,7 +234,7 @@ class PromptToPromptEditor(DiffusionEditor[PromptEdit, Plan]):
             notes=(
                 *self.model.notes,
                 *(() if photo is None else photo.picture.notes),
-                *self.model.remarks_on(f"{plan.edit.original_prompt} {plan.edit.edited_prompt}"),
+                *self.model.remarks_on(plan.edit.original_prompt, plan.edit.edited_prompt),
             ),
         )
 

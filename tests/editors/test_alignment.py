@@ -94,6 +94,34 @@ def test_a_prompt_that_fills_the_window_still_sums_to_one(turned):
     assert (mapper.sum(0) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("original", "edited"),
+    [
+        ("cat " * 80 + "bench", "cat " * 80 + "chair"),
+        ("zzzzz " + "cat " * 80, "dog " + "cat " * 80),
+        ("dog " + "cat " * 80, "zzzzz " + "cat " * 80),
+        ("zzzzz " + "cat " * 72, "cat " * 73),
+    ],
+)
+def test_a_prompt_that_is_cut_still_sums_to_one(original, edited):
+    tokenizer = TOKENIZERS["clip"]
+    first, second = (TokenizedPrompt.of(one, tokenizer, may_cut=True) for one in (original, edited))
+    assert first.is_cut and first.end == first.num_tokens - 1
+    mapper = replacement_mapper(first, second)
+    torch.testing.assert_close(mapper.sum(1), torch.ones(first.num_tokens))
+    assert (mapper.sum(0) > 0).all()
+    refined = refinement_mapper(first, second)
+    assert set(refined.unique().tolist()) <= {0.0, 1.0} and (refined.sum(0) <= 1).all()
+    for our, their in zip(first.words, second.words, strict=False):
+        whole = len(our.tokens) == len(their.tokens)
+        assert (mapper[list(our.tokens)][:, list(their.tokens)] > 0).all()
+        assert not whole or torch.equal(
+            mapper[list(our.tokens)][:, list(their.tokens)], torch.eye(len(our.tokens))
+        )
+    for mapped in (replacement_mapper(first, first), refinement_mapper(first, first)):
+        assert torch.equal(mapped, torch.eye(first.num_tokens))
+
+
 def test_equal_prompts_map_by_the_identity(tokenizer):
     prompt = TokenizedPrompt.of("a red cat sitting on a bench", tokenizer)
     for mapper in (replacement_mapper(prompt, prompt), refinement_mapper(prompt, prompt)):

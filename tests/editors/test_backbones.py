@@ -47,26 +47,11 @@ from editors.model.loading.load import from_pipeline, load
 from editors.model.parts import FAMILIES
 from editors.requests.lora import Lora
 from editors.requests.settings import recommended_settings
-from tests import (
-    tiny,
-    tiny_dreamlite,
-    tiny_klein,
-    tiny_kontext,
-    tiny_longcat,
-    tiny_qwen,
-    tiny_qwen_first,
-)
+from tests import tiny, tiny_dreamlite, tiny_klein, tiny_kontext, tiny_qwen, tiny_qwen_first
+from tests.large_toys import EDITING
 from trainer.errors import InvalidConfig
 from trainer.tasks.text_to_image import load_for_training
 
-TOYS: dict[str, Any] = {
-    "dreamlite": tiny_dreamlite,
-    "klein": tiny_klein,
-    "kontext": tiny_kontext,
-    "longcat": tiny_longcat,
-    "qwen": tiny_qwen,
-    "first-qwen": tiny_qwen_first,
-}
 TAKES = {
     "dreamlite": (30, 3.5, 1.5),
     "klein": (50, 4, 1),
@@ -76,7 +61,7 @@ TAKES = {
     "first-qwen": (50, 4, 1),
 }
 """Steps and scales that their pipelines take where nobody says."""
-CASES = [(name, True) for name in TOYS] + [("dreamlite", False), ("klein", False)]
+CASES = [(name, True) for name in EDITING] + [("dreamlite", False), ("klein", False)]
 """(toy, whether it knows guidance)."""
 SEEING = ("longcat", "qwen", "first-qwen")
 """Whose pipelines do not tell their language model where pictures lie."""
@@ -84,14 +69,14 @@ STEPS = 2
 WORDS = "make it night"
 
 
-@pytest.fixture(scope="module", params=TOYS)
+@pytest.fixture(scope="module", params=EDITING)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def pipe(name: str) -> Any:
-    return TOYS[name].pipeline()
+    return EDITING[name].pipeline()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +108,7 @@ def theirs(
             num_inference_steps=STEPS,
             output_type="pt",
             generator=torch.Generator().manual_seed(3),
-            **TOYS[name].asked(size),
+            **EDITING[name].asked(size),
             **options,
         ).images
     return drawn
@@ -157,7 +142,7 @@ def test_every_family_has_a_backbone_and_a_row_in_the_docs() -> None:
     assert set(FAMILIES) == set(BACKBONES)
     rows = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     for name, guided in CASES:
-        pipe = TOYS[name].pipeline(guided=guided)
+        pipe = EDITING[name].pipeline(guided=guided)
         model = from_pipeline(pipe)
         own = model.recommended
         takes = f"{model.max_references} | {'yes' if model.lora_parts else 'no'} |"
@@ -171,7 +156,7 @@ def test_every_family_has_a_backbone_and_a_row_in_the_docs() -> None:
 def test_an_edit_is_that_of_the_pipeline_at_its_defaults(
     name: str, guided: bool, size: tuple[int, int]
 ) -> None:
-    pipe = TOYS[name].pipeline(guided=guided)
+    pipe = EDITING[name].pipeline(guided=guided)
     mine = InstructPix2PixEditor.from_pipeline(pipe)
     assert mine.model.size_for(size, resolution=edit(size).resolution) == size
     drawn = mine.model.decode(last(mine, size))
@@ -184,7 +169,7 @@ def test_it_recommends_what_its_pipeline_takes(name: str) -> None:
         if one != name:
             continue
         expected = TAKES[name] if guided else (4, 1, 1)
-        found = from_pipeline(TOYS[name].pipeline(guided=guided)).recommended
+        found = from_pipeline(EDITING[name].pipeline(guided=guided)).recommended
         assert (found.num_inference_steps, found.guidance_scale, found.image_guidance_scale) == expected
 
 
@@ -201,7 +186,7 @@ def test_rows_without_weight_are_not_computed(
 @pytest.mark.parametrize("name", ["dreamlite", "klein"])
 def test_scales_of_one_are_the_model_alone(name: str) -> None:
     """Which is what the sibling without guidance draws, with the same weights."""
-    pipe = TOYS[name].pipeline()
+    pipe = EDITING[name].pipeline()
     editor = InstructPix2PixEditor.from_pipeline(pipe)
     kind = DreamLiteMobilePipeline if name == "dreamlite" else type(pipe)
     told = {} if name == "dreamlite" else {"is_distilled": True}
@@ -248,7 +233,7 @@ def test_the_three_predictions_are_combined_by_the_papers_formula(editor: Instru
 @pytest.mark.parametrize("name", SEEING)
 def test_a_language_model_is_told_where_pictures_lie(name: str) -> None:
     """transformers 5 lays a picture's parts out in a line where nobody says that they are no words."""
-    pipe = TOYS[name].pipeline()
+    pipe = EDITING[name].pipeline()
     model, seen = from_pipeline(pipe), tiny.photo((128, 128))
     positions: list[Any] = []
 
@@ -319,7 +304,7 @@ def test_kept_keys_are_of_the_edit_that_is_drawn() -> None:
 def test_an_edit_of_several_pictures_is_that_of_the_pipeline(
     name: str, kind: Any, sizes: list[tuple[int, int]]
 ) -> None:
-    pipe = TOYS[name].pipeline(**({"kind": kind} if kind else {}))
+    pipe = EDITING[name].pipeline(**({"kind": kind} if kind else {}))
     mine = InstructPix2PixEditor.from_pipeline(pipe)
     others = [tiny.photo(size, seed=seed) for seed, size in enumerate(sizes, start=7)]
     # Klein's pipeline takes no picture with a side below 64; its parts do.
@@ -364,12 +349,12 @@ def test_pictures_beside_the_picture_are_each_edits_own(name: str, editor: Instr
 @pytest.mark.parametrize("name", ["klein", "kontext"])
 def test_without_picture_and_words_it_draws_from_nothing(name: str) -> None:
     """At both scales 0 it is the pipeline that was given no picture and an empty prompt."""
-    pipe = TOYS[name].pipeline()
+    pipe = EDITING[name].pipeline()
     mine = InstructPix2PixEditor.from_pipeline(pipe)
     drawn = mine.model.decode(last(mine, guidance_scale=0, image_guidance_scale=0))
     expected = pipe(
         prompt="",
-        **(TOYS[name].asked((64, 64)) or {"height": 64, "width": 64, "guidance_scale": 1}),
+        **(EDITING[name].asked((64, 64)) or {"height": 64, "width": 64, "guidance_scale": 1}),
         num_inference_steps=STEPS,
         output_type="pt",
         generator=torch.Generator().manual_seed(3),
@@ -449,7 +434,9 @@ def test_steps_can_be_forecast(editor: InstructPix2PixEditor) -> None:
 def test_an_edit_held_to_its_place_is_drawn_as_ever(editor: InstructPix2PixEditor) -> None:
     held, plain = editor.edit(edit(only=0.9)), editor.edit(edit())
     assert held.reach is not None
-    assert np.array_equal(np.asarray(held.reach.everywhere), np.asarray(plain.edited_image))
+    # Both go through the network in batches of their own sizes, which may change the last bit.
+    drawn = np.asarray(held.reach.everywhere).astype(int)
+    assert np.abs(drawn - np.asarray(plain.edited_image)).max() <= 1
 
 
 @pytest.mark.parametrize(("scales", "reads"), [((1, 1), 1), ((3, 1), 2), ((0, 1), 1)])
@@ -457,7 +444,7 @@ def test_prompts_without_weight_are_not_read(
     name: str, monkeypatch: pytest.MonkeyPatch, scales: tuple[float, float], reads: int
 ) -> None:
     """A language model reads them, which may take longer than the steps of a fast model."""
-    pipe = TOYS[name].pipeline()
+    pipe = EDITING[name].pipeline()
     read = pipe.encode_prompt
     told: list[str] = []
 
@@ -473,7 +460,7 @@ def test_prompts_without_weight_are_not_read(
 
 def test_what_it_cannot_do_is_a_sentence(name: str, editor: InstructPix2PixEditor, pipe: Any) -> None:
     wrong = (("guidance_scale", 3.5), ("image_guidance_scale", 1.5)) if (name, False) in CASES else ()
-    without = InstructPix2PixEditor.from_pipeline(TOYS[name].pipeline(guided=False))
+    without = InstructPix2PixEditor.from_pipeline(EDITING[name].pipeline(guided=False))
     for field, scale in wrong:
         with pytest.raises(
             InvalidEdit, match=f"{field}: {scale} is not allowed: .* without guidance; give 1"
@@ -506,7 +493,7 @@ def test_shorter_prompts_are_filled_up_and_masked() -> None:
 
 @pytest.mark.parametrize(("name", "guided"), CASES)
 def test_what_a_folder_advises_is_known_before_it_is_loaded(name: str, guided: bool, tmp_path: Path) -> None:
-    folder, own = TOYS[name].folder(tmp_path, guided=guided), TOYS[name].pipeline(guided=guided)
+    folder, own = EDITING[name].folder(tmp_path, guided=guided), EDITING[name].pipeline(guided=guided)
     advised, _, _ = read_advice(folder)
     assert recommended_settings("edit", advised) == from_pipeline(own).recommended
     index = json.loads((folder / "model_index.json").read_text())
@@ -522,13 +509,13 @@ def test_what_a_folder_advises_is_known_before_it_is_loaded(name: str, guided: b
 def test_a_folder_gives_the_same_picture_as_the_pipeline_it_came_from(
     name: str, tmp_path: Path, guided: bool
 ) -> None:
-    folder = TOYS[name].folder(tmp_path, guided=guided)
+    folder = EDITING[name].folder(tmp_path, guided=guided)
     assert is_edit_model(folder)
     one, other = (
         np.asarray(editor.edit(edit()).edited_image).astype(int)
         for editor in (
             InstructPix2PixEditor.from_pretrained(str(folder), device="cpu"),
-            InstructPix2PixEditor.from_pipeline(TOYS[name].pipeline(guided=guided)),
+            InstructPix2PixEditor.from_pipeline(EDITING[name].pipeline(guided=guided)),
         )
     )
     # The weights are the same; where they lie in memory may change the last bits of a long product.
@@ -539,7 +526,7 @@ def test_large_parts_are_read_in_the_format_that_they_are_used_in(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice the memory would not be there; the autoencoder's rounding would be seen."""
-    folder = TOYS[name].folder(tmp_path)
+    folder = EDITING[name].folder(tmp_path)
     found: list[tuple[str, torch.dtype]] = []
     whole = checkpoints._weights
 
@@ -557,7 +544,7 @@ def test_large_parts_are_read_in_the_format_that_they_are_used_in(
 
 
 def test_a_folder_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path) -> None:
-    folder = TOYS[name].folder(tmp_path)
+    folder = EDITING[name].folder(tmp_path)
     index = json.loads((folder / "model_index.json").read_text())
     lora = Lora(path=tmp_path / "ink.safetensors")
     save_file({"unet.a.lora_A.weight": torch.zeros(1)}, lora.path)
@@ -576,8 +563,8 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(name: str, tmp_path: Path) -
 
 
 def test_a_scheduler_of_another_kind_is_a_sentence(name: str, tmp_path: Path) -> None:
-    pipe = TOYS[name].pipeline()
-    folder = TOYS[name].folder(tmp_path)
+    pipe = EDITING[name].pipeline()
+    folder = EDITING[name].folder(tmp_path)
     for scheduler in (tiny.build_scheduler("ddim"), FlowMatchHeunDiscreteScheduler()):
         pipe.scheduler = scheduler
         with pytest.raises(IncompatibleModel, match=f"{type(scheduler).__name__} does not go straight"):

@@ -17,26 +17,8 @@ from editors.model.loading import checkpoints
 from editors.model.loading.load import load
 from editors.model.loading.needs import needs_of
 from editors.requests.lora import Lora
-from tests import (
-    tiny,
-    tiny_dreamlite,
-    tiny_flux,
-    tiny_klein,
-    tiny_kontext,
-    tiny_longcat,
-    tiny_qwen,
-    tiny_sd3,
-)
-
-DRAWING: dict[str, Any] = {"flux": tiny_flux, "sd3": tiny_sd3}
-FAMILIES: dict[str, Any] = {
-    **DRAWING,
-    "dreamlite": tiny_dreamlite,
-    "klein": tiny_klein,
-    "kontext": tiny_kontext,
-    "longcat": tiny_longcat,
-    "qwen": tiny_qwen,
-}
+from tests import tiny, tiny_klein
+from tests.large_toys import DRAWING, FAMILIES
 
 
 @given(
@@ -166,3 +148,17 @@ def test_a_lora_is_laid_over_matrices_as_they_were_written(tmp_path: Path) -> No
     assert not torch.equal(expected.weight, plain.unet.get_submodule(layer).weight)
     steps, scales = Int8().right_inverse(expected.weight.data)
     assert torch.equal(held.weight, steps * scales.float())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FAMILIES)
+def test_on_a_card_it_is_the_picture_of_the_processor(name: str, tmp_path: Path) -> None:
+    folder = str(FAMILIES[name].folder(tmp_path))
+    models = [
+        load(folder, kind=kind_of(name), device=device, dtype=torch.float32, memory="int8")
+        for device in ("cuda", "cpu")
+    ]
+    ours, theirs = (np.asarray(edited(name, model).edited_image).astype(int) for model in models)
+    assert np.abs(ours - theirs).max() <= 2
+    held = models[0].unet.state_dict().values()
+    assert {one.device.type for one in held} == {"cuda"} and any(one.dtype == torch.int8 for one in held)

@@ -20,16 +20,8 @@ from editors import (
     PromptToPromptEditor,
 )
 from editors.model.loading.lora_files import weights_of
-from tests import (
-    tiny,
-    tiny_dreamlite,
-    tiny_flux,
-    tiny_klein,
-    tiny_kontext,
-    tiny_longcat,
-    tiny_qwen,
-    tiny_sd3,
-)
+from tests import tiny, tiny_dreamlite, tiny_longcat, tiny_qwen
+from tests.large_toys import DRAWING, FAMILIES
 
 RANK, ALPHA = 3, 6
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -286,25 +278,14 @@ def test_a_scale_out_of_range_is_refused(given):
         Lora.of(given)
 
 
-OTHERS = {
-    "dreamlite": tiny_dreamlite,
-    "flux": tiny_flux,
-    "klein": tiny_klein,
-    "kontext": tiny_kontext,
-    "longcat": tiny_longcat,
-    "qwen": tiny_qwen,
-    "sd3": tiny_sd3,
-}
-
-
 def opened(toy, folder, loras):
-    kind = PromptToPromptEditor if toy in (tiny_flux, tiny_sd3) else InstructPix2PixEditor
+    kind = PromptToPromptEditor if toy in DRAWING.values() else InstructPix2PixEditor
     return kind.from_pretrained(str(folder), loras=loras)
 
 
-@pytest.fixture(scope="module", params=OTHERS)
+@pytest.fixture(scope="module", params=FAMILIES)
 def toy(request):
-    return OTHERS[request.param]
+    return FAMILIES[request.param]
 
 
 @pytest.fixture(scope="module")

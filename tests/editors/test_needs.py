@@ -22,6 +22,7 @@ from editors.model.loading.load import load
 from editors.model.loading.needs import needs_of
 from tests import fake_hub, tiny, tiny_klein
 from ui.cli import app
+from ui.commands import editing
 from ui.server.opener import OneAtATime
 
 NAME = "someone/klein"
@@ -264,3 +265,63 @@ def test_stable_diffusions_text_encoders_are_counted_in_their_own_format(tmp_pat
     plain, half = (needs_of(str(tmp_path), device="cpu", dtype=one) for one in (None, torch.bfloat16))
     assert plain is not None and half is not None
     assert plain.num_bytes == 2 * half.num_bytes and plain.num_half_bytes == half.num_bytes
+
+
+class Told(Exception):
+    """What a model needs was to be told, before anything else was done."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "models"),
+    [
+        (["data", "render", "triplets.jsonl", "--out", "out", "--model", "a/b"], ["a/b"]),
+        (["data", "build", "--config", "job.toml"], ["a/b"]),
+        (["eval", "pairs", "--out", "out", "--data", "pairs", "--model", "a/b"], ["a/b"]),
+        (["eval", "photos", "--out", "out", "--model", "a/b"], ["a/b"]),
+        (["eval", "captions", "--out", "out", "--model", "a/b"], ["a/b"]),
+        (
+            [
+                "eval",
+                "pie",
+                "--data",
+                "pie",
+                "--out",
+                "out",
+                "--prompt-model",
+                "a/b",
+                "--instruction-model",
+                "c/d",
+            ],
+            ["a/b", "c/d"],
+        ),
+        (["train", "instruct-pix2pix", "pairs", "--out", "out", "--base", "a/b"], ["a/b"]),
+        (["train", "text-to-image", "scenes", "--out", "out", "--init", "a/b"], ["a/b"]),
+    ],
+)
+def test_jobs_tell_what_their_models_need_before_all_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: list[str], models: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("triplets.jsonl").write_text(
+        json.dumps({"original_prompt": "a cat", "edit_prompt": "make it a dog", "edited_prompt": "a dog"})
+    )
+    Path("job.toml").write_text('out = "made"\n[write]\nnum = 2\n[render]\nmodel = "a/b"\n[filter]\n')
+    told: list[str] = []
+
+    def tell(model: str, *, device: str | None = None) -> None:
+        told.append(model)
+        if len(told) == len(models):
+            raise Told
+
+    monkeypatch.setattr(editing, "tell_needs", tell)
+    said = CliRunner().invoke(app, asked)
+    assert isinstance(said.exception, Told) and told == models, said.output
+
+
+def test_a_job_goes_on_where_its_model_cannot_be_loaded(
+    hub: fake_hub.Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been done, and load none; else that is said where it is loaded."""
+    monkeypatch.setattr(needs_module, "_WORTH_SAYING", 1)
+    editing.tell_needs_of_job(["someone/else", None, "pocket", NAME, NAME], device="cpu")
+    assert capsys.readouterr().err.count("licence apache-2.0") == 1

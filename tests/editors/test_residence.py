@@ -22,26 +22,10 @@ from editors.model.loading import needs as needs_module
 from editors.model.loading.load import from_pipeline, load
 from editors.model.loading.needs import Needs
 from editors.model.residence import MEMORY_USES
-from tests import (
-    tiny,
-    tiny_dreamlite,
-    tiny_flux,
-    tiny_klein,
-    tiny_kontext,
-    tiny_longcat,
-    tiny_qwen,
-    tiny_sd3,
-)
+from tests import tiny, tiny_klein, tiny_kontext, tiny_sd3
+from tests.large_toys import DRAWING, FAMILIES
 
 CPU, CARD = torch.device("cpu"), torch.device("cuda:0")
-EDITING: dict[str, Any] = {
-    "dreamlite": tiny_dreamlite,
-    "klein": tiny_klein,
-    "kontext": tiny_kontext,
-    "longcat": tiny_longcat,
-    "qwen": tiny_qwen,
-}
-DRAWING: dict[str, Any] = {"flux": tiny_flux, "sd3": tiny_sd3}
 
 
 def needing(device: torch.device, *, apart: int | None = 40, dtype: torch.dtype = torch.bfloat16) -> Needs:
@@ -145,10 +129,10 @@ def asked(name: str) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", [*EDITING, *DRAWING])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_parts_that_wait_make_the_same_picture_and_send_each_other_back(name: str) -> None:
     """On this device nothing moves; who is called, and who sends whom back, is the same on any."""
-    toy = {**EDITING, **DRAWING}[name]
+    toy = FAMILIES[name]
     expected = editor_of(name, toy.pipeline()).edit(asked(name))
     pipe = toy.pipeline()
     editor = editor_of(name, pipe)
@@ -209,9 +193,9 @@ def test_a_pipeline_whose_parts_wait_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", [*EDITING, *DRAWING])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_on_a_card_parts_come_and_go(name: str, tmp_path: Any) -> None:
-    toy = {**EDITING, **DRAWING}[name]
+    toy = FAMILIES[name]
     folder, kind = str(toy.folder(tmp_path)), "base" if name in DRAWING else "edit"
     of: Any = PromptToPromptEditor if name in DRAWING else InstructPix2PixEditor
     whole, waiting = (

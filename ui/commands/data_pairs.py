@@ -26,6 +26,7 @@ from dataset_builder.shards.storage import write_json
 from editors.requests.recipe import save_picture
 from evaluation.job_report import job_report, pair_sheet, shown_pairs
 from evaluation.stats import PairStats, job_folders, pair_stats
+from ui.commands.editing import tell_needs_of_job
 from ui.errors import NothingMade, UnusablePlace
 from ui.options import flags, options
 from ui.progress import progress_bar
@@ -67,6 +68,7 @@ def render(
         typer.echo(array_script(command, tasks=job.jobs or 1, name="wordbrush-render"), nl=False)
         return
     total = len(read_triplets(triplets))
+    tell_needs_of_job([job.model], device=job.device)
     facts = _drain(render_pairs(job), "Drawing pairs", total)
     _say(out, facts, as_json=as_json)
 
@@ -219,6 +221,7 @@ def build(
     job = read_build_job(config, out=out)
     if jobs is not None:
         job = with_jobs(job, jobs)
+    tell_needs_of_job([job.render.model], device=job.render.device)
     facts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for stage, records in groupby(build_dataset(job), key=lambda record: record.stage):

@@ -1,6 +1,8 @@
 """What the two editing commands share: options, where a picture comes from, and how a result is written."""
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,12 +73,26 @@ def tell_needs(
     model: str, *, device: str | None = None, dtype: str | None = None, memory: MemoryUse = "auto"
 ) -> "Needs | None":
     """Say what a model needs before it is fetched or loaded, where that is worth saying, and return it."""
+    if model == "pocket":
+        return None
     from editors.model.loading.needs import needs_of  # torch: only now
 
     needs = needs_of(model, device=device, dtype=dtype)
     if needs is not None and (told := needs.said_of(memory)):
         typer.echo(told, err=True)
     return needs
+
+
+def tell_needs_of_job(models: Iterable[str | None], *, device: str | None = None) -> None:
+    """Say what the models of a job need, which may load none of them where it has been done already.
+
+    What cannot be loaded is said where it is loaded.
+    """
+    from editors.errors import EditorError
+
+    for model in dict.fromkeys(filter(None, models)):
+        with suppress(EditorError):
+            tell_needs(model, device=device)
 
 
 def standard_input(photo: Path) -> Path:

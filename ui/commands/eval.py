@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.console import Console
 from evaluation import jobs
 from evaluation.pie_job import PieJob
 from evaluation.scenes.job import ScenesJob, StepsJob
+from ui.commands.editing import tell_needs_of_job
 from ui.options import Commands, options
 from ui.progress import progress_bar
 from ui.server.outputs import Json
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from evaluation.report import Grid
 
 app = Commands(no_args_is_help=True, add_completion=False)
+_MODELS: Final = ("model", "prompt_model", "instruction_model")
+"""Fields of jobs that name models."""
 
 
 @app.callback()
@@ -189,6 +192,9 @@ def _command(evaluation: _Evaluation) -> Callable[..., None]:
     @options(evaluation.job)
     def run(as_json: Json = False, **fields: Any) -> None:
         job, measurement = evaluation.job(**fields), evaluation.measurement()
+        tell_needs_of_job(
+            (getattr(job, field, None) for field in _MODELS), device=getattr(job, "device", None)
+        )
         report = _last(measurement.run(job), measurement.total(job))
         if as_json:
             typer.echo(as_json_text(asdict(report)))
@@ -225,6 +231,7 @@ def captions(**fields: Any) -> None:
     from evaluation import parts
 
     job = jobs.PartsJob(**fields)
+    tell_needs_of_job([job.model], device=job.device)
     with progress_bar("Drawing", job.num) as advance:
         for record in parts.draw_captions(job):
             if isinstance(record, parts.DrawnCaption):

@@ -11,6 +11,7 @@ import typer
 
 from trainer.config import CONFIGS, TrainConfig, read_config
 from trainer.config_base import Mark
+from ui.commands.editing import tell_needs_of_job
 from ui.errors import InvalidOption
 from ui.options import Commands, options
 from ui.progress import progress_bar
@@ -44,6 +45,8 @@ def _command(config: type[TrainConfig]) -> Callable[..., None]:
         **values: Any,
     ) -> None:
         wanted = _config(config, resume, {"data": data, **values})
+        begins_with = [getattr(wanted, field, None) for field in ("base", "init")]
+        tell_needs_of_job((one for one in begins_with if isinstance(one, str)), device="cpu")
         (_plan if dry_run else _train)(wanted, as_json=as_json)
 
     run.__doc__ = (config.__doc__ or "").partition("\n")[0]

@@ -14,6 +14,7 @@ from typing import Final
 
 from torch import Tensor
 
+from editors.checks import shortened
 from editors.errors import IncompatibleModel
 from editors.model.attention import AttentionControl
 from editors.model.backbones.joint_model import JointModel
@@ -117,19 +118,40 @@ class StableDiffusion3(JointModel):
         return steps
 
     def tokenize(self, field: str, prompt: str) -> Prompt:
-        """Return a prompt as the network reads it: as the first two encoders see it, then the third."""
+        """Return a prompt as the network reads it: as the first two encoders see it, then the third.
+
+        Where there is a third, it is enough that it reads all of it.
+        """
         pipe = self.pipeline
         pair = TextReader(
             tokenizers=(pipe.tokenizer, pipe.tokenizer_2),
             text_encoders=(pipe.text_encoder, pipe.text_encoder_2),
         )
-        first = pair.tokenize(field, prompt)
+        first = pair.tokenize(field, prompt, may_cut=pipe.text_encoder_3 is not None)
         third = (
             TokenizedPrompt(field=field, text=first.text, ids=(), spans=(), first=0, num_tokens=_MAX_TOKENS)
             if pipe.text_encoder_3 is None
             else TokenizedPrompt.of(prompt, pipe.tokenizer_3, num_tokens=_MAX_TOKENS, field=field)
         )
         return JoinedPrompt(parts=(first, third))
+
+    def require_readable(self, field: str, prompt: str) -> None:
+        """Require that an encoder reads the whole of a prompt.
+
+        Raises:
+            InvalidEdit: None does.
+        """
+        self.tokenize(field, prompt)
+
+    def remarks_on(self, *prompts: str) -> tuple[str, ...]:
+        """Return what people should know of how prompts are read, a sentence each."""
+        first = (self.tokenize("prompt", prompt).parts[0] for prompt in prompts)
+        # From the beginning of the word that is cut.
+        lost = [one.text[one.text.rfind(" ", 0, one.spans[-1][1] + 1) + 1 :] for one in first if one.is_cut]
+        if not lost:
+            return ()
+        words = shortened(max(lost, key=len))
+        return (f"Two of the model's three text encoders do not read “{words}”.",)
 
     def _read(self, prompt: str) -> tuple[Tensor, Tensor]:
         states, _, pooled, _ = self.pipeline.encode_prompt(

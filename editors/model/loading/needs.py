@@ -34,9 +34,10 @@ from editors.model.parts import FAMILIES, NETWORKS
 from editors.model.residence import MemoryUse, Residence
 
 _GIGA: Final = 10**9
-_SINGLE_FILE: Final = "StableDiffusionPipeline"
 _WORTH_SAYING: Final = _GIGA
 """Bytes of memory from which on people are told of them."""
+_SINGLE_FILE: Final = "StableDiffusionPipeline"
+"""Of whose build models in a single file are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,11 +121,14 @@ class Needs:
                 f"{self.device}; leave it out.",
             )
         asked: tuple[Residence, ...] = self._ways if memory == "auto" else (memory,)
-        lacking = {residence: self._lacking(residence) for residence in asked}
-        for residence, found in lacking.items():
+        lacking = []
+        for residence in asked:
+            found = self._lacking(residence)
             if found is None:
                 return residence
-        raise self._no_room(asked[0], instead=[way for way in self._ways if way not in asked])
+            lacking.append(found)
+        instead = [way for way in self._ways if way not in asked]
+        raise self._no_room(*lacking[0], asked=asked[0], instead=instead)
 
     @property
     def _ways(self) -> tuple[Residence, ...]:
@@ -133,8 +137,9 @@ class Needs:
             return ("full",)
         return ("full", "offload", "int8") if self.device.type == "cuda" else ("full", "int8")
 
-    def _no_room(self, asked: Residence, *, instead: Sequence[Residence]) -> IncompatibleModel:
-        where, needed, free = self._lacking(asked) or ("", 0, 0)
+    def _no_room(
+        self, where: str, needed: int, free: int, *, asked: Residence, instead: Sequence[Residence]
+    ) -> IncompatibleModel:
         has_half = self.device.type != "cpu" or slowness("bfloat16") < EMULATED
         fits = self.num_half_bytes <= free and self.dtype == torch.float32 and has_half
         other = next((way for way in instead if self._lacking(way) is None), None)
