@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from editors.model.loading.needs import needs_of
 from tests import fake_hub, tiny, tiny_klein
 from ui.cli import app
 from ui.commands import editing
+from ui.commands.eval import _EVALUATIONS, _MODELS
 from ui.server.opener import OneAtATime
 
 NAME = "someone/klein"
@@ -316,6 +318,11 @@ def test_jobs_tell_what_their_models_need_before_all_else(
     monkeypatch.setattr(editing, "tell_needs", tell)
     said = CliRunner().invoke(app, asked)
     assert isinstance(said.exception, Told) and told == models, said.output
+
+
+def test_no_evaluation_names_a_model_that_is_not_told_of() -> None:
+    named = {field.name for one in _EVALUATIONS.values() for field in fields(one.job)}
+    assert {name for name in named if name.endswith("model")} == set(_MODELS)
 
 
 def test_a_job_goes_on_where_its_model_cannot_be_loaded(

@@ -27,7 +27,6 @@ _FACTORS: Final = {
     "lora_A.": "lora_B.",
     "lora_down.": "lora_up.",
     "lora.down.": "lora.up.",
-    "_lora.down.": "_lora.up.",
     "lora_linear_layer.down.": "lora_linear_layer.up.",
 }
 """How the two factors of a product are called: each is there once a layer."""
@@ -112,13 +111,21 @@ def plainly_named(weights: Weights, network: str) -> Weights:
         for down, up in _FACTORS.items():
             name = name.replace(down, "lora_A.").replace(up, "lora_B.")
         plain[name.replace(".default.", ".")] = weight
-    alphas = {name: float(plain.pop(name)) for name in list(plain) if name.endswith(".alpha")}
-    for name, alpha in alphas.items():
-        layer = name.removesuffix(".alpha")
-        down, up = (f"{layer}.lora_{factor}.weight" for factor in "AB")
-        if down in plain and up in plain:
-            plain[up] = plain[up] * (alpha / plain[down].shape[0])
+    for layer, down, up in _products(plain):
+        alpha = plain.pop(f"{layer}.alpha", None)
+        if alpha is not None:
+            plain[up] = plain[up] * (float(alpha) / plain[down].shape[0])
     return plain
+
+
+def _products(weights: Weights) -> list[tuple[str, str, str]]:
+    """Return the layers that are changed, each with the names of the product's first and second factor."""
+    found = []
+    for down in weights:
+        factor = next((one for one in _FACTORS if one in down), None)
+        if factor is not None and (up := down.replace(factor, _FACTORS[factor])) in weights:
+            found.append((down.partition(factor)[0].rstrip("._"), down, up))
+    return found
 
 
 def _as_strong_as(weights: Weights, config: Mapping[str, Any], path: Path) -> Weights:
@@ -135,24 +142,22 @@ def _as_strong_as(weights: Weights, config: Mapping[str, Any], path: Path) -> We
     from peft.utils.other import get_pattern_key
 
     strong = dict(weights)
-    for name, down in weights.items():
-        factor = next((one for one in _FACTORS if one in name), None)
-        up = None if factor is None else name.replace(factor, _FACTORS[factor])
-        if factor is None or up not in weights:
-            continue
-        part, _, inner = name.partition(factor)[0].rstrip("._").partition(".")
+    for name, down, up in _products(weights):
+        part, _, inner = name.partition(".")
         begin = f"{part}."
         own = {key.removeprefix(begin): value for key, value in config.items() if key.startswith(begin)}
         if not own and any("." in key for key in config):
             continue  # the header speaks of other parts alone
-        facts, layer = (own, inner) if own else (config, f"{part}.{inner}")
+        facts, layer = (own, inner) if own else (config, name)
+        if "lora_alpha" not in facts:
+            raise _unreadable(path, "it names no lora_alpha")
         try:
             alphas = facts.get("alpha_pattern") or {}
             alpha = float(alphas.get(get_pattern_key(list(alphas), layer), facts["lora_alpha"]))
-            rank = down.shape[0]
-            strong[up] = weights[up] * (alpha / (sqrt(rank) if facts.get("use_rslora") else rank))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise _unreadable(path, reason_of(error)) from None
+        rank = weights[down].shape[0]
+        strong[up] = weights[up] * (alpha / (sqrt(rank) if facts.get("use_rslora") else rank))
     return strong
 
 
