@@ -96,7 +96,7 @@ def placed(
         InvalidEdit: As `choose_dtype`.
     """
     chosen = choose_arithmetic(model, device, dtype)
-    lies = device if residence == "full" else torch.device("cpu")
+    lies = torch.device("cpu") if residence == "offload" else device
     # What nobody has named is for the network alone: the rounding of the others would be seen.
     others = torch.float32 if dtype in (None, AUTO) else chosen.dtype
     _move(model.network.module, lies, chosen.dtype)

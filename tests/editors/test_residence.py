@@ -17,7 +17,7 @@ from editors import (
     PromptEdit,
     PromptToPromptEditor,
 )
-from editors.model.devices import device_of
+from editors.model.devices import device_of, placed
 from editors.model.loading import needs as needs_module
 from editors.model.loading.load import from_pipeline, load
 from editors.model.loading.needs import Needs
@@ -103,6 +103,16 @@ def test_without_a_card_parts_have_nowhere_to_be_brought() -> None:
     assert needing(CPU, apart=None).residence("offload") == "full"  # of Stable Diffusion's build
     with pytest.raises(InvalidEdit, match="memory: 'half' is not allowed"):
         load("pocket", kind="edit", memory="half")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("residence", "lies"), [("full", "meta"), ("int8", "meta"), ("offload", "cpu")])
+def test_parts_lie_on_the_device_unless_they_wait(
+    monkeypatch: pytest.MonkeyPatch, residence: Any, lies: str
+) -> None:
+    model = from_pipeline(tiny_klein.pipeline())
+    monkeypatch.setattr(type(model), "wait_for_calls", lambda self, device: None)
+    placed(model, torch.device("meta"), torch.float32, residence)
+    assert {one.device.type for part in model.modules for one in part.parameters()} == {lies}
 
 
 def test_a_part_is_computed_where_it_is_brought_to() -> None:

@@ -27,7 +27,7 @@ class OneAtATime:
 
     def __init__(self, dtype: str | None = None, memory: MemoryUse = "auto") -> None:
         """Take what networks are computed in, and where parts lie, as `from_pretrained` does."""
-        self._alone, self._dtype, self._memory = Lock(), dtype, memory
+        self._alone = Lock()
         self._how: dict[str, Any] = {"dtype": dtype, "memory": memory}
         self._told: dict[str, Needs] = {}
 
@@ -44,11 +44,11 @@ class OneAtATime:
         with self._alone:
             from editors.model.loading.needs import needs_of
 
-            found = in_passing(partial(needs_of, name, dtype=self._dtype))
+            found = in_passing(partial(needs_of, name, dtype=self._how["dtype"]))
             if found is None:
                 return ""
             self._told[name] = found  # the Hub is not asked again where it is opened next
-            return found.told_of(self._memory)
+            return found.told_of(self._how["memory"])
 
     def drawing(self, name: str) -> "PromptToPromptEditor":
         """Return what draws with a model, as `PromptToPromptEditor.from_pretrained` does."""
